@@ -1,1 +1,28 @@
+//! weft, the engine: an HTTP edge and sidecar proxy with one pinned shard per core.
+//!
+//! The modules stand in layer order; imports point up this list, never down. A request meets
+//! the steps in the order they are written: `accept` admits the connection, `http` turns bytes
+//! into a message, `route` finds the rule, `balance` the endpoint, `forward` sends it and brings
+//! the answer back, `record` tells what happened. `proxy` runs the steps, `shard` places them on
+//! cores, `control` changes what they know. `ARCHITECTURE.md` is the map.
 
+pub mod limits;
+
+pub mod config;
+pub mod io;
+
+pub mod http;
+
+pub mod accept;
+pub mod route;
+
+pub mod balance;
+pub mod forward;
+
+pub mod record;
+
+pub mod proxy;
+
+pub mod shard;
+
+pub mod control;
