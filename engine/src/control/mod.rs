@@ -1,1 +1,5 @@
-//! `control`
+//! What changes, watches and starts the shards.
+
+pub mod arguments;
+pub mod doctor;
+pub mod log;

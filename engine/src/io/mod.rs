@@ -2,6 +2,7 @@
 #![allow(missing_docs, unused_variables, clippy::todo, dead_code)]
 
 pub mod clock;
+pub mod probe;
 
 use std::future::Future;
 use std::io::Result;

@@ -1,0 +1,139 @@
+//! The command line: what `weft` accepts, and the help that teaches it.
+//!
+//! Three uses: run (no subcommand), `check` a configuration with the code of the start, `doctor`
+//! for the machine. Everything that shapes traffic is in the configuration file; a flag exists
+//! only for what must be known before the file is read. Exit codes are part of the interface and
+//! are listed in the help.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::log::Level;
+
+/// `weft --version`: the version, and the commit when the build knew it.
+pub const VERSION: &str = env!("WEFT_VERSION");
+
+/// The command line of `weft`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "weft",
+    version = VERSION,
+    about = "HTTP edge and sidecar proxy with one pinned shard per core",
+    long_about = "weft is an HTTP edge and sidecar proxy for Linux (6.1 or later, io_uring): one \
+        pinned shard per core, and latency histograms of every listener, route and cluster.\n\n\
+        Without --config it serves an embedded default with two built-in echo endpoints, and \
+        prints what to try.",
+    after_help = "Try `weft`, then `curl http://127.0.0.1:8080/`. `weft --help` says more.",
+    after_long_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Configuration file (TOML); without it an embedded default with echo endpoints is served
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// How much of the event log goes to standard error
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "info")]
+    pub log: Level,
+}
+
+/// What to do instead of running.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load and compile a configuration with the code of the start, without running it
+    ///
+    /// Prints one summary line and exits 0, or prints every problem (file, field, value, what
+    /// was expected) and exits 1. No socket is opened.
+    Check {
+        /// Configuration file (TOML); without it the embedded default is checked
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Say whether this machine can run weft, and what to change if not
+    ///
+    /// Asks the kernel for io_uring, its operations and features, and for the limits of locked
+    /// memory and open files. Every problem gets its own sentence with the fix. Exits 0 when weft
+    /// can run (perhaps with warnings), 1 when it cannot.
+    Doctor {
+        /// Check the limits against this configuration instead of the embedded default
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  weft                                serve the embedded default on 127.0.0.1:8080
+  weft --config config/minimal.toml   serve a configuration
+  weft check --config my.toml         is it valid? prints every problem at once
+  weft doctor                         can this machine run it? says what to change
+
+Signals:
+  SIGTERM, SIGINT   drain: stop accepting, finish the exchanges under way (bounded by `drain` in
+                    the configuration), then exit 0; a second one exits at once
+  SIGHUP            is ignored: the configuration is read at the start only
+
+Exit codes:
+  0    drained and stopped; `check` and `doctor`: all well
+  1    could not start, or the process failed; `check` and `doctor`: problems found
+  2    the command line is wrong
+  130  a second SIGINT arrived while draining; exchanges were cut
+  143  a second SIGTERM arrived while draining; exchanges were cut";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_use_is_parsed() {
+        let parsed = Arguments::try_parse_from(["weft"]).expect("no arguments");
+        assert!(parsed.command.is_none() && parsed.config.is_none());
+        assert_eq!(parsed.log, Level::Info);
+        let parsed = Arguments::try_parse_from(["weft", "--config", "a.toml", "--log", "debug"]);
+        let parsed = parsed.expect("run");
+        assert_eq!(
+            (parsed.config, parsed.log),
+            (Some("a.toml".into()), Level::Debug)
+        );
+        let parsed = Arguments::try_parse_from(["weft", "check", "--config", "a.toml"]);
+        let command = parsed.expect("check").command;
+        assert!(matches!(command, Some(Command::Check { config: Some(_) })));
+        let command = Arguments::try_parse_from(["weft", "doctor"])
+            .expect("doctor")
+            .command;
+        assert!(matches!(command, Some(Command::Doctor { config: None })));
+    }
+
+    #[test]
+    fn wrong_command_lines_exit_2_and_help_exits_0() {
+        for (line, kind, code) in [
+            (&["weft", "--confg", "a"][..], ErrorKind::UnknownArgument, 2),
+            (&["weft", "run"], ErrorKind::InvalidSubcommand, 2),
+            (
+                &["weft", "--config", "a", "doctor"],
+                ErrorKind::ArgumentConflict,
+                2,
+            ),
+            (&["weft", "--log", "loud"], ErrorKind::InvalidValue, 2),
+            (&["weft", "--help"], ErrorKind::DisplayHelp, 0),
+            (&["weft", "--version"], ErrorKind::DisplayVersion, 0),
+        ] {
+            let error = Arguments::try_parse_from(line).expect_err("refused or answered");
+            assert_eq!((error.kind(), error.exit_code()), (kind, code), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The event log: what happens to the process, one `key=value` line each on standard error.
+//!
+//! The access log records requests; this one tells an operator what the process did: error =
+//! someone must act, warn = degraded but serving, info = lifecycle, debug = detail for a bug
+//! report. A message is a constant sentence and facts are fields, so that lines can be searched.
+//!
+//! Only `control` and `main` write it, because a write to standard error may block and a shard
+//! must not. Must stay true: one line is one write; a value never breaks its line; a line that a
+//! client can provoke goes through a `Throttle`.
+
+use std::cell::Cell;
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::ValueEnum;
+
+/// How much of the event log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Level {
+    /// Someone must act.
+    Error,
+    /// Degraded, but serving.
+    Warn,
+    /// Start, listen, drain, stop.
+    Info,
+    /// Detail for a bug report.
+    Debug,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// A fact beside a message: its key from the vocabulary and its value.
+pub type Field<'a> = (&'static str, &'a dyn Display);
+
+/// The event log; a copy is as good as the original.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    level: Level,
+}
+
+impl Log {
+    /// A log that drops what is less urgent than `level`.
+    #[must_use]
+    pub const fn new(level: Level) -> Self {
+        Self { level }
+    }
+
+    /// Someone must act.
+    pub fn error(self, message: &str, fields: &[Field<'_>]) {
+        self.write(Level::Error, message, fields);
+    }
+
+    /// Degraded, but serving.
+    pub fn warn(self, message: &str, fields: &[Field<'_>]) {
+        self.write(Level::Warn, message, fields);
+    }
+
+    /// Start, listen, drain, stop.
+    pub fn info(self, message: &str, fields: &[Field<'_>]) {
+        self.write(Level::Info, message, fields);
+    }
+
+    /// Detail for a bug report.
+    pub fn debug(self, message: &str, fields: &[Field<'_>]) {
+        self.write(Level::Debug, message, fields);
+    }
+
+    fn write(self, level: Level, message: &str, fields: &[Field<'_>]) {
+        if level > self.level {
+            return;
+        }
+        let line = render(SystemTime::now(), level, message, fields);
+        // Nobody is left to tell when standard error is gone.
+        let _unreportable = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// Lets one line of a kind through per interval and counts the others.
+#[derive(Debug)]
+pub struct Throttle {
+    interval: Duration,
+    last: Cell<Option<Instant>>,
+    suppressed: Cell<u64>,
+}
+
+impl Throttle {
+    /// At most one line per `interval`.
+    #[must_use]
+    pub const fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            last: Cell::new(None),
+            suppressed: Cell::new(0),
+        }
+    }
+
+    /// `Some(lines suppressed since the last one)` when a line may be written at `now`.
+    #[must_use]
+    pub fn admit(&self, now: Instant) -> Option<u64> {
+        let due = self
+            .last
+            .get()
+            .is_none_or(|last| now.duration_since(last) >= self.interval);
+        if !due {
+            self.suppressed.set(self.suppressed.get().saturating_add(1));
+            return None;
+        }
+        self.last.set(Some(now));
+        Some(self.suppressed.take())
+    }
+}
+
+fn render(now: SystemTime, level: Level, message: &str, fields: &[Field<'_>]) -> String {
+    let mut line = String::with_capacity(128);
+    line.push_str("time=");
+    write_time(&mut line, now);
+    line.push_str(" level=");
+    line.push_str(level.name());
+    line.push_str(" msg=");
+    write_value(&mut line, &message);
+    for (key, value) in fields {
+        line.push(' ');
+        line.push_str(key);
+        line.push('=');
+        write_value(&mut line, value);
+    }
+    line.push('\n');
+    line
+}
+
+/// Quotes and escapes a value that could be taken for two, or that would break the line.
+fn write_value(line: &mut String, value: &dyn Display) {
+    let text = value.to_string();
+    let plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'));
+    if plain {
+        line.push_str(&text);
+    } else {
+        write_string(line, format_args!("{text:?}"));
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds. Days become a date by Howard Hinnant's `civil_from_days`:
+/// years begin on 1 March, so that the leap day is the last day of a year.
+fn write_time(line: &mut String, now: SystemTime) {
+    let elapsed = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, millis) = (elapsed.as_secs(), elapsed.subsec_millis());
+    let shifted = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    write_string(
+        line,
+        format_args!(
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+        ),
+    );
+}
+
+fn write_string(line: &mut String, text: std::fmt::Arguments<'_>) {
+    let _infallible = line.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64, millis: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn dates_of_leap_years_and_century_ends() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.007Z"),
+            (951_782_400, "2000-02-29T00:00:00.007Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.007Z"),
+            (1_735_689_600, "2025-01-01T00:00:00.007Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.007Z"),
+        ] {
+            let mut line = String::new();
+            write_time(&mut line, at(seconds, 7));
+            assert_eq!(line, expected);
+        }
+    }
+
+    #[test]
+    fn a_line_stays_one_line_whatever_the_values_hold() {
+        let line = render(
+            at(0, 0),
+            Level::Warn,
+            "File not written.",
+            &[
+                ("path", &"/tmp/a b\nlevel=error"),
+                ("count", &7),
+                ("reason", &""),
+            ],
+        );
+        assert_eq!(
+            line,
+            "time=1970-01-01T00:00:00.000Z level=warn msg=\"File not written.\" \
+             path=\"/tmp/a b\\nlevel=error\" count=7 reason=\"\"\n"
+        );
+    }
+
+    #[test]
+    fn a_throttle_admits_one_line_per_interval_and_counts_the_rest() {
+        let throttle = Throttle::new(Duration::from_secs(1));
+        let start = Instant::now();
+        assert_eq!(throttle.admit(start), Some(0));
+        assert_eq!(throttle.admit(start), None);
+        assert_eq!(throttle.admit(start + Duration::from_millis(999)), None);
+        assert_eq!(throttle.admit(start + Duration::from_secs(1)), Some(2));
+        assert_eq!(throttle.admit(start + Duration::from_secs(3)), Some(0));
+    }
+}
