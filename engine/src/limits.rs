@@ -3,6 +3,7 @@
 //! Bounds that an operator sets are in the configuration; their defaults are here. Relations
 //! between bounds are checked when the crate compiles.
 
+use std::time::Duration;
 
 /// Descriptors of the process beside connections: standard streams, the admin listener and its
 /// connections, built-in origins, log files, with as many again to spare.
@@ -18,3 +19,62 @@ pub const MEMLOCK_SHARD_BYTES: u64 = 1 << 20;
 
 /// Locked memory below which glommio refuses to start, in bytes.
 pub const MEMLOCK_MIN_BYTES: u64 = 512 << 10;
+
+/// Deadlines are rounded up to a multiple of this, so that an idle shard wakes once for many.
+/// A deadline fires at most this late; none of ours is shorter than 100 ms by default.
+pub const TIMER_GRAIN: Duration = Duration::from_millis(4);
+
+/// Submission queue entries of a shard's ring. A full queue is submitted early, so this bounds
+/// only how much one system call can carry.
+pub const RING_SUBMISSIONS: u32 = 1024;
+
+/// Completion queue entries of a shard's ring. The kernel keeps what does not fit and delivers it
+/// later, so this bounds a batch (16 bytes each), not the number of connections.
+pub const RING_COMPLETIONS: u32 = 8192;
+
+/// Received bytes of one connection that nobody has taken: above this the receive is cancelled,
+/// so that TCP's window tells the peer to wait. Checked at the end of a batch, which can overshoot
+/// by what the kernel had buffered.
+pub const RECEIVED_BYTES_MAX: usize = 128 * 1024;
+
+/// Receiving goes on when a connection's untaken bytes have fallen to this.
+pub const RECEIVED_BYTES_RESUME: usize = 32 * 1024;
+
+/// Segments of one `sendmsg`. More leave in further calls of the same batch.
+pub const SEND_SEGMENTS: usize = 32;
+
+/// Empty send queues that a shard keeps for reuse; a busy connection takes one, an idle one holds
+/// none.
+pub const SPARE_SEND_QUEUES: usize = 256;
+
+/// A send queue whose copied bytes have grown beyond this is freed rather than kept.
+pub const SPARE_SEND_BYTES: usize = 16 * 1024;
+
+const _: () = assert!(RECEIVED_BYTES_RESUME < RECEIVED_BYTES_MAX);
+
+/// Copied bytes at the front of a send queue that are sent already are given up from here on.
+pub const SEND_COMPACT_BYTES: usize = 8 * 1024;
+
+/// How long the driver suspends to let glommio work, while something waits for it. Long enough
+/// to be a true suspension (a mere yield does not let its reactor run), short against a batch.
+pub const FOREIGN_TURN: Duration = Duration::from_micros(30);
+
+/// A busy driver gives glommio its turn this often: a file write then waits at most so long.
+pub const FOREIGN_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long a stopping shard waits for the kernel to complete cancelled operations.
+pub const SHUT_DOWN_WAIT: Duration = Duration::from_secs(1);
+
+/// Blocks of a shard's receive pool. 4 MiB with [`BUFFER_BYTES`]: enough for 64 busy connections
+/// with two blocks each before received bytes are copied to the heap.
+pub const BUFFER_COUNT: u16 = 256;
+
+/// Bytes of a block of the receive pool.
+pub const BUFFER_BYTES: u32 = 16 * 1024;
+
+/// Memory that glommio registers for file writes; its default of 10 MiB per shard would count
+/// against the locked-memory limit for the sake of an access log.
+pub const FOREIGN_IO_MEMORY: usize = 512 * 1024;
+
+/// Depth of glommio's own rings, which carry only file writes.
+pub const FOREIGN_RING_DEPTH: usize = 32;

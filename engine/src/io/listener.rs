@@ -1,0 +1,99 @@
+//! A listening socket of this shard: connections accepted by one standing operation.
+
+use std::future::poll_fn;
+use std::io::{Error, Result};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::address::Address;
+use super::driver::{self, Driver};
+use super::ring::{Kind, Operation, Token};
+use super::socket::{Role, remember};
+
+/// A listening socket. Accepting goes on in the kernel while nobody waits; what was accepted is
+/// kept until it is taken, bounded by the descriptors of the process.
+#[derive(Debug)]
+pub struct Listener {
+    driver: Rc<Driver>,
+    index: u32,
+}
+
+/// Bind and listen, on any thread. A TCP socket gets `SO_REUSEPORT`, so that each shard has its
+/// own and the kernel spreads connections; a Unix socket has one queue: bind it once and give
+/// each shard a duplicate.
+///
+/// *Errors:* as `bind(2)` and `listen(2)`.
+pub fn bind(address: &Address, backlog: u32) -> Result<OwnedFd> {
+    let socket = address.socket()?;
+    if let Address::Tcp(address) = address {
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+    }
+    socket.bind(&address.to_kernel()?)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+impl Listener {
+    /// [`bind`] on this shard.
+    pub fn bind(address: &Address, backlog: u32) -> Result<Self> {
+        bind(address, backlog).map(Self::from_fd)
+    }
+
+    /// Take over a listening socket.
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        let driver = driver::current();
+        let index = driver.insert(fd, Role::Listening(Box::default()));
+        Self { driver, index }
+    }
+
+    /// The bound address, with the port that the kernel chose; `None` for a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let sockets = self.driver.sockets.borrow();
+        let fd = sockets[self.index as usize].fd()?;
+        socket2::SockRef::from(fd).local_addr().ok()?.as_socket()
+    }
+
+    /// The next connection. It can be sent to another shard and adopted by `Stream::from_fd`.
+    ///
+    /// *Errors:* as `accept(2)`: out of descriptors or memory. Wait a little and call again; the
+    /// connection stays in the kernel's queue.
+    pub async fn accept(&self) -> Result<OwnedFd> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    fn poll_accept(&self, cx: &Context<'_>) -> Poll<Result<OwnedFd>> {
+        let mut sockets = self.driver.sockets.borrow_mut();
+        let socket = &mut sockets[self.index as usize];
+        let fd = socket.raw();
+        let generation = socket.generation;
+        let Role::Listening(accepted) = &mut socket.role else {
+            return Poll::Ready(Err(std::io::ErrorKind::InvalidInput.into()));
+        };
+        if let Some(connection) = accepted.sockets.pop_front() {
+            return Poll::Ready(Ok(connection));
+        }
+        if let Some(error) = accepted.error.take() {
+            return Poll::Ready(Err(Error::from(error)));
+        }
+        if !accepted.armed {
+            accepted.armed = true;
+            socket.pending += 1;
+            let token = Token::new(Kind::Accept, generation, self.index);
+            self.driver.submit(token, &Operation::Accept { fd });
+        }
+        remember(&mut socket.reader, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.driver.release(self.index);
+    }
+}

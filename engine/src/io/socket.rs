@@ -1,0 +1,204 @@
+//! One socket of a shard as the driver sees it: what has arrived, what is to leave, which
+//! operations the kernel still holds.
+//!
+//! A slot is freed only when its handle is gone *and* the last completion of every operation has
+//! arrived: an operation owns its descriptor and memory until then, also when nobody waits.
+//!
+//! ```text
+//!   receive:  Off --arm--> Armed --too much unread--> Cancelling --completion--> Off
+//!                            |--pool empty--> Starved --blocks free--> Armed
+//!                            |--FIN--> Ended      |--error--> Failed
+//! ```
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::task::Waker;
+
+use rustix::io::Errno;
+use socket2::SockAddr;
+
+use super::buffer::Buf;
+use super::send::SendQueue;
+
+/// Where receiving stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receive {
+    Off,
+    Armed,
+    Cancelling,
+    Starved,
+    Ended,
+    Failed(Errno),
+}
+
+/// Where sending stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// Nothing to do.
+    Idle,
+    /// Listed for the end of the batch.
+    Listed,
+    /// The kernel's buffer is full; a `Writable` operation is pending.
+    Blocked,
+    Failed(Errno),
+}
+
+/// What the socket is for.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Lends its address to the kernel until the completion.
+    Connecting(Box<SockAddr>),
+    ConnectFailed(Errno),
+    Connected,
+    Listening(Box<Accepted>),
+}
+
+/// Connections accepted by the kernel and not yet taken.
+#[derive(Debug, Default)]
+pub(crate) struct Accepted {
+    pub(crate) sockets: VecDeque<OwnedFd>,
+    pub(crate) error: Option<Errno>,
+    pub(crate) armed: bool,
+}
+
+/// A slot of the driver.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// `None` once closing: the descriptor is then owned by a close operation.
+    fd: Option<OwnedFd>,
+    pub(crate) generation: u16,
+    /// Operations whose last completion has not arrived.
+    pub(crate) pending: u8,
+    /// The handle is gone; free the slot when nothing is pending.
+    pub(crate) orphan: bool,
+    /// Send FIN when the queue is empty.
+    pub(crate) finish: bool,
+    pub(crate) receive: Receive,
+    pub(crate) sending: Sending,
+    pub(crate) role: Role,
+    pub(crate) received: VecDeque<Buf>,
+    pub(crate) received_bytes: usize,
+    pub(crate) queue: Option<Box<SendQueue>>,
+    /// Wake the writer when the queue is at most this.
+    pub(crate) writer_below: usize,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+}
+
+impl Socket {
+    pub(crate) fn new(fd: OwnedFd, generation: u16, role: Role) -> Self {
+        Self {
+            fd: Some(fd),
+            generation,
+            pending: 0,
+            orphan: false,
+            finish: false,
+            receive: Receive::Off,
+            sending: Sending::Idle,
+            role,
+            received: VecDeque::new(),
+            received_bytes: 0,
+            queue: None,
+            writer_below: 0,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    /// The descriptor for an operation; -1 (which every operation refuses) once closing.
+    pub(crate) fn raw(&self) -> RawFd {
+        self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    pub(crate) fn fd(&self) -> Option<&OwnedFd> {
+        self.fd.as_ref()
+    }
+
+    /// Give the descriptor to whoever closes it.
+    pub(crate) fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fd.take()
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes())
+    }
+
+    /// Take the next run. The caller re-arms the receive when enough has been taken.
+    pub(crate) fn pop(&mut self) -> Option<Buf> {
+        let buf = self.received.pop_front()?;
+        self.received_bytes -= buf.len();
+        Some(buf)
+    }
+
+    pub(crate) fn append(&mut self, buf: Buf) {
+        self.received_bytes += buf.len();
+        self.received.push_back(buf);
+    }
+
+    pub(crate) fn prepend(&mut self, buf: Buf) {
+        self.received_bytes += buf.len();
+        self.received.push_front(buf);
+    }
+
+    /// Hand queued bytes to the kernel and follow up with FIN when asked.
+    ///
+    /// Returns the send queue for reuse once it is empty, and leaves `sending` as `Blocked` when
+    /// the caller must watch for room.
+    pub(crate) fn send(&mut self) -> Option<Box<SendQueue>> {
+        if let Sending::Failed(_) = self.sending {
+            return self.discard();
+        }
+        self.sending = Sending::Idle;
+        if let (Some(fd), Some(queue)) = (&self.fd, &mut self.queue) {
+            match queue.send(fd.as_fd()) {
+                Ok(true) => {}
+                Ok(false) => self.sending = Sending::Blocked,
+                Err(error) => {
+                    self.sending = Sending::Failed(error);
+                    return self.discard();
+                }
+            }
+        }
+        if self.sending == Sending::Blocked {
+            return None;
+        }
+        if self.finish
+            && let Some(fd) = &self.fd
+        {
+            // An error means the connection is gone, which the receive reports.
+            let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Write);
+            self.finish = false;
+        }
+        self.queue.take()
+    }
+
+    fn discard(&mut self) -> Option<Box<SendQueue>> {
+        let mut queue = self.queue.take()?;
+        queue.clear();
+        Some(queue)
+    }
+
+    /// Tell the writer, if the queue has fallen to what it waits for or will never.
+    pub(crate) fn wake_writer(&mut self) {
+        let failed = matches!(self.sending, Sending::Failed(_));
+        if (failed || self.queued() <= self.writer_below)
+            && let Some(writer) = self.writer.take()
+        {
+            writer.wake();
+        }
+    }
+
+    /// Tell the reader. Its waker stays: the same task will most likely wait again.
+    pub(crate) fn wake_reader(&self) {
+        if let Some(reader) = &self.reader {
+            reader.wake_by_ref();
+        }
+    }
+}
+
+/// Keep `waker` in `slot`, without the cost of a clone when it is there already.
+pub(crate) fn remember(slot: &mut Option<Waker>, waker: &Waker) {
+    if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        *slot = Some(waker.clone());
+    }
+}

@@ -1,0 +1,247 @@
+//! A connected socket: runs of received bytes in, copied bytes and received runs out.
+//!
+//! Every method takes `&self`, so that one task can relay in both directions. Reading and writing
+//! each have one waiter at a time. Dropping a stream sends what the kernel takes at once, cancels
+//! what is pending and closes; await [`Stream::drained`] first where the rest matters.
+
+use std::future::poll_fn;
+use std::io::{Error, Result};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use rustix::io::Errno;
+
+use super::address::Address;
+use super::buffer::Buf;
+use super::driver::{self, Driver};
+use super::ring::{Kind, Operation, Token};
+use super::socket::{Receive, Role, Sending, Socket, remember};
+use crate::limits;
+
+/// A connected stream socket of this shard.
+#[derive(Debug)]
+pub struct Stream {
+    driver: Rc<Driver>,
+    index: u32,
+}
+
+impl Stream {
+    /// Take over a connected socket, for example one that another shard accepted.
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        let driver = driver::current();
+        let index = driver.insert(fd, Role::Connected);
+        Self { driver, index }
+    }
+
+    /// Connect to `address`. Dropping the future abandons the attempt.
+    ///
+    /// *Errors:* as `connect(2)`. *Cost:* two system calls and one ring entry.
+    pub async fn connect(address: &Address) -> Result<Self> {
+        let driver = driver::current();
+        let socket = address.socket()?;
+        let target = Box::new(address.to_kernel()?);
+        let index = driver.insert(socket.into(), Role::Connecting(target));
+        let stream = Self { driver, index };
+        stream.with(|socket| {
+            if let Role::Connecting(address) = &socket.role {
+                let operation = Operation::Connect {
+                    fd: socket.raw(),
+                    address,
+                };
+                let token = Token::new(Kind::Connect, socket.generation, index);
+                stream.driver.submit(token, &operation);
+                socket.pending += 1;
+            }
+        });
+        poll_fn(|cx| stream.poll_connected(cx)).await?;
+        Ok(stream)
+    }
+
+    fn poll_connected(&self, cx: &Context<'_>) -> Poll<Result<()>> {
+        self.with(|socket| match &socket.role {
+            Role::Connecting(_) => {
+                remember(&mut socket.reader, cx.waker());
+                Poll::Pending
+            }
+            Role::ConnectFailed(error) => Poll::Ready(Err(Error::from(*error))),
+            Role::Connected | Role::Listening(_) => Poll::Ready(Ok(())),
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Socket) -> T) -> T {
+        let mut sockets = self.driver.sockets.borrow_mut();
+        // The slot lives as long as this handle, its only owner.
+        act(&mut sockets[self.index as usize])
+    }
+
+    /// The peer's address; `None` for a Unix socket. *Cost:* one system call.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.with(|socket| {
+            socket2::SockRef::from(socket.fd()?)
+                .peer_addr()
+                .ok()?
+                .as_socket()
+        })
+    }
+
+    /// Our address; `None` for a Unix socket. *Cost:* one system call.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.with(|socket| {
+            socket2::SockRef::from(socket.fd()?)
+                .local_addr()
+                .ok()?
+                .as_socket()
+        })
+    }
+
+    /// The next run of received bytes; `None` when the peer has closed its sending side.
+    ///
+    /// Receiving stops while more than [`limits::RECEIVED_BYTES_MAX`] bytes are unread.
+    ///
+    /// *Errors:* the connection was reset or timed out.
+    pub async fn recv(&self) -> Result<Option<Buf>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// [`Stream::recv`] for use inside a poll.
+    pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Result<Option<Buf>>> {
+        self.with(|socket| {
+            let buf = socket.pop();
+            if socket.receive == Receive::Off
+                && socket.received_bytes <= limits::RECEIVED_BYTES_RESUME
+            {
+                self.driver.start_receive(self.index, socket);
+            }
+            if let Some(buf) = buf {
+                return Poll::Ready(Ok(Some(buf)));
+            }
+            match socket.receive {
+                Receive::Ended => Poll::Ready(Ok(None)),
+                Receive::Failed(error) => Poll::Ready(Err(Error::from(error))),
+                Receive::Off | Receive::Armed | Receive::Cancelling | Receive::Starved => {
+                    remember(&mut socket.reader, cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    /// Put `buf` back: the next [`Stream::recv`] gives it.
+    pub fn unread(&self, buf: Buf) {
+        if !buf.is_empty() {
+            self.with(|socket| socket.prepend(buf));
+        }
+    }
+
+    /// Open, and nothing received. An idle connection must be quiet to be used again: a byte
+    /// before the request would be taken for its answer.
+    ///
+    /// Holds from the first receive on; before that nothing is known.
+    pub fn quiet(&self) -> bool {
+        self.with(|socket| {
+            socket.received.is_empty()
+                && !matches!(socket.receive, Receive::Ended | Receive::Failed(_))
+                && !matches!(socket.sending, Sending::Failed(_))
+        })
+    }
+
+    /// Resolves when the connection is no longer [`Stream::quiet`].
+    pub async fn closed_or_readable(&self) {
+        poll_fn(|cx| self.poll_closed_or_readable(cx)).await;
+    }
+
+    /// [`Stream::closed_or_readable`] for use inside a poll.
+    pub fn poll_closed_or_readable(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.quiet() {
+            return Poll::Ready(());
+        }
+        self.with(|socket| {
+            if socket.receive == Receive::Off {
+                self.driver.start_receive(self.index, socket);
+            }
+            remember(&mut socket.reader, cx.waker());
+        });
+        Poll::Pending
+    }
+
+    /// Queue the bytes that `fill` appends. For heads and chunk lines; bodies go by
+    /// [`Stream::push`]. `fill` must not touch this shard's I/O.
+    pub fn write(&self, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.with(|socket| {
+            let queue = socket.queue.get_or_insert_with(|| self.driver.take_queue());
+            queue.write(fill);
+            self.driver.list(self.index, socket);
+        });
+    }
+
+    /// Queue received bytes without copying them.
+    pub fn push(&self, buf: Buf) {
+        self.with(|socket| {
+            let queue = socket.queue.get_or_insert_with(|| self.driver.take_queue());
+            queue.push(buf);
+            self.driver.list(self.index, socket);
+        });
+    }
+
+    /// Bytes queued that the kernel has not taken. What is queued leaves at the end of the batch.
+    pub fn queued(&self) -> usize {
+        self.with(|socket| socket.queued())
+    }
+
+    /// Resolves when at most `below` bytes are queued; 0 = the kernel has taken everything.
+    ///
+    /// *Errors:* the connection failed; the queued bytes are lost.
+    pub async fn drained(&self, below: usize) -> Result<()> {
+        poll_fn(|cx| self.poll_drained(cx, below)).await
+    }
+
+    /// [`Stream::drained`] for use inside a poll.
+    pub fn poll_drained(&self, cx: &Context<'_>, below: usize) -> Poll<Result<()>> {
+        self.with(|socket| {
+            if let Sending::Failed(error) = socket.sending {
+                return Poll::Ready(Err(Error::from(error)));
+            }
+            if socket.queued() <= below {
+                return Poll::Ready(Ok(()));
+            }
+            socket.writer_below = below;
+            remember(&mut socket.writer, cx.waker());
+            Poll::Pending
+        })
+    }
+
+    /// Send FIN after what is queued; receiving goes on.
+    pub fn shutdown_send(&self) {
+        self.with(|socket| {
+            socket.finish = true;
+            self.driver.list(self.index, socket);
+        });
+    }
+
+    /// Drop what is queued, and have the close send RST: the peer must not take what it has for
+    /// the whole.
+    pub fn reset(&self) {
+        self.with(|socket| {
+            socket.finish = false;
+            if let Some(queue) = &mut socket.queue {
+                queue.clear();
+            }
+            if let Some(fd) = socket.fd() {
+                let zero = Some(std::time::Duration::ZERO);
+                // Fails only on a socket that is gone already.
+                let _ = socket2::SockRef::from(fd).set_linger(zero);
+            }
+            if !matches!(socket.sending, Sending::Failed(_) | Sending::Blocked) {
+                socket.sending = Sending::Failed(Errno::PIPE);
+            }
+        });
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.driver.release(self.index);
+    }
+}

@@ -1,0 +1,260 @@
+//! The driver against real sockets of this machine: needs io_uring.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::*;
+
+/// Run `root` on a shard of its own and fail if it fails.
+fn on_shard<F: Future<Output = ()> + 'static>(root: impl FnOnce() -> F + Send + 'static) {
+    on_shard_with(Runtime::default(), root);
+}
+
+fn on_shard_with<F: Future<Output = ()> + 'static>(
+    runtime: Runtime,
+    root: impl FnOnce() -> F + Send + 'static,
+) {
+    let (done, result) = std::sync::mpsc::channel();
+    let thread = runtime
+        .start(move || async move {
+            root().await;
+            done.send(()).expect("the test waits");
+        })
+        .expect("a shard starts");
+    thread.join().expect("the shard ends");
+    result.try_recv().expect("the root task did not panic");
+}
+
+/// Echo on a plain thread until the peer closes; returns its address.
+fn echo_peer() -> Address {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("accept");
+            std::thread::spawn(move || {
+                let mut chunk = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut chunk) {
+                    if stream.write_all(&chunk[..count]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Address::Tcp(address)
+}
+
+async fn read_exactly(stream: &Stream, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < count {
+        let buf = stream.recv().await.expect("recv").expect("open");
+        bytes.extend_from_slice(&buf);
+    }
+    bytes
+}
+
+#[test]
+fn bytes_go_out_and_come_back() {
+    let peer = echo_peer();
+    on_shard(move || async move {
+        let stream = Stream::connect(&peer).await.expect("connect");
+        stream.write(|out| out.extend_from_slice(b"hello "));
+        stream.push(Buf::from_vec(b"world".to_vec()));
+        assert_eq!(read_exactly(&stream, 11).await, b"hello world");
+        assert!(stream.quiet());
+        stream.shutdown_send();
+        assert!(stream.recv().await.expect("recv").is_none());
+        assert!(!stream.quiet());
+    });
+}
+
+#[test]
+fn a_large_transfer_survives_backpressure_and_an_empty_pool() {
+    let peer = echo_peer();
+    let runtime = Runtime {
+        buffer_count: 8,
+        buffer_bytes: 4096,
+        ..Runtime::default()
+    };
+    on_shard_with(runtime, move || async move {
+        const TOTAL: usize = 8 << 20;
+        let stream = Rc::new(Stream::connect(&peer).await.expect("connect"));
+        let writer = Rc::clone(&stream);
+        spawn(async move {
+            let mut sent = 0;
+            while sent < TOTAL {
+                let run: Vec<u8> = (sent..sent + 65536).map(|at| (at % 251) as u8).collect();
+                sent += run.len();
+                writer.push(Buf::from_vec(run));
+                writer.drained(65536).await.expect("send");
+            }
+        });
+        let mut held = Vec::new();
+        let mut received = 0;
+        while received < TOTAL {
+            let buf = stream.recv().await.expect("recv").expect("open");
+            assert!(
+                buf.iter()
+                    .enumerate()
+                    .all(|(at, byte)| { usize::from(*byte) == (received + at) % 251 })
+            );
+            received += buf.len();
+            held.push(buf); // A reader that hoards must not starve the shard.
+            if held.len() > 40 {
+                held.clear();
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_relay_between_two_streams_copies_nothing_and_loses_nothing() {
+    let peer = echo_peer();
+    on_shard(move || async move {
+        let listener = Listener::bind(&Address::Tcp("127.0.0.1:0".parse().expect("address")), 16)
+            .expect("bind");
+        let address = listener.address().expect("tcp");
+        let client = std::thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).expect("connect");
+            let body = vec![b'b'; 1 << 20];
+            let mut writer = stream.try_clone().expect("clone");
+            let sent = body.clone();
+            std::thread::spawn(move || {
+                writer.write_all(&sent).expect("write");
+                writer
+                    .shutdown(std::net::Shutdown::Write)
+                    .expect("shutdown");
+            });
+            let mut back = Vec::new();
+            stream.read_to_end(&mut back).expect("read");
+            assert!(back == body);
+        });
+        let down = Rc::new(Stream::from_fd(listener.accept().await.expect("accept")));
+        let up = Rc::new(Stream::connect(&peer).await.expect("connect"));
+        let open = Rc::new(Cell::new(2));
+        for (from, to) in [(Rc::clone(&down), Rc::clone(&up)), (up, down)] {
+            let open = Rc::clone(&open);
+            spawn(async move {
+                while let Some(buf) = from.recv().await.expect("recv") {
+                    to.push(buf);
+                    to.drained(65536).await.expect("send");
+                }
+                to.shutdown_send();
+                to.drained(0).await.expect("send");
+                open.set(open.get() - 1);
+            });
+        }
+        while open.get() > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        client.join().expect("client");
+    });
+}
+
+#[test]
+fn a_refused_connection_is_an_error_and_frees_its_slot() {
+    on_shard(|| async {
+        let unused = TcpListener::bind("127.0.0.1:0")
+            .expect("bind")
+            .local_addr()
+            .expect("addr");
+        let error = Stream::connect(&Address::Tcp(unused))
+            .await
+            .expect_err("nobody listens");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        yield_now().await;
+        assert!(driver::current().sockets.borrow().is_empty());
+    });
+}
+
+#[test]
+fn an_abandoned_wait_gives_everything_back() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = Address::Tcp(silent.local_addr().expect("address"));
+    on_shard(move || async move {
+        let timer = Timer::new();
+        for _ in 0..100 {
+            let stream = Stream::connect(&address).await.expect("connect");
+            timer.arm(clock::now() + Duration::from_micros(10));
+            assert!(timer.guard(stream.recv()).await.is_err());
+        }
+        while !driver::current().sockets.borrow().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(
+            driver::current().pool.free(),
+            Runtime::default().buffer_count
+        );
+        drop(silent);
+    });
+}
+
+#[test]
+fn a_panic_ends_one_task_and_not_the_shard() {
+    on_shard(|| async {
+        std::panic::set_hook(Box::new(|_| {}));
+        spawn(async { panic!("a bug") });
+        yield_now().await;
+        yield_now().await;
+        assert_eq!(driver::current().tasks.panics(), 1);
+        drop(std::panic::take_hook());
+    });
+}
+
+#[test]
+fn another_thread_wakes_a_task_of_the_shard() {
+    let (sender, receiver) = flume::bounded(1);
+    std::thread::spawn(move || {
+        for number in 0..1000 {
+            sender.send(number).expect("the shard listens");
+        }
+    });
+    on_shard(move || async move {
+        for expected in 0..1000 {
+            assert_eq!(receiver.recv_async().await, Ok(expected));
+        }
+    });
+}
+
+#[test]
+fn sleeps_are_not_early() {
+    on_shard(|| async {
+        for micros in [1, 50, 700, 3000] {
+            let before = clock::now();
+            let pause = Duration::from_micros(micros);
+            sleep(pause).await;
+            assert!(clock::now() - before >= pause);
+        }
+    });
+}
+
+#[test]
+fn unread_comes_first_and_reset_is_seen_by_the_peer() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = Address::Tcp(listener.local_addr().expect("address"));
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("accept");
+        stream.write_all(b"abc").expect("write");
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).expect_err("reset").kind()
+    });
+    on_shard(move || async move {
+        let stream = Stream::connect(&address).await.expect("connect");
+        let mut buf = stream.recv().await.expect("recv").expect("open");
+        let front = buf.split_to(1);
+        stream.unread(buf);
+        stream.unread(front);
+        assert!(!stream.quiet());
+        assert_eq!(read_exactly(&stream, 3).await, b"abc");
+        stream.reset();
+    });
+    assert_eq!(
+        peer.join().expect("peer"),
+        std::io::ErrorKind::ConnectionReset
+    );
+}

@@ -1,0 +1,113 @@
+//! Waiting on this shard: deadlines, sleeps, new tasks.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::clock::{self, Instant};
+use super::driver::{self, Driver};
+use super::timer::{self, TimerKey};
+
+/// The armed deadline passed before the guarded future was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+/// A deadline that can be moved at no cost. It fires up to `limits::TIMER_GRAIN` late, never
+/// early. Disarmed when new.
+#[derive(Debug)]
+pub struct Timer {
+    driver: Rc<Driver>,
+    key: TimerKey,
+}
+
+impl Timer {
+    /// A disarmed timer.
+    #[expect(
+        clippy::new_without_default,
+        reason = "it belongs to a shard, which Default hides"
+    )]
+    pub fn new() -> Self {
+        let driver = driver::current();
+        let key = driver.timers.borrow_mut().insert();
+        Self { driver, key }
+    }
+
+    /// Set the deadline, in place of the one before.
+    pub fn arm(&self, at: Instant) {
+        self.arm_exact(timer::coarse(at));
+    }
+
+    fn arm_exact(&self, at: Instant) {
+        self.driver.timers.borrow_mut().arm(self.key, at);
+    }
+
+    /// Never fire, until armed again.
+    pub fn disarm(&self) {
+        self.arm_exact(Instant::NEVER);
+    }
+
+    /// Ready when the deadline has passed, and stays so until it is moved.
+    pub fn poll_elapsed(&self, cx: &Context<'_>) -> Poll<()> {
+        let elapsed = self
+            .driver
+            .timers
+            .borrow_mut()
+            .elapsed(self.key, clock::now(), cx.waker());
+        if elapsed {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// What `future` gives, or [`Elapsed`] when the armed deadline passes first. The clock is not
+    /// read when the future is ready at once.
+    pub async fn guard<F: Future>(&self, future: F) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            self.poll_elapsed(cx).map(|()| Err(Elapsed))
+        })
+        .await
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.driver.timers.borrow_mut().remove(self.key);
+    }
+}
+
+/// Wait until `at`, exactly: to the kernel's timer slack (50 us) and what the shard is busy with.
+pub async fn sleep_until(at: Instant) {
+    let timer = Timer::new();
+    timer.arm_exact(at);
+    poll_fn(|cx| timer.poll_elapsed(cx)).await;
+}
+
+/// Wait for `duration`, as exactly as [`sleep_until`].
+pub async fn sleep(duration: Duration) {
+    sleep_until(clock::now() + duration).await;
+}
+
+/// Run `future` as a task of this shard until it is done. A panic in it ends only the task.
+pub fn spawn(future: impl Future<Output = ()> + 'static) {
+    driver::current().tasks.spawn(Box::pin(future));
+}
+
+/// Let the other tasks that are ready run first.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
