@@ -78,3 +78,37 @@ pub const FOREIGN_IO_MEMORY: usize = 512 * 1024;
 
 /// Depth of glommio's own rings, which carry only file writes.
 pub const FOREIGN_RING_DEPTH: usize = 32;
+
+/// Bytes of a message head that an operator may allow at most; heads are addressed with 32 bits.
+pub const HEAD_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a message head, by default: room for large cookies.
+pub const HEAD_BYTES: usize = 64 << 10;
+
+/// Bytes of a request line, by default: what other proxies accept.
+pub const REQUEST_LINE_BYTES: usize = 8 << 10;
+
+/// Fields of a head that an operator may allow at most: the tokeniser's table is on the stack.
+pub const FIELD_COUNT_MAX: usize = 256;
+
+/// Fields of a head, by default.
+pub const FIELD_COUNT: usize = 100;
+
+/// Empty lines skipped before a request line; RFC 9112 §2.2 asks for at least one.
+pub const LEADING_LINES_MAX: usize = 4;
+
+/// Fields that `Connection` may name in one head: each is compared with every field.
+pub const NOMINATIONS_MAX: usize = 32;
+
+/// The largest body length that is believed, in bytes: peers hold it in a signed number.
+pub const BODY_BYTES_MAX: u64 = i64::MAX as u64;
+
+/// Bytes of chunk extensions in one body; they carry nothing and cost the receiver time.
+pub const CHUNK_EXTENSION_BYTES_MAX: u32 = 4 << 10;
+
+/// Bytes of trailer fields after one body; they are checked and dropped.
+pub const TRAILER_BYTES_MAX: u32 = 16 << 10;
+
+const _: () = assert!(HEAD_BYTES <= HEAD_BYTES_MAX && HEAD_BYTES_MAX <= u32::MAX as usize);
+const _: () = assert!(REQUEST_LINE_BYTES <= HEAD_BYTES);
+const _: () = assert!(FIELD_COUNT <= FIELD_COUNT_MAX);

@@ -1,0 +1,144 @@
+//! Field edits: what a route or listener sets, adds and removes.
+//!
+//! Built once from the configuration, applied by `h1::encode` without allocation. Names and
+//! values are checked when they are put in, so that no configuration can break the framing or
+//! split a message: framing fields, `Host` and hop-by-hop fields are refused (hosts are rewritten
+//! by the route's rewrite).
+//!
+//! Several edits apply one after the other; within one, removals come first, then sets, then
+//! additions.
+
+use super::field::{Class, FieldName};
+use super::h1::scan;
+
+/// Why an edit is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditError {
+    /// The name is not a token, RFC 9110 §5.6.2.
+    Name,
+    /// The value holds a control character, or whitespace at an end.
+    Value,
+    /// The proxy writes this field itself: framing, `Host`, hop-by-hop.
+    Reserved,
+}
+
+/// One name with its value; the value is empty for a removal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub(crate) name: FieldName,
+    pub(crate) name_bytes: Box<[u8]>,
+    pub(crate) value: Box<[u8]>,
+}
+
+impl Edit {
+    /// Is this an edit of the field with that name?
+    pub(crate) fn names(&self, name: FieldName, name_bytes: &[u8]) -> bool {
+        self.name == name && self.name_bytes.eq_ignore_ascii_case(name_bytes)
+    }
+}
+
+/// Fields to set, add and remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldEdits {
+    pub(crate) remove: Vec<Edit>,
+    pub(crate) set: Vec<Edit>,
+    pub(crate) add: Vec<Edit>,
+}
+
+impl FieldEdits {
+    /// No edits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces all lines of this name by one with this value.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), EditError> {
+        self.set.push(checked(name, value)?);
+        Ok(())
+    }
+
+    /// Appends a line.
+    pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), EditError> {
+        self.add.push(checked(name, value)?);
+        Ok(())
+    }
+
+    /// Removes all lines of this name.
+    pub fn remove(&mut self, name: &[u8]) -> Result<(), EditError> {
+        self.remove.push(checked(name, b"")?);
+        Ok(())
+    }
+
+    /// Does applying it change nothing?
+    pub fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+
+    /// Are received lines of this name taken out?
+    pub(crate) fn replaces(&self, name: FieldName, name_bytes: &[u8]) -> bool {
+        let names = |edit: &Edit| edit.names(name, name_bytes);
+        self.remove.iter().any(names) || self.set.iter().any(names)
+    }
+}
+
+fn checked(name: &[u8], value: &[u8]) -> Result<Edit, EditError> {
+    if !scan::is_token(name) {
+        return Err(EditError::Name);
+    }
+    if !scan::is_field_value(value) || scan::trim(value).len() != value.len() {
+        return Err(EditError::Value);
+    }
+    let recognised = FieldName::recognise(name);
+    match recognised.class() {
+        Class::HopByHop | Class::Rewritten => Err(EditError::Reserved),
+        Class::EndToEnd | Class::Nominable => Ok(Edit {
+            name: recognised,
+            name_bytes: name.into(),
+            value: value.into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9110_5_5_edits_cannot_split_a_message() {
+        let mut edits = FieldEdits::new();
+        assert_eq!(edits.set(b"X A", b"v"), Err(EditError::Name));
+        assert_eq!(edits.set(b"", b"v"), Err(EditError::Name));
+        assert_eq!(edits.set(b"X-A:", b"v"), Err(EditError::Name));
+        assert_eq!(edits.add(b"X-A", b"v\r\nX-B: w"), Err(EditError::Value));
+        assert_eq!(edits.add(b"X-A", b"v\0"), Err(EditError::Value));
+        assert_eq!(edits.add(b"X-A", b" v"), Err(EditError::Value));
+        assert!(edits.is_empty());
+    }
+
+    #[test]
+    fn rfc9112_6_edits_cannot_touch_framing_or_hop_by_hop_fields() {
+        let mut edits = FieldEdits::new();
+        for name in [
+            "content-length",
+            "Transfer-Encoding",
+            "HOST",
+            "Connection",
+            "TE",
+            "upgrade",
+        ] {
+            assert_eq!(
+                edits.set(name.as_bytes(), b"1"),
+                Err(EditError::Reserved),
+                "{name}"
+            );
+            assert_eq!(
+                edits.remove(name.as_bytes()),
+                Err(EditError::Reserved),
+                "{name}"
+            );
+        }
+        edits.set(b"X-Forwarded-For", b"unknown").unwrap();
+        assert!(edits.replaces(FieldName::XForwardedFor, b"x-forwarded-for"));
+        assert!(!edits.replaces(FieldName::Other, b"x-other"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Path normalisation: RFC 3986 §6.2.2.
