@@ -84,6 +84,7 @@ impl Pool {
     }
 
     /// Blocks that the kernel can still fill.
+    #[cfg(test)]
     pub(crate) fn free(&self) -> u16 {
         self.free.get()
     }
@@ -134,7 +135,7 @@ impl Pool {
         // JUSTIFICATION: the entries are memory shared with the kernel; no safe type covers it.
         // SAFETY: `slot` <= mask, so the entry lies in the mapped ring. The kernel reads entries
         // only below the published tail, and this one is at the tail, so nobody reads it now.
-        let entry = unsafe { &mut *self.ring.pointer::<BufRingEntry>().add(slot) };
+        let entry = unsafe { &mut *self.ring.pointer::<BufRingEntry>().wrapping_add(slot) };
         entry.set_addr(address as u64);
         entry.set_len(self.block_bytes);
         entry.set_bid(block);
@@ -165,12 +166,13 @@ impl Block {
     fn bytes(&self) -> &[u8] {
         let len = self.pool.block_bytes as usize;
         let offset = usize::from(self.id) * len;
+        let start = self.pool.blocks.pointer::<u8>().wrapping_add(offset);
         // JUSTIFICATION: zero-copy; a copy out of each block costs about 0.4 us at 16 KiB.
         // SAFETY: the range lies in the mapped region (`id` <= mask). The kernel writes to a
         // block only between `put` and the completion that hands it over; this block was handed
         // over and is not put back before the last holder drops, so the bytes do not change
         // while the borrow lives. Fresh mappings are zeroed, so all bytes are initialised.
-        unsafe { std::slice::from_raw_parts(self.pool.blocks.pointer::<u8>().add(offset), len) }
+        unsafe { std::slice::from_raw_parts(start, len) }
     }
 
     fn holders(&self) -> &Cell<u32> {

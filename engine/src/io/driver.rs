@@ -66,11 +66,14 @@ pub(crate) struct Driver {
     swollen: RefCell<Vec<u32>>,
     /// Sockets whose receive ended because no block was free.
     starved: RefCell<Vec<u32>>,
+    #[expect(clippy::vec_box, reason = "the box itself moves from socket to socket")]
     spare_queues: RefCell<Vec<Box<SendQueue>>>,
     completions: RefCell<Vec<Completion>>,
     /// Tasks that wait for something of glommio's.
     pub(crate) foreign_waits: Cell<u32>,
     foreign_turn: Cell<Instant>,
+    /// End although tasks are left.
+    pub(crate) stopping: Cell<bool>,
 }
 
 impl Driver {
@@ -93,6 +96,7 @@ impl Driver {
             completions: RefCell::default(),
             foreign_waits: Cell::new(0),
             foreign_turn: Cell::new(Instant::default()),
+            stopping: Cell::new(false),
         });
         let fd = driver.tasks.remote().eventfd().as_raw_fd();
         driver.submit(Token::new(Kind::Remote, 0, 0), &Operation::Watch { fd });
@@ -105,7 +109,7 @@ impl Driver {
         loop {
             self.tasks.run();
             self.flush();
-            if self.tasks.count() == 0 {
+            if self.tasks.count() == 0 || self.stopping.get() {
                 break;
             }
             if self.foreign_due() {

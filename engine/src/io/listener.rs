@@ -1,11 +1,14 @@
 //! A listening socket of this shard: connections accepted by one standing operation.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+
+use rustix::net::{Shutdown, SocketFlags};
 
 use super::address::Address;
 use super::driver::{self, Driver};
@@ -65,6 +68,47 @@ impl Listener {
     /// connection stays in the kernel's queue.
     pub async fn accept(&self) -> Result<OwnedFd> {
         poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// Stop listening, and give the connections that the kernel had accepted already: a client
+    /// whose connect succeeded must be served.
+    pub async fn close(self) -> Vec<OwnedFd> {
+        let mut waiting = self.stop_listening();
+        waiting.extend(poll_fn(|cx| self.poll_closed(cx)).await);
+        waiting
+    }
+
+    /// Empty the kernel's queue, then have it refuse what comes later.
+    fn stop_listening(&self) -> Vec<OwnedFd> {
+        let mut waiting = Vec::new();
+        let sockets = self.driver.sockets.borrow();
+        if let Some(fd) = sockets[self.index as usize].fd() {
+            if rustix::io::ioctl_fionbio(fd, true).is_ok() {
+                while let Ok(connection) = rustix::net::accept_with(fd, SocketFlags::CLOEXEC) {
+                    waiting.push(connection);
+                }
+            }
+            // Fails only on a socket that does not listen any more (one shared with a shard that
+            // was faster).
+            let _ = rustix::net::shutdown(fd, Shutdown::Both);
+        }
+        waiting
+    }
+
+    /// What the standing accept had taken, once it has ended.
+    fn poll_closed(&self, cx: &Context<'_>) -> Poll<VecDeque<OwnedFd>> {
+        let mut sockets = self.driver.sockets.borrow_mut();
+        let socket = &mut sockets[self.index as usize];
+        match &mut socket.role {
+            Role::Listening(accepted) if accepted.armed => {
+                remember(&mut socket.reader, cx.waker());
+                Poll::Pending
+            }
+            Role::Listening(accepted) => Poll::Ready(std::mem::take(&mut accepted.sockets)),
+            Role::Connecting(_) | Role::ConnectFailed(_) | Role::Connected => {
+                Poll::Ready(VecDeque::new())
+            }
+        }
     }
 
     fn poll_accept(&self, cx: &Context<'_>) -> Poll<Result<OwnedFd>> {

@@ -50,7 +50,7 @@ impl RuntimeThread {
 
 impl Runtime {
     /// Start the thread and, on it, the task that `root` makes. The shard ends when this task and
-    /// all that it spawned have ended.
+    /// all that it spawned have ended, or when one of them calls `stop`.
     ///
     /// *Errors:* the processor does not exist, or the kernel refuses the ring or its memory. They
     /// are known when this returns.

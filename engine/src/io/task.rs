@@ -5,6 +5,11 @@
 //! that the shard's ring watches. A task that panics is dropped, and with it its connection; the
 //! shard goes on and counts it.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "locked only when another thread wakes a task"
+)]
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;

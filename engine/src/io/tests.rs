@@ -258,3 +258,51 @@ fn unread_comes_first_and_reset_is_seen_by_the_peer() {
         std::io::ErrorKind::ConnectionReset
     );
 }
+
+#[test]
+fn lines_are_appended_while_traffic_goes_on() {
+    let peer = echo_peer();
+    let path = std::env::temp_dir().join(format!("weft-append-{}", std::process::id()));
+    let file = path.clone();
+    on_shard(move || async move {
+        let log = AppendFile::open(&file).await.expect("open");
+        let stream = Stream::connect(&peer).await.expect("connect");
+        for round in 0..100 {
+            stream.write(|out| out.extend_from_slice(b"ping"));
+            log.append(format!("line {round}\n").into_bytes())
+                .await
+                .expect("append");
+            assert_eq!(read_exactly(&stream, 4).await, b"ping");
+        }
+        log.close().await.expect("close");
+    });
+    let written = std::fs::read_to_string(&path).expect("read");
+    std::fs::remove_file(&path).expect("remove");
+    let expected: String = (0..100).map(|round| format!("line {round}\n")).collect();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn closing_a_listener_gives_what_the_kernel_had_accepted() {
+    on_shard(|| async {
+        let any = Address::Tcp("127.0.0.1:0".parse().expect("address"));
+        let listener = Listener::bind(&any, 16).expect("bind");
+        let address = listener.address().expect("tcp");
+        let clients: Vec<TcpStream> = (0..5)
+            .map(|_| TcpStream::connect(address).expect("connect"))
+            .collect();
+        let first = listener.accept().await.expect("accept");
+        let rest = listener.close().await;
+        assert_eq!(rest.len() + 1, clients.len());
+        assert!(TcpStream::connect(address).is_err());
+        drop(first);
+    });
+}
+
+#[test]
+fn stop_ends_a_shard_whose_tasks_wait_for_ever() {
+    on_shard(|| async {
+        spawn(std::future::pending());
+        stop();
+    });
+}

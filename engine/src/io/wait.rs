@@ -99,6 +99,16 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
     driver::current().tasks.spawn(Box::pin(future));
 }
 
+/// End this shard at the end of the batch: tasks that are not done are dropped.
+pub fn stop() {
+    driver::current().stopping.set(true);
+}
+
+/// Tasks of this shard that ended by a panic, since it started.
+pub fn task_panics() -> u64 {
+    driver::current().tasks.panics()
+}
+
 /// Let the other tasks that are ready run first.
 pub async fn yield_now() {
     let mut yielded = false;
