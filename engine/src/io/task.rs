@@ -28,6 +28,9 @@ const BATCH_POLLS: usize = 4096;
 
 type TaskKey = u32;
 
+/// A task of a shard: never sent to another thread.
+pub(crate) type TaskFuture = Pin<Box<dyn Future<Output = ()>>>;
+
 thread_local! {
     /// Which shard this thread is; 0 = none. Wakers compare it to choose their queue.
     static SHARD: Cell<u64> = const { Cell::new(0) };
@@ -103,7 +106,7 @@ impl Wake for TaskWaker {
 
 struct Task {
     /// `None` while it is being polled.
-    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    future: Option<TaskFuture>,
     waker: Waker,
     shared: Arc<TaskWaker>,
 }
@@ -152,7 +155,7 @@ impl Tasks {
         self.panics.get()
     }
 
-    pub(crate) fn spawn(&self, future: Pin<Box<dyn Future<Output = ()>>>) {
+    pub(crate) fn spawn(&self, future: TaskFuture) {
         let mut slots = self.slots.borrow_mut();
         let entry = slots.vacant_entry();
         let shared = Arc::new(TaskWaker {
@@ -208,7 +211,7 @@ impl Tasks {
         }
     }
 
-    fn begin(&self, task: TaskKey) -> Option<(Pin<Box<dyn Future<Output = ()>>>, Waker)> {
+    fn begin(&self, task: TaskKey) -> Option<(TaskFuture, Waker)> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(task as usize)?;
         slot.shared.queued.store(false, Ordering::Release);
@@ -220,7 +223,7 @@ impl Tasks {
     }
 
     /// Drops run outside the borrow (they may touch the slab), and a panic in one stays here.
-    fn end(&self, task: TaskKey, future: Pin<Box<dyn Future<Output = ()>>>) {
+    fn end(&self, task: TaskKey, future: TaskFuture) {
         let slot = self.slots.borrow_mut().try_remove(task as usize);
         if catch_unwind(AssertUnwindSafe(|| drop((slot, future)))).is_err() {
             self.panics.set(self.panics.get() + 1);

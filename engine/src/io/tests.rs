@@ -1,5 +1,7 @@
 //! The driver against real sockets of this machine: needs io_uring.
 
+#![expect(clippy::disallowed_methods, reason = "the peers of these tests are plain threads")]
+
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
