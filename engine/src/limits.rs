@@ -112,3 +112,11 @@ pub const TRAILER_BYTES_MAX: u32 = 16 << 10;
 const _: () = assert!(HEAD_BYTES <= HEAD_BYTES_MAX && HEAD_BYTES_MAX <= u32::MAX as usize);
 const _: () = assert!(REQUEST_LINE_BYTES <= HEAD_BYTES);
 const _: () = assert!(FIELD_COUNT <= FIELD_COUNT_MAX);
+
+/// Routes and clusters of one shard that have histograms: 512 of them take at most 28 MB, twice
+/// that with the spare record. Past it they keep counters only.
+pub const HISTOGRAM_SERIES_MAX: usize = 512;
+
+/// Bytes of one value in an access-log line (path, user agent): a request line may have 8 KiB and
+/// a head 64 KiB, of which a reader needs the beginning.
+pub const ACCESS_LOG_VALUE_BYTES_MAX: usize = 2 << 10;

@@ -1,0 +1,345 @@
+//! One line per exchange, as JSON or as text, into a caller's buffer.
+//!
+//! In: an [`Outcome`] and the names and bytes that go with it. Out: one line, ended by a newline,
+//! appended to a reused `Vec<u8>`; no allocation beyond its growth. Bytes from the network can
+//! neither end a line nor pass for another field: JSON strings are escaped to valid UTF-8 without
+//! control characters, text values to printable ASCII without quotes or backslashes. Values longer
+//! than [`ACCESS_LOG_VALUE_BYTES_MAX`] are cut and end in `...`. The query is left out unless
+//! asked for, because that is where secrets travel.
+//!
+//! Times are RFC 3339 in UTC with milliseconds; durations are microseconds in JSON
+//! (`total_us`), milliseconds in text.
+
+use std::fmt;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::failure::Failure;
+use super::outcome::Outcome;
+use super::times::Phase;
+use crate::limits::ACCESS_LOG_VALUE_BYTES_MAX;
+
+/// What one line tells besides the outcome. Names are those of the outcome's ids.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessLine<'a> {
+    /// When the exchange ended.
+    pub wall: SystemTime,
+    /// The shard that served it.
+    pub shard: u32,
+    /// The listener's name.
+    pub listener: &'a str,
+    /// The route's name, if one was found.
+    pub route: Option<&'a str>,
+    /// The cluster's name, if the route forwards.
+    pub cluster: Option<&'a str>,
+    /// The address of the last attempt's endpoint.
+    pub endpoint: Option<&'a str>,
+    /// The client's address; none over a Unix socket.
+    pub client: Option<SocketAddr>,
+    /// The method as received; empty if there was no readable head, as for all bytes below.
+    pub method: &'a [u8],
+    /// The authority as received.
+    pub authority: &'a [u8],
+    /// The path as matched and forwarded.
+    pub path: &'a [u8],
+    /// The query as received, without `?`.
+    pub query: Option<&'a [u8]>,
+    /// The request id sent to the upstream.
+    pub request_id: &'a [u8],
+    /// The client's `User-Agent`.
+    pub user_agent: &'a [u8],
+    /// What happened.
+    pub outcome: &'a Outcome,
+}
+
+/// What becomes of queries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Query {
+    /// Written as `?[redacted]`.
+    #[default]
+    Redact,
+    /// Written as it is.
+    Keep,
+}
+
+/// What stands for a query that is not written.
+const REDACTED: &[u8] = b"[redacted]";
+
+/// Appends the line as a JSON object.
+pub fn json(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
+    let outcome = line.outcome;
+    out.extend_from_slice(b"{\"time\":\"");
+    write_time(out, line.wall);
+    out.push(b'"');
+    number(out, "shard", u64::from(line.shard));
+    string(out, "listener", line.listener.as_bytes());
+    optional(out, "route", line.route);
+    optional(out, "cluster", line.cluster);
+    optional(out, "endpoint", line.endpoint);
+    if let Some(client) = line.client {
+        print(out, format_args!(",\"client\":\"{client}\""));
+    }
+    present(out, "method", line.method);
+    present(out, "authority", line.authority);
+    json_target(out, line, query);
+    number(out, "status", u64::from(outcome.status));
+    print(out, format_args!(",\"flags\":\"{}\"", outcome.flags()));
+    optional(out, "failure", outcome.failure.map(Failure::label));
+    present(out, "detail", outcome.detail.as_bytes());
+    number(out, "received_bytes", outcome.received_bytes);
+    number(out, "sent_bytes", outcome.sent_bytes);
+    number(out, "attempts", u64::from(outcome.attempts));
+    print(out, format_args!(",\"reused\":{}", outcome.is_reused));
+    let phases = outcome.times.phases();
+    for phase in Phase::ALL {
+        if let Some(nanos) = phases.nanos(phase) {
+            let (micros, rest) = (nanos / 1_000, nanos % 1_000 / 100);
+            print(
+                out,
+                format_args!(",\"{}_us\":{micros}.{rest}", phase.label()),
+            );
+        }
+    }
+    present(out, "request_id", line.request_id);
+    present(out, "user_agent", line.user_agent);
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends the line as text: fixed places separated by spaces, what clients send in quotes.
+///
+/// ```text
+/// time shard client listener route cluster endpoint "method authority target" status flags
+/// failure received sent attempts total/added/pick/connect/send/first_byte/body(ms) "id" "agent"
+/// ```
+pub fn text(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
+    let outcome = line.outcome;
+    write_time(out, line.wall);
+    print(out, format_args!(" {} ", line.shard));
+    match line.client {
+        Some(client) => print(out, format_args!("{client}")),
+        None => out.push(b'-'),
+    }
+    for name in [Some(line.listener), line.route, line.cluster, line.endpoint] {
+        out.push(b' ');
+        word(out, name);
+    }
+    out.extend_from_slice(b" \"");
+    escape_text(out, line.method);
+    out.push(b' ');
+    escape_text(out, line.authority);
+    out.push(b' ');
+    escape_text(out, line.path);
+    if let Some(bytes) = line.query {
+        out.push(b'?');
+        escape_text(
+            out,
+            if query == Query::Keep {
+                bytes
+            } else {
+                REDACTED
+            },
+        );
+    }
+    print(
+        out,
+        format_args!("\" {} {} ", outcome.status, outcome.flags()),
+    );
+    word(out, outcome.failure.map(Failure::label));
+    let (received, sent) = (outcome.received_bytes, outcome.sent_bytes);
+    print(out, format_args!(" {received} {sent} {}", outcome.attempts));
+    let phases = outcome.times.phases();
+    for phase in Phase::ALL {
+        out.push(if phase == Phase::Total { b' ' } else { b'/' });
+        match phases.nanos(phase) {
+            Some(nanos) => {
+                let (millis, rest) = (nanos / 1_000_000, nanos % 1_000_000 / 1_000);
+                print(out, format_args!("{millis}.{rest:03}"));
+            }
+            None => out.push(b'-'),
+        }
+    }
+    out.extend_from_slice(b" \"");
+    escape_text(out, line.request_id);
+    out.extend_from_slice(b"\" \"");
+    escape_text(out, line.user_agent);
+    out.extend_from_slice(b"\"\n");
+}
+
+fn json_target(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
+    if line.path.is_empty() && line.query.is_none() {
+        return;
+    }
+    key(out, "path");
+    out.push(b'"');
+    escape_json(out, line.path);
+    if let Some(bytes) = line.query {
+        out.push(b'?');
+        escape_json(
+            out,
+            if query == Query::Keep {
+                bytes
+            } else {
+                REDACTED
+            },
+        );
+    }
+    out.push(b'"');
+}
+
+fn key(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn string(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    key(out, name);
+    out.push(b'"');
+    escape_json(out, value);
+    out.push(b'"');
+}
+
+fn optional(out: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        string(out, name, value.as_bytes());
+    }
+}
+
+fn present(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    if !value.is_empty() {
+        string(out, name, value);
+    }
+}
+
+fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+    key(out, name);
+    print(out, format_args!("{value}"));
+}
+
+/// A name of the configuration as one word: spaces would shift the places after it.
+fn word(out: &mut Vec<u8>, name: Option<&str>) {
+    let name = name.filter(|name| !name.is_empty()).unwrap_or("-");
+    for (place, part) in name.split(' ').enumerate() {
+        if place > 0 {
+            out.extend_from_slice(b"\\x20");
+        }
+        escape_text(out, part.as_bytes());
+    }
+}
+
+fn print(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
+    // Writing into a Vec cannot fail.
+    let _ = out.write_fmt(arguments);
+}
+
+/// Appends `value` as the inside of a JSON string (RFC 8259 section 7). Control characters, C1
+/// controls and line separators, which some readers take for the end of a line, are escaped;
+/// bytes that are not UTF-8 become U+FFFD.
+pub fn escape_json(out: &mut Vec<u8>, value: &[u8]) {
+    let (value, is_cut) = cut(value);
+    for chunk in value.utf8_chunks() {
+        escape_json_str(out, chunk.valid());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    if is_cut {
+        out.extend_from_slice(b"...");
+    }
+}
+
+fn escape_json_str(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find(needs_escape) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain.as_bytes());
+        let mut chars = special.chars();
+        match chars.next() {
+            Some('"') => out.extend_from_slice(b"\\\""),
+            Some('\\') => out.extend_from_slice(b"\\\\"),
+            Some(other) => print(out, format_args!("\\u{:04x}", u32::from(other))),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.extend_from_slice(rest.as_bytes());
+}
+
+/// Control characters (C0, DEL, C1), quotes, backslashes, and the separators and directional
+/// overrides that make a line look like something else. All are below U+10000, so four digits do.
+fn needs_escape(char: char) -> bool {
+    match char {
+        '"' | '\\' | '\u{2028}' | '\u{2029}' | '\u{feff}' => true,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => char.is_control(),
+    }
+}
+
+/// Appends `value` as printable ASCII: every other byte, quotes and backslashes as `\xNN`.
+pub fn escape_text(out: &mut Vec<u8>, value: &[u8]) {
+    let (value, is_cut) = cut(value);
+    let mut rest = value;
+    let is_special = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
+    while let Some(at) = rest.iter().position(is_special) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else {
+            break;
+        };
+        print(out, format_args!("\\x{byte:02x}"));
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    if is_cut {
+        out.extend_from_slice(b"...");
+    }
+}
+
+fn cut(value: &[u8]) -> (&[u8], bool) {
+    match value.get(..ACCESS_LOG_VALUE_BYTES_MAX) {
+        Some(start) if value.len() > ACCESS_LOG_VALUE_BYTES_MAX => (start, true),
+        _ => (value, false),
+    }
+}
+
+/// Appends a time as RFC 3339 in UTC with milliseconds: `2026-11-23T01:43:33.120Z`.
+pub fn write_time(out: &mut Vec<u8>, wall: SystemTime) {
+    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, millis) = (since.as_secs(), since.subsec_millis());
+    let (year, month, day) = civil(seconds / 86_400);
+    let second = seconds % 86_400;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    print(
+        out,
+        format_args!(
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+        ),
+    );
+}
+
+/// Year, month and day of a number of days since 1970-01-01. Years are counted from March, so
+/// that the leap day is the last of its year; 400 such years are 146,097 days.
+const fn civil(days: u64) -> (u64, u64, u64) {
+    const ERA_DAYS: u64 = 146_097;
+    const DAYS_BEFORE_1970: u64 = 719_468;
+    let days = days.saturating_add(DAYS_BEFORE_1970);
+    let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
+    let leap_days = day_of_era / 1_460 + day_of_era / (ERA_DAYS - 1);
+    let year_of_era = (day_of_era + day_of_era / 36_524 - leap_days) / 365;
+    let year_start = 365 * year_of_era + year_of_era / 4 - year_of_era / 100;
+    let day_of_year = day_of_era - year_start;
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
+    (year, month, day)
+}
+
+#[cfg(test)]
+#[path = "access_log_tests.rs"]
+mod tests;

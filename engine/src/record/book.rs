@@ -1,0 +1,304 @@
+//! Counters and histograms of every listener, route and cluster.
+//!
+//! The same book exists with `u32` histograms on a shard, since the last take, and with `u64`
+//! histograms on the control thread, since the start or for one interval. It is sized once, for
+//! one configuration generation; ids index it. Histograms come into being with a series' first
+//! exchange, for at most [`HISTOGRAM_SERIES_MAX`] routes and clusters; past that the rest keeps
+//! its counters only, and `without_histogram` says that it happened.
+
+use hdrhistogram::Counter;
+
+use super::counters::{self, ConnectionCounters, Counters, PoolEvent};
+use super::failure::Failure;
+use super::histogram::{PhaseHistograms, Shape};
+use super::outcome::Outcome;
+use super::times::PhaseTimes;
+use crate::limits::HISTOGRAM_SERIES_MAX;
+
+/// How many listeners, routes and clusters a configuration has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeriesCounts {
+    /// Listeners; a `ListenerId` is below it.
+    pub listeners: usize,
+    /// Routes over all listeners; a `RouteId` is below it.
+    pub routes: usize,
+    /// Clusters; a `ClusterId` is below it.
+    pub clusters: usize,
+}
+
+/// Counters and histograms of every series.
+#[derive(Clone, Debug)]
+pub struct Book<C: Counter> {
+    /// One for each listener, by id.
+    pub listeners: Vec<ListenerSeries<C>>,
+    /// One for each route, by id.
+    pub routes: Vec<RouteSeries<C>>,
+    /// One for each cluster, by id.
+    pub clusters: Vec<ClusterSeries<C>>,
+    /// Access-log lines handed to the file.
+    pub access_log_written: u64,
+    /// Access-log lines dropped because the file did not keep up.
+    pub access_log_dropped: u64,
+    /// Exchanges of routes and clusters that could not get a histogram any more.
+    pub without_histogram: u64,
+    /// Routes and clusters that have histograms.
+    histogram_series: usize,
+}
+
+/// What is known of a listener.
+#[derive(Clone, Debug)]
+pub struct ListenerSeries<C: Counter> {
+    /// Its exchanges.
+    pub counters: Counters,
+    /// Its connections.
+    pub connections: ConnectionCounters,
+    /// All phases, once there was an exchange.
+    pub histograms: Option<PhaseHistograms<C>>,
+    failures: [u64; Failure::COUNT],
+}
+
+/// What is known of a route.
+#[derive(Clone, Debug)]
+pub struct RouteSeries<C: Counter> {
+    /// Its exchanges.
+    pub counters: Counters,
+    /// Its phases, once there was an exchange.
+    pub histograms: Option<PhaseHistograms<C>>,
+}
+
+/// What is known of a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterSeries<C: Counter> {
+    /// Its exchanges.
+    pub counters: Counters,
+    /// Its phases, once there was an exchange.
+    pub histograms: Option<PhaseHistograms<C>>,
+    pool: [u64; PoolEvent::ALL.len()],
+}
+
+impl<C: Counter> ListenerSeries<C> {
+    /// Exchanges that ended with this failure.
+    pub fn failures(&self, failure: Failure) -> u64 {
+        self.failures.get(failure.index()).copied().unwrap_or(0)
+    }
+}
+
+impl<C: Counter> ClusterSeries<C> {
+    /// How often this happened to its upstream connections.
+    pub fn pool(&self, event: PoolEvent) -> u64 {
+        self.pool.get(event as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn count_pool(&mut self, event: PoolEvent) {
+        counters::add_one(&mut self.pool, event as usize);
+    }
+}
+
+impl<C: Counter> Default for ListenerSeries<C> {
+    fn default() -> Self {
+        Self {
+            counters: Counters::default(),
+            connections: ConnectionCounters::default(),
+            histograms: None,
+            failures: [0; Failure::COUNT],
+        }
+    }
+}
+
+impl<C: Counter> Default for RouteSeries<C> {
+    fn default() -> Self {
+        Self {
+            counters: Counters::default(),
+            histograms: None,
+        }
+    }
+}
+
+impl<C: Counter> Default for ClusterSeries<C> {
+    fn default() -> Self {
+        Self {
+            counters: Counters::default(),
+            histograms: None,
+            pool: [0; PoolEvent::ALL.len()],
+        }
+    }
+}
+
+impl<C: Counter> Book<C> {
+    /// An empty book; no histogram exists yet.
+    pub fn new(counts: SeriesCounts) -> Self {
+        let mut book = Self::default();
+        book.fit(counts);
+        book
+    }
+
+    /// How many series it has room for.
+    pub const fn counts(&self) -> SeriesCounts {
+        SeriesCounts {
+            listeners: self.listeners.len(),
+            routes: self.routes.len(),
+            clusters: self.clusters.len(),
+        }
+    }
+
+    /// Gives the book room for `counts`. What it holds for ids below them stays.
+    pub fn fit(&mut self, counts: SeriesCounts) {
+        self.listeners
+            .resize_with(counts.listeners, Default::default);
+        self.routes.resize_with(counts.routes, Default::default);
+        self.clusters.resize_with(counts.clusters, Default::default);
+    }
+
+    /// Counts one exchange on its listener, route and cluster.
+    pub(super) fn record(&mut self, outcome: &Outcome) {
+        let phases = outcome.phases();
+        if let Some(series) = self.listeners.get_mut(outcome.listener.0 as usize) {
+            series.counters.count(outcome);
+            if let Some(failure) = outcome.failure {
+                counters::add_one(&mut series.failures, failure.index());
+            }
+            let empty = || PhaseHistograms::new(Shape::LISTENER);
+            series.histograms.get_or_insert_with(empty).record(&phases);
+        }
+        if let Some(id) = outcome.route
+            && let Some(series) = self.routes.get_mut(id.0 as usize)
+        {
+            series.counters.count(outcome);
+            let histograms = &mut series.histograms;
+            if ensure(histograms, Shape::ROUTE, &mut self.histogram_series) {
+                record_phases(histograms, &phases);
+            } else {
+                counters::add(&mut self.without_histogram, 1);
+            }
+        }
+        if let Some(id) = outcome.cluster
+            && let Some(series) = self.clusters.get_mut(id.0 as usize)
+        {
+            series.counters.count(outcome);
+            let histograms = &mut series.histograms;
+            if ensure(histograms, Shape::CLUSTER, &mut self.histogram_series) {
+                record_phases(histograms, &phases);
+            } else {
+                counters::add(&mut self.without_histogram, 1);
+            }
+        }
+    }
+
+    /// Forgets everything counted and keeps the histograms' memory.
+    pub fn clear(&mut self) {
+        for series in &mut self.listeners {
+            let histograms = cleared(series.histograms.take());
+            *series = ListenerSeries::default();
+            series.histograms = histograms;
+        }
+        for series in &mut self.routes {
+            series.counters = Counters::default();
+            series.histograms = cleared(series.histograms.take());
+        }
+        for series in &mut self.clusters {
+            let histograms = cleared(series.histograms.take());
+            *series = ClusterSeries::default();
+            series.histograms = histograms;
+        }
+        self.access_log_written = 0;
+        self.access_log_dropped = 0;
+        self.without_histogram = 0;
+    }
+}
+
+impl Book<u64> {
+    /// Adds another book of the same configuration.
+    pub fn absorb<C: Counter>(&mut self, other: &Book<C>) {
+        debug_assert_eq!(
+            self.counts(),
+            other.counts(),
+            "books of different configurations"
+        );
+        for (mine, theirs) in self.listeners.iter_mut().zip(&other.listeners) {
+            mine.counters.absorb(&theirs.counters);
+            mine.connections.absorb(&theirs.connections);
+            counters::add_each(&mut mine.failures, &theirs.failures);
+            absorb_histograms(
+                &mut mine.histograms,
+                theirs.histograms.as_ref(),
+                Shape::LISTENER,
+            );
+        }
+        for (mine, theirs) in self.routes.iter_mut().zip(&other.routes) {
+            mine.counters.absorb(&theirs.counters);
+            absorb_histograms(
+                &mut mine.histograms,
+                theirs.histograms.as_ref(),
+                Shape::ROUTE,
+            );
+        }
+        for (mine, theirs) in self.clusters.iter_mut().zip(&other.clusters) {
+            mine.counters.absorb(&theirs.counters);
+            counters::add_each(&mut mine.pool, &theirs.pool);
+            absorb_histograms(
+                &mut mine.histograms,
+                theirs.histograms.as_ref(),
+                Shape::CLUSTER,
+            );
+        }
+        counters::add(&mut self.access_log_written, other.access_log_written);
+        counters::add(&mut self.access_log_dropped, other.access_log_dropped);
+        counters::add(&mut self.without_histogram, other.without_histogram);
+    }
+}
+
+impl<C: Counter> Default for Book<C> {
+    /// A book without any series, to be fitted.
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            routes: Vec::new(),
+            clusters: Vec::new(),
+            access_log_written: 0,
+            access_log_dropped: 0,
+            without_histogram: 0,
+            histogram_series: 0,
+        }
+    }
+}
+
+fn record_phases<C: Counter>(histograms: &mut Option<PhaseHistograms<C>>, phases: &PhaseTimes) {
+    if let Some(histograms) = histograms {
+        histograms.record(phases);
+    }
+}
+
+/// Makes the histograms if there is still room for another series.
+fn ensure<C: Counter>(
+    histograms: &mut Option<PhaseHistograms<C>>,
+    shape: Shape,
+    in_use: &mut usize,
+) -> bool {
+    if histograms.is_some() {
+        return true;
+    }
+    if *in_use >= HISTOGRAM_SERIES_MAX {
+        return false;
+    }
+    *in_use = in_use.saturating_add(1);
+    *histograms = Some(PhaseHistograms::new(shape));
+    true
+}
+
+fn absorb_histograms<C: Counter>(
+    mine: &mut Option<PhaseHistograms<u64>>,
+    theirs: Option<&PhaseHistograms<C>>,
+    shape: Shape,
+) {
+    if let Some(theirs) = theirs {
+        let empty = || PhaseHistograms::new(shape);
+        mine.get_or_insert_with(empty).absorb(theirs);
+    }
+}
+
+fn cleared<C: Counter>(histograms: Option<PhaseHistograms<C>>) -> Option<PhaseHistograms<C>> {
+    histograms.map(|mut histograms| {
+        histograms.clear();
+        histograms
+    })
+}

@@ -1,0 +1,1 @@
+//! Writers of what was recorded, one file per format.

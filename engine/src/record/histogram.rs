@@ -1,0 +1,235 @@
+//! HDR histograms of phases.
+//!
+//! Values are nanoseconds from 1 us to 1 h, clamped into that range, so recording cannot fail and
+//! memory is fixed. Listeners keep all phases at 3 significant digits (error at most 0.1 %); routes
+//! and clusters, of which there may be hundreds, keep the phases that tell them apart at 2 digits
+//! (1 %). Counters on a shard are `u32`: half the memory, twice as many per cache line; the control
+//! thread takes them long before 2^32 and keeps `u64`.
+//!
+//! A series costs nothing until its first exchange. Then, per shard and per record (there are two,
+//! one being filled and one spare):
+//!
+//! | series | phases | counters each | bytes |
+//! |---|--:|--:|--:|
+//! | listener | 7 | 24,576 | 688,128 |
+//! | route | 3 | 3,456 | 41,472 |
+//! | cluster | 4 | 3,456 | 55,296 |
+
+use hdrhistogram::{Counter, Histogram};
+
+use super::times::{Phase, PhaseTimes};
+
+/// Shorter than this is recorded as this: what a proxy does takes microseconds, and the clock's
+/// own cost is 20 ns.
+const LOWEST_NANOS: u64 = 1_000;
+
+/// Longer than this is recorded as this: one hour.
+const HIGHEST_NANOS: u64 = 3_600_000_000_000;
+
+/// Which phases a series keeps, and how precisely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub(super) phases: &'static [Phase],
+    digits: u8,
+}
+
+impl Shape {
+    /// All phases, precise.
+    pub const LISTENER: Self = Self {
+        phases: &Phase::ALL,
+        digits: 3,
+    };
+
+    /// How long, how much of it was the proxy, how long the upstream took.
+    pub const ROUTE: Self = Self {
+        phases: &[Phase::Total, Phase::Added, Phase::FirstByte],
+        digits: 2,
+    };
+
+    /// As a route, and how long connections took to be made.
+    pub const CLUSTER: Self = Self {
+        phases: &[Phase::Total, Phase::Added, Phase::Connect, Phase::FirstByte],
+        digits: 2,
+    };
+}
+
+/// One phase of one series.
+#[derive(Clone, Debug)]
+pub struct PhaseHistogram<C: Counter> {
+    histogram: Histogram<C>,
+    sum_nanos: u64,
+}
+
+impl<C: Counter> PhaseHistogram<C> {
+    /// An empty histogram with `digits` significant digits.
+    pub fn new(digits: u8) -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "the bounds are constants; a test makes each shape"
+        )]
+        let histogram = Histogram::new_with_bounds(LOWEST_NANOS, HIGHEST_NANOS, digits)
+            .expect("bounds that hdrhistogram takes");
+        Self {
+            histogram,
+            sum_nanos: 0,
+        }
+    }
+
+    /// Adds one value.
+    pub fn record(&mut self, nanos: u64) {
+        self.histogram.saturating_record(nanos);
+        self.sum_nanos = self.sum_nanos.wrapping_add(nanos);
+    }
+
+    /// The values, in nanoseconds, to the histogram's precision.
+    pub const fn histogram(&self) -> &Histogram<C> {
+        &self.histogram
+    }
+
+    /// The exact sum of the values.
+    pub const fn sum_nanos(&self) -> u64 {
+        self.sum_nanos
+    }
+
+    /// Is nothing recorded?
+    pub fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
+    /// Forgets all values and keeps the memory.
+    pub fn clear(&mut self) {
+        if !self.histogram.is_empty() {
+            self.histogram.reset();
+        }
+        self.sum_nanos = 0;
+    }
+}
+
+impl PhaseHistogram<u64> {
+    /// Adds all values of another histogram, whatever its counters and precision.
+    pub fn absorb<C: Counter>(&mut self, other: &PhaseHistogram<C>) -> &mut Self {
+        for step in other.histogram.iter_recorded() {
+            let (value, count) = (step.value_iterated_to(), step.count_since_last_iteration());
+            self.histogram.saturating_record_n(value, count);
+        }
+        self.sum_nanos = self.sum_nanos.wrapping_add(other.sum_nanos);
+        self
+    }
+}
+
+/// The phases of one series, in the order of its shape.
+#[derive(Clone, Debug)]
+pub struct PhaseHistograms<C: Counter> {
+    shape: Shape,
+    series: Vec<PhaseHistogram<C>>,
+}
+
+impl<C: Counter> PhaseHistograms<C> {
+    /// Empty histograms for each phase of `shape`.
+    pub fn new(shape: Shape) -> Self {
+        let empty = |_: &Phase| PhaseHistogram::new(shape.digits);
+        Self {
+            shape,
+            series: shape.phases.iter().map(empty).collect(),
+        }
+    }
+
+    /// Adds what one exchange took, phase by phase.
+    pub fn record(&mut self, phases: &PhaseTimes) {
+        for (phase, histogram) in self.shape.phases.iter().zip(&mut self.series) {
+            if let Some(nanos) = phases.nanos(*phase) {
+                histogram.record(nanos);
+            }
+        }
+    }
+
+    /// The phase's histogram, if the series keeps it.
+    pub fn phase(&self, phase: Phase) -> Option<&PhaseHistogram<C>> {
+        let place = self.shape.phases.iter().position(|kept| *kept == phase)?;
+        self.series.get(place)
+    }
+
+    /// All phases of the series.
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, &PhaseHistogram<C>)> {
+        self.shape.phases.iter().copied().zip(&self.series)
+    }
+
+    /// Forgets all values and keeps the memory.
+    pub fn clear(&mut self) {
+        for histogram in &mut self.series {
+            histogram.clear();
+        }
+    }
+}
+
+impl PhaseHistograms<u64> {
+    /// Adds another series of the same shape.
+    pub fn absorb<C: Counter>(&mut self, other: &PhaseHistograms<C>) {
+        debug_assert_eq!(self.shape, other.shape, "series of different shapes");
+        for (mine, theirs) in self.series.iter_mut().zip(&other.series) {
+            mine.absorb(theirs);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(shape: Shape) -> usize {
+        let histograms = PhaseHistograms::<u32>::new(shape);
+        let counters = |(_, each): (Phase, &PhaseHistogram<u32>)| each.histogram.distinct_values();
+        histograms.iter().map(counters).sum::<usize>() * size_of::<u32>()
+    }
+
+    #[test]
+    fn memory_is_as_documented() {
+        assert_eq!(bytes(Shape::LISTENER), 688_128);
+        assert_eq!(bytes(Shape::ROUTE), 41_472);
+        assert_eq!(bytes(Shape::CLUSTER), 55_296);
+    }
+
+    #[test]
+    fn values_outside_the_range_are_clamped() {
+        let mut histogram = PhaseHistogram::<u32>::new(2);
+        histogram.record(0);
+        histogram.record(u64::from(u32::MAX) * 1_000_000);
+        assert_eq!(histogram.histogram().len(), 2);
+        let max = histogram.histogram().max();
+        assert!(
+            (HIGHEST_NANOS..HIGHEST_NANOS * 101 / 100).contains(&max),
+            "{max}"
+        );
+    }
+
+    #[test]
+    fn precision_is_kept_when_absorbed() {
+        let mut shard = PhaseHistogram::<u32>::new(3);
+        for micros in 1..=10_000 {
+            shard.record(micros * 1_000);
+        }
+        let mut total = PhaseHistogram::<u64>::new(3);
+        total.absorb(&shard).absorb(&shard);
+        assert_eq!(total.histogram().len(), 20_000);
+        assert_eq!(total.sum_nanos(), 2 * 1_000 * (10_000 * 10_001 / 2));
+        for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
+            let own = shard.histogram().value_at_quantile(quantile);
+            assert_eq!(total.histogram().value_at_quantile(quantile), own);
+            let exact = quantile * 10_000_000.0;
+            assert!(
+                (own as f64 / exact - 1.0).abs() < 0.001,
+                "{quantile}: {own}"
+            );
+        }
+        shard.clear();
+        assert!(shard.is_empty());
+        assert_eq!(shard.sum_nanos(), 0);
+    }
+
+    #[test]
+    fn a_series_keeps_only_its_phases() {
+        let series = PhaseHistograms::<u32>::new(Shape::ROUTE);
+        assert!(series.phase(Phase::Added).is_some());
+        assert!(series.phase(Phase::Connect).is_none());
+    }
+}

@@ -1,0 +1,281 @@
+//! Every metric: its name, its type, its unit and its help; and the labels of its series.
+//!
+//! Names follow Prometheus: base units, `_seconds`, `_bytes`, `_total` for counters. Scopes are
+//! part of the name (`weft_listener_…`, `weft_route_…`, `weft_cluster_…`), not a label, because
+//! the same exchange counts once in each: a sum over all series of a metric is always meaningful.
+//! Labels come from the configuration and from closed enums, never from traffic, so the number of
+//! series is bounded by the configuration.
+//!
+//! | weft | Envoy |
+//! |---|---|
+//! | `weft_listener_requests_total` | `http.<prefix>.downstream_rq_xx` |
+//! | `weft_listener_connections_*` | `listener.<address>.downstream_cx_*` |
+//! | `weft_route_requests_total` | `vhost.<name>.vcluster.upstream_rq_xx` |
+//! | `weft_cluster_requests_total` | `cluster.<name>.upstream_rq_xx` |
+//! | `weft_cluster_retries_total` | `cluster.<name>.upstream_rq_retry` |
+//! | `weft_cluster_duration_seconds` | `cluster.<name>.upstream_rq_time` |
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::book::SeriesCounts;
+
+/// What a metric is to its reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows, until the process ends.
+    Counter,
+    /// It is what it is now.
+    Gauge,
+    /// A distribution with buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the exposition format.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The full name, unit included.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// One sentence for its reader.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    let kind = Kind::Counter;
+    Metric { name, kind, help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    let kind = Kind::Gauge;
+    Metric { name, kind, help }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> Metric {
+    let kind = Kind::Histogram;
+    Metric { name, kind, help }
+}
+
+/// By listener and code class.
+pub const LISTENER_REQUESTS: Metric = counter(
+    "weft_listener_requests_total",
+    "Exchanges that ended, by class of the status sent (none: no status was sent).",
+);
+/// By listener.
+pub const LISTENER_REQUESTS_ACTIVE: Metric =
+    gauge("weft_listener_requests_active", "Exchanges in progress.");
+/// By listener and response flag.
+pub const LISTENER_FLAGS: Metric = counter(
+    "weft_listener_response_flags_total",
+    "Exchanges that ended with this response flag (Envoy's codes).",
+);
+/// By listener, failure and fault.
+pub const LISTENER_FAILURES: Metric = counter(
+    "weft_listener_failures_total",
+    "Exchanges that failed, by reason and by whose fault it was.",
+);
+/// By listener.
+pub const LISTENER_RECEIVED: Metric = counter(
+    "weft_listener_received_bytes_total",
+    "Bytes of requests received from clients, heads and bodies.",
+);
+/// By listener.
+pub const LISTENER_SENT: Metric = counter(
+    "weft_listener_sent_bytes_total",
+    "Bytes of responses sent to clients, heads and bodies.",
+);
+/// By listener and phase.
+pub const LISTENER_DURATION: Metric = histogram(
+    "weft_listener_duration_seconds",
+    "Time of each phase of an exchange; phase added is the time this proxy itself added.",
+);
+/// By listener.
+pub const CONNECTIONS_ACCEPTED: Metric = counter(
+    "weft_listener_connections_accepted_total",
+    "Connections accepted, those refused at once included.",
+);
+/// By listener.
+pub const CONNECTIONS_ACTIVE: Metric =
+    gauge("weft_listener_connections_active", "Connections open.");
+/// By listener and reason.
+pub const CONNECTIONS_REFUSED: Metric = counter(
+    "weft_listener_connections_refused_total",
+    "Connections closed as soon as they were accepted, by reason.",
+);
+/// By listener and reason.
+pub const CONNECTIONS_CLOSED: Metric = counter(
+    "weft_listener_connections_closed_total",
+    "Connections that were served and have ended, by reason.",
+);
+/// By listener.
+pub const CONNECTIONS_HANDED_OVER: Metric = counter(
+    "weft_listener_connections_handed_over_total",
+    "Connections given to a shard with fewer of them.",
+);
+/// By listener.
+pub const CONNECTION_REQUESTS: Metric = counter(
+    "weft_listener_closed_connection_requests_total",
+    "Exchanges that ended connections had carried.",
+);
+/// By listener, route and code class.
+pub const ROUTE_REQUESTS: Metric = counter(
+    "weft_route_requests_total",
+    "Exchanges of a route that ended, by class of the status sent.",
+);
+/// By listener, route and response flag.
+pub const ROUTE_FLAGS: Metric = counter(
+    "weft_route_response_flags_total",
+    "Exchanges of a route that ended with this response flag (Envoy's codes).",
+);
+/// By listener, route and phase.
+pub const ROUTE_DURATION: Metric = histogram(
+    "weft_route_duration_seconds",
+    "Time of each phase of a route's exchanges.",
+);
+/// By cluster and code class.
+pub const CLUSTER_REQUESTS: Metric = counter(
+    "weft_cluster_requests_total",
+    "Exchanges of a cluster that ended, by class of the status sent.",
+);
+/// By cluster and response flag.
+pub const CLUSTER_FLAGS: Metric = counter(
+    "weft_cluster_response_flags_total",
+    "Exchanges of a cluster that ended with this response flag (Envoy's codes).",
+);
+/// By cluster.
+pub const CLUSTER_RETRIES: Metric =
+    counter("weft_cluster_retries_total", "Attempts after the first.");
+/// By cluster and event.
+pub const CLUSTER_POOL: Metric = counter(
+    "weft_cluster_connection_events_total",
+    "What happened to connections to a cluster's endpoints.",
+);
+/// By cluster and phase.
+pub const CLUSTER_DURATION: Metric = histogram(
+    "weft_cluster_duration_seconds",
+    "Time of each phase of a cluster's exchanges.",
+);
+/// By shard.
+pub const SHARD_REQUESTS: Metric = counter(
+    "weft_shard_requests_total",
+    "Exchanges that ended on a shard.",
+);
+/// By shard.
+pub const SHARD_CONNECTIONS_ACTIVE: Metric = gauge(
+    "weft_shard_connections_active",
+    "Connections open on a shard.",
+);
+/// One series.
+pub const ACCESS_LOG_LINES: Metric =
+    counter("weft_access_log_lines_total", "Access-log lines written.");
+/// One series.
+pub const ACCESS_LOG_DROPPED: Metric = counter(
+    "weft_access_log_dropped_lines_total",
+    "Access-log lines dropped because the file did not keep up.",
+);
+/// One series.
+pub const WITHOUT_HISTOGRAM: Metric = counter(
+    "weft_requests_without_histogram_total",
+    "Exchanges not in a route's or cluster's histogram because too many of them exist.",
+);
+
+/// Upper bounds of the buckets of the text exposition, in nanoseconds, with their labels in
+/// seconds. Fine below a millisecond, where the time that a proxy adds lies.
+pub const BUCKETS: [(u64, &str); 19] = [
+    (10_000, "1e-05"),
+    (25_000, "2.5e-05"),
+    (50_000, "5e-05"),
+    (100_000, "0.0001"),
+    (250_000, "0.00025"),
+    (500_000, "0.0005"),
+    (1_000_000, "0.001"),
+    (2_500_000, "0.0025"),
+    (5_000_000, "0.005"),
+    (10_000_000, "0.01"),
+    (25_000_000, "0.025"),
+    (50_000_000, "0.05"),
+    (100_000_000, "0.1"),
+    (250_000_000, "0.25"),
+    (500_000_000, "0.5"),
+    (1_000_000_000, "1"),
+    (2_500_000_000, "2.5"),
+    (10_000_000_000, "10"),
+    (60_000_000_000, "60"),
+];
+
+/// What a route is called: a name is unique within its listener only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RouteLabel {
+    /// The listener it belongs to.
+    pub listener: Arc<str>,
+    /// Its name.
+    pub route: Arc<str>,
+}
+
+/// The labels of all series of one configuration generation, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesNames {
+    /// Names of listeners, by `ListenerId`.
+    pub listeners: Vec<Arc<str>>,
+    /// Names of routes, by `RouteId`.
+    pub routes: Vec<RouteLabel>,
+    /// Names of clusters, by `ClusterId`.
+    pub clusters: Vec<Arc<str>>,
+}
+
+impl SeriesNames {
+    /// The labels for these series. A name that occurs again gets its number appended (`web#3`):
+    /// two series with the same labels would make the whole exposition invalid.
+    pub fn new(listeners: Vec<Arc<str>>, routes: Vec<RouteLabel>, clusters: Vec<Arc<str>>) -> Self {
+        let mut seen = HashSet::new();
+        let mut unique_route = |(id, mut label): (usize, RouteLabel)| {
+            if !seen.insert(label.clone()) {
+                label.route = format!("{}#{id}", label.route).into();
+                seen.insert(label.clone());
+            }
+            label
+        };
+        Self {
+            listeners: unique(listeners),
+            routes: routes
+                .into_iter()
+                .enumerate()
+                .map(&mut unique_route)
+                .collect(),
+            clusters: unique(clusters),
+        }
+    }
+
+    /// How many series of each kind there are.
+    pub const fn counts(&self) -> SeriesCounts {
+        SeriesCounts {
+            listeners: self.listeners.len(),
+            routes: self.routes.len(),
+            clusters: self.clusters.len(),
+        }
+    }
+}
+
+fn unique(names: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    let mut seen = HashSet::new();
+    let distinct = |(id, name): (usize, Arc<str>)| -> Arc<str> {
+        if seen.insert(Arc::clone(&name)) {
+            name
+        } else {
+            format!("{name}#{id}").into()
+        }
+    };
+    names.into_iter().enumerate().map(distinct).collect()
+}
