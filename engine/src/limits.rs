@@ -3,6 +3,7 @@
 //! Bounds that an operator sets are in the configuration; their defaults are here. Relations
 //! between bounds are checked when the crate compiles.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Descriptors of the process beside connections: standard streams, the admin listener and its
@@ -120,3 +121,43 @@ pub const HISTOGRAM_SERIES_MAX: usize = 512;
 /// Bytes of one value in an access-log line (path, user agent): a request line may have 8 KiB and
 /// a head 64 KiB, of which a reader needs the beginning.
 pub const ACCESS_LOG_VALUE_BYTES_MAX: usize = 2 << 10;
+
+// Configuration: what is accepted at all.
+
+/// Shortest duration that can be configured: timers fire a few milliseconds late.
+pub const DURATION_MIN: Duration = Duration::from_millis(1);
+/// Longest duration that can be configured: nanoseconds since the start must not overflow.
+pub const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
+/// Bytes of a configuration file: a mistyped path to a log must not be read into memory.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Characters of a value quoted in a configuration error, so that it fits a line.
+pub const CONFIG_ERROR_VALUE_CHARS: usize = 60;
+/// Bytes of one compiled regular expression: hundreds of alternatives, but no bomb.
+pub const REGEX_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a direct response's body: it is copied into every reply.
+pub const DIRECT_RESPONSE_BYTES_MAX: usize = 64 << 10;
+/// Shards of a process, and the highest core number: the kernel's `CPU_SETSIZE`.
+pub const SHARDS_MAX: usize = 1024;
+/// Weight of an endpoint or a cluster: percent with three decimals, as a whole number.
+pub const WEIGHT_MAX: u32 = 100_000;
+/// Proxies in front of this one that can be trusted.
+pub const TRUSTED_HOPS_MAX: u8 = 32;
+
+// Configuration: defaults. Sources are compared in `config/README.md`.
+
+/// Downstream connections of the process.
+pub const CONNECTIONS_DEFAULT: u32 = 10_000;
+/// Bytes of a request body at an edge: an upload should be a decision of the operator.
+pub const BODY_BYTES_DEFAULT: u64 = 1 << 20;
+/// Requests on one downstream connection at an edge: clients come back to a fresh core.
+pub const REQUESTS_PER_CONNECTION_DEFAULT: u32 = 1000;
+/// Connections in use of one cluster.
+pub const CLUSTER_CONNECTIONS_DEFAULT: u32 = 1024;
+/// Idle connections kept per endpoint.
+pub const POOL_IDLE_DEFAULT: u32 = 128;
+/// Bytes of access log lines each shard holds back.
+pub const ACCESS_LOG_BUFFER_BYTES_DEFAULT: u64 = 1 << 20;
+/// What can be configured for it: from a few hundred lines to what a machine can spare.
+pub const ACCESS_LOG_BUFFER_BYTES_RANGE: RangeInclusive<u64> = 64 << 10..=1 << 30;
+
+const _: () = assert!(POOL_IDLE_DEFAULT <= CLUSTER_CONNECTIONS_DEFAULT);

@@ -1,0 +1,98 @@
+//! Clusters and endpoints as meant.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::config::scalar;
+
+/// A named group of equivalent endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cluster {
+    /// The name routes refer to; unique.
+    pub name: Arc<str>,
+    /// How an endpoint is picked.
+    pub lb_policy: LbPolicy,
+    /// Longest wait for a connection to an endpoint.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub connect_timeout: Duration,
+    /// Connections in use at once over all endpoints and shards; beyond it requests get 503.
+    pub max_connections: u32,
+    /// Idle connections kept for reuse.
+    pub pool: Pool,
+    /// The endpoints; with none, every request gets 503.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// How an endpoint is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LbPolicy {
+    /// In turn, in proportion to the weights.
+    #[default]
+    RoundRobin,
+    /// Of two picked at random, the one with fewer requests in flight.
+    LeastRequest,
+}
+
+/// Idle connections kept for reuse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pool {
+    /// Idle connections kept per endpoint, over all shards.
+    pub max_idle: u32,
+    /// How long an unused connection is kept.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub idle_timeout: Duration,
+    /// Age at which a connection is not reused any more.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub lifetime: Duration,
+}
+
+/// One address in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// Where it is reached.
+    pub address: EndpointAddress,
+    /// Its share of the requests, relative to the others; 0 takes none.
+    pub weight: u32,
+}
+
+/// Where an endpoint is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointAddress {
+    /// An IPv4 or IPv6 address with its port.
+    Tcp(SocketAddr),
+    /// The path of a Unix stream socket.
+    Unix(PathBuf),
+    /// An origin that the process itself starts, for a first try: it answers with the request.
+    BuiltinEcho,
+}
+
+impl fmt::Display for EndpointAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(out),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+            Self::BuiltinEcho => out.write_str("builtin:echo"),
+        }
+    }
+}
+
+impl Serialize for EndpointAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for LbPolicy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::RoundRobin => "round_robin",
+            Self::LeastRequest => "least_request",
+        })
+    }
+}

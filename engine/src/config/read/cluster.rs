@@ -1,0 +1,88 @@
+//! Clusters and their endpoints.
+
+use std::sync::Arc;
+
+use super::defaults::{self, Defaults};
+use super::{Names, grammar};
+use crate::config::file::{Field, Section};
+use crate::config::model::{Cluster, Endpoint, LbPolicy, Pool};
+use crate::config::scalar;
+use crate::limits;
+
+const ENDPOINT_ADDRESS: &str = "an IP address and port such as \"10.0.0.1:80\" or \"[::1]:80\", \
+    \"unix:/run/app.sock\" or \"builtin:echo\" (host names are not resolved)";
+const LB_POLICIES: [(&str, LbPolicy); 2] = [
+    ("round_robin", LbPolicy::RoundRobin),
+    ("least_request", LbPolicy::LeastRequest),
+];
+
+/// A cluster: its name, and the rest if that is in order.
+pub(super) fn cluster(
+    section: &mut Section<'_>,
+    defaults: &Defaults,
+    names: &mut Names,
+) -> Option<(Arc<str>, Option<Cluster>)> {
+    let name = section.required("name", grammar::NAME).and_then(|field| {
+        let name = field.parse(grammar::NAME, grammar::name)?;
+        names.take(&name, &field);
+        Some(name)
+    });
+    let lb_policy = section.choice("lb_policy", LbPolicy::RoundRobin, &LB_POLICIES);
+    let connect_timeout = section.duration("connect_timeout", defaults.connect_timeout);
+    let max_connections = section.count(
+        "max_connections",
+        limits::CLUSTER_CONNECTIONS_DEFAULT,
+        1..=u32::MAX,
+    );
+    let pool = section.section("pool", pool).unwrap_or_else(default_pool);
+    let endpoints = section
+        .required("endpoints", "a list of addresses (empty to answer 503)")
+        .map(|field| {
+            field
+                .list()
+                .into_iter()
+                .filter_map(endpoint)
+                .collect::<Vec<_>>()
+        });
+    let name = name?;
+    let cluster = endpoints.map(|endpoints| Cluster {
+        name: Arc::clone(&name),
+        lb_policy,
+        connect_timeout,
+        max_connections,
+        pool,
+        endpoints,
+    });
+    Some((name, cluster))
+}
+
+fn pool(section: &mut Section<'_>) -> Pool {
+    let default = default_pool();
+    Pool {
+        max_idle: section.count("max_idle", default.max_idle, 0..=u32::MAX),
+        idle_timeout: section.duration("idle_timeout", default.idle_timeout),
+        lifetime: section.duration("lifetime", default.lifetime),
+    }
+}
+
+fn default_pool() -> Pool {
+    Pool {
+        max_idle: limits::POOL_IDLE_DEFAULT,
+        idle_timeout: defaults::POOL_IDLE,
+        lifetime: defaults::LIFETIME,
+    }
+}
+
+/// `"10.0.0.1:80"`, or `{ address = "10.0.0.1:80", weight = 2 }`.
+fn endpoint(field: Field<'_>) -> Option<Endpoint> {
+    if !field.is_table() {
+        let address = field.parse(ENDPOINT_ADDRESS, scalar::parse_endpoint_address)?;
+        return Some(Endpoint { address, weight: 1 });
+    }
+    field.section(|section| {
+        let weight = section.count("weight", 1, 0..=limits::WEIGHT_MAX);
+        let address = section.required("address", ENDPOINT_ADDRESS)?;
+        let address = address.parse(ENDPOINT_ADDRESS, scalar::parse_endpoint_address)?;
+        Some(Endpoint { address, weight })
+    })?
+}

@@ -1,0 +1,252 @@
+//! Listeners: limits, deadlines, policies, virtual hosts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::defaults::{self, Defaults};
+use super::route::RouteReader;
+use super::{Names, PROFILES, Places, grammar};
+use crate::config::file::{Field, Section};
+use crate::config::model::{
+    EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern, Listener, ListenerLimits,
+    ListenerTimeouts, PathNormalization, Profile, RouteTimeouts, ServerPolicy, TRUST_ALL_HOPS,
+    UnderscorePolicy, VirtualHost,
+};
+use crate::limits;
+
+const HEAD_BYTES: std::ops::RangeInclusive<u64> = 1024..=limits::HEAD_BYTES_MAX as u64;
+
+/// Reads the listeners of one configuration.
+pub(super) struct Reader<'a> {
+    profile: Profile,
+    clusters: &'a HashMap<Arc<str>, usize>,
+    /// Routes read so far, over all listeners.
+    route_count: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(profile: Profile, clusters: &'a HashMap<Arc<str>, usize>) -> Self {
+        Self {
+            profile,
+            clusters,
+            route_count: 0,
+        }
+    }
+
+    pub(super) fn listener(
+        &mut self,
+        section: &mut Section<'_>,
+        names: &mut Names,
+        places: &mut Places,
+    ) -> Option<Listener> {
+        let name = section.required("name", grammar::NAME).and_then(|field| {
+            let name = field.parse(grammar::NAME, grammar::name)?;
+            names.take(&name, &field);
+            Some(name)
+        });
+        let address = section.required("address", super::ADDRESS);
+        let address = address.and_then(|field| places.take(&field));
+        let profile = section.choice("profile", self.profile, &PROFILES);
+        let defaults = Defaults::of(profile);
+        let max_connections = section
+            .field("max_connections")
+            .and_then(|field| field.count(1..=u32::MAX));
+        let allow_connect = section.flag("allow_connect", false);
+        let upgrades = upgrades(section);
+        let limits = section.section_or_empty("limits", |section| limits(section, &defaults));
+        let timeouts = section.section_or_empty("timeouts", |section| timeouts(section, &defaults));
+        let path = section.section_or_empty("path", |section| path(section, &defaults));
+        let fields = section.section_or_empty("fields", |section| fields(section, &defaults));
+        let route_timeouts = section.section_or_empty("route_timeouts", |section| {
+            route_timeouts(section, &defaults::ROUTE_TIMEOUTS)
+        });
+        let virtual_hosts = self.virtual_hosts(section, &route_timeouts);
+        Some(Listener {
+            name: name?,
+            address: address?,
+            profile,
+            max_connections,
+            allow_connect,
+            upgrades,
+            limits,
+            timeouts,
+            path,
+            fields,
+            virtual_hosts,
+        })
+    }
+
+    fn virtual_hosts(
+        &mut self,
+        section: &mut Section<'_>,
+        timeouts: &RouteTimeouts,
+    ) -> Vec<VirtualHost> {
+        let mut reader = VirtualHostReader {
+            routes: RouteReader::new(self.clusters, timeouts, self.route_count),
+            names: Names::default(),
+            hosts: Names::default(),
+        };
+        let fields = section.some_list("virtual_hosts", "at least one virtual host");
+        let read = |field: Field<'_>| {
+            field
+                .section(|section| reader.virtual_host(section))
+                .flatten()
+        };
+        let virtual_hosts = fields.into_iter().filter_map(read).collect();
+        self.route_count = reader.routes.count;
+        virtual_hosts
+    }
+}
+
+/// Reads the virtual hosts of one listener.
+struct VirtualHostReader<'a> {
+    routes: RouteReader<'a>,
+    names: Names,
+    hosts: Names,
+}
+
+impl VirtualHostReader<'_> {
+    fn virtual_host(&mut self, section: &mut Section<'_>) -> Option<VirtualHost> {
+        let fields = section.some_list("hosts", grammar::HOST_PATTERNS);
+        let hosts: Vec<HostPattern> = fields.iter().filter_map(|field| self.host(field)).collect();
+        let name = match section.field("name") {
+            None => hosts.first().map(|host| Arc::from(host.to_string())),
+            Some(field) => {
+                let name = field.parse(grammar::NAME, grammar::name);
+                name.inspect(|name| self.names.take(name, &field))
+            }
+        };
+        let routes = self
+            .routes
+            .routes(section, name.as_deref().unwrap_or_default());
+        Some(VirtualHost {
+            name: name?,
+            hosts,
+            routes,
+        })
+    }
+
+    fn host(&mut self, field: &Field<'_>) -> Option<HostPattern> {
+        let pattern = field.parse(grammar::HOST_PATTERN, grammar::host_pattern)?;
+        self.hosts.take(&pattern.to_string(), field);
+        Some(pattern)
+    }
+}
+
+fn upgrades(section: &mut Section<'_>) -> Vec<String> {
+    let Some(field) = section.field("upgrades") else {
+        return vec!["websocket".to_owned()];
+    };
+    let protocol = |field: Field<'_>| {
+        field.parse("a protocol name such as \"websocket\"", grammar::field_name)
+    };
+    field.list().into_iter().filter_map(protocol).collect()
+}
+
+fn limits(section: &mut Section<'_>, defaults: &Defaults) -> ListenerLimits {
+    let head_bytes = section.size("head_bytes", limits::HEAD_BYTES as u64, HEAD_BYTES);
+    // A smaller head makes for a smaller line, unless the line is set.
+    let line_default = (limits::REQUEST_LINE_BYTES as u64).min(head_bytes);
+    ListenerLimits {
+        head_bytes,
+        request_line_bytes: section.size("request_line_bytes", line_default, 64..=head_bytes),
+        field_count: section.count(
+            "field_count",
+            limits::FIELD_COUNT as u32,
+            1..=limits::FIELD_COUNT_MAX as u32,
+        ),
+        body_bytes: section.size_limit("body_bytes", defaults.body_bytes),
+        requests_per_connection: section
+            .count_limit("requests_per_connection", defaults.requests_per_connection),
+    }
+}
+
+fn timeouts(section: &mut Section<'_>, defaults: &Defaults) -> ListenerTimeouts {
+    ListenerTimeouts {
+        header: section.duration("header", defaults::HEADER),
+        body_gap: section.duration("body_gap", defaults::GAP),
+        send_gap: section.duration("send_gap", defaults::GAP),
+        idle: section.duration("idle", defaults.idle),
+        lifetime: section.duration_limit("lifetime", Some(defaults::LIFETIME)),
+    }
+}
+
+/// The deadlines of a route; what is not set is `default`.
+pub(super) fn route_timeouts(section: &mut Section<'_>, default: &RouteTimeouts) -> RouteTimeouts {
+    RouteTimeouts {
+        request: section.duration_limit("request", default.request),
+        first_byte: section.duration_limit("first_byte", default.first_byte),
+        idle: section.duration_limit("idle", default.idle),
+    }
+}
+
+fn path(section: &mut Section<'_>, defaults: &Defaults) -> PathNormalization {
+    let escaped = [
+        ("refuse", EscapedSlashes::Refuse),
+        ("keep", EscapedSlashes::Keep),
+    ];
+    PathNormalization {
+        merge_slashes: section.flag("merge_slashes", defaults.merge_slashes),
+        escaped_slashes: section.choice("escaped_slashes", defaults.escaped_slashes, &escaped),
+    }
+}
+
+fn fields(section: &mut Section<'_>, defaults: &Defaults) -> FieldPolicies {
+    let policies = [("set", FieldPolicy::Set), ("pass", FieldPolicy::Pass)];
+    let underscores = [
+        ("refuse", UnderscorePolicy::Refuse),
+        ("pass", UnderscorePolicy::Pass),
+    ];
+    FieldPolicies {
+        trusted_hops: trusted_hops(section).unwrap_or(defaults.trusted_hops),
+        forwarded: section.choice("forwarded", FieldPolicy::Set, &policies),
+        request_id: section.choice("request_id", FieldPolicy::Set, &policies),
+        via: via(section),
+        server: server(section, &defaults.server),
+        date: section.flag("date", true),
+        underscores: section.choice("underscores", defaults.underscores, &underscores),
+    }
+}
+
+fn trusted_hops(section: &mut Section<'_>) -> Option<u8> {
+    let field = section.field("trusted_hops")?;
+    if field.text() == Some("all") {
+        return Some(TRUST_ALL_HOPS);
+    }
+    let most = limits::TRUSTED_HOPS_MAX;
+    let count = field.number().and_then(|count| u8::try_from(count).ok());
+    count
+        .filter(|count| *count <= most)
+        .or_else(|| field.expected(&format!("a whole number from 0 to {most}, or \"all\"")))
+}
+
+fn via(section: &mut Section<'_>) -> Option<String> {
+    let Some(field) = section.field("via") else {
+        return Some("weft".to_owned());
+    };
+    match field.text() {
+        Some("off") => None,
+        _ => field.parse("a pseudonym (RFC 9110 token) or \"off\"", |text| {
+            grammar::is_token(text).then(|| text.to_owned())
+        }),
+    }
+}
+
+/// `"pass"`, `"remove"`, or `{ set = "weft" }`.
+fn server(section: &mut Section<'_>, default: &ServerPolicy) -> ServerPolicy {
+    let expected = "\"pass\", \"remove\" or { set = \"a value\" }";
+    let read = |field: Field<'_>| match field.text() {
+        Some("pass") => Some(ServerPolicy::Pass),
+        Some("remove") => Some(ServerPolicy::Remove),
+        _ if field.is_table() => field.section(|section| {
+            let set = section.required("set", grammar::FIELD_VALUE)?;
+            set.parse(grammar::FIELD_VALUE, grammar::field_value)
+                .map(ServerPolicy::Set)
+        })?,
+        _ => field.expected(expected),
+    };
+    section
+        .field("server")
+        .and_then(read)
+        .unwrap_or_else(|| default.clone())
+}

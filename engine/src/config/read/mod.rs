@@ -1,0 +1,192 @@
+//! From the file as written to the model: which keys exist, what they default to, what they may
+//! be, and what must fit together.
+
+mod cluster;
+mod defaults;
+mod grammar;
+mod listener;
+mod route;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::{Field, Section};
+use super::model::{
+    AccessLog, AccessLogFormat, Address, Admin, Cluster, Config, HistogramDump, Histograms,
+    Listener, Profile, Shards,
+};
+use super::scalar;
+use crate::limits;
+
+use defaults::Defaults;
+
+const ADDRESS: &str =
+    "an address such as \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/weft.sock\"";
+const PROFILES: [(&str, Profile); 2] = [("edge", Profile::Edge), ("sidecar", Profile::Sidecar)];
+
+/// The whole configuration.
+pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
+    let profile = root.choice("profile", Profile::Edge, &PROFILES);
+    let defaults = Defaults::of(profile);
+    let max_connections = root.count("max_connections", limits::CONNECTIONS_DEFAULT, 1..=u32::MAX);
+    let drain = root.duration("drain", defaults.drain);
+    let shards = root.section("shards", shards).unwrap_or_default();
+    let mut places = Places::default();
+    let admin = root
+        .section("admin", |section| admin(section, &mut places))
+        .flatten();
+    let access_log = root.section("access_log", access_log).flatten();
+    let histograms = root.section("histograms", histograms).unwrap_or_default();
+    let clusters = clusters(root, &defaults);
+    let names = clusters
+        .iter()
+        .map(|(name, _)| Arc::clone(name))
+        .enumerate();
+    let names = names.map(|(index, name)| (name, index)).collect();
+    let listeners = listeners(root, profile, &mut places, &names);
+    Some(Config {
+        profile,
+        max_connections,
+        drain,
+        shards,
+        admin,
+        access_log,
+        histograms,
+        listeners,
+        clusters: clusters
+            .into_iter()
+            .map(|(_, cluster)| cluster)
+            .collect::<Option<_>>()?,
+    })
+}
+
+/// Addresses that are taken, with the field that took them.
+#[derive(Default)]
+struct Places(HashMap<Address, String>);
+
+impl Places {
+    /// The address in `field`, if no other field has it. Port 0 is a different port every time.
+    fn take(&mut self, field: &Field<'_>) -> Option<Address> {
+        let address = field.parse(ADDRESS, scalar::parse_address)?;
+        let shared = matches!(&address, Address::Tcp(address) if address.port() == 0);
+        match self.0.get(&address) {
+            Some(other) if !shared => field.refuse(&format!("already the address in {other}")),
+            _ => {
+                self.0.insert(address.clone(), field.path.clone());
+                Some(address)
+            }
+        }
+    }
+}
+
+/// Names that are taken, with the field that took them.
+#[derive(Default)]
+struct Names(HashMap<String, String>);
+
+impl Names {
+    /// Notes `name`; refuses `field` if another field has it.
+    fn take(&mut self, name: &str, field: &Field<'_>) {
+        if let Some(other) = self.0.insert(name.to_owned(), field.path.clone()) {
+            field.refuse::<()>(&format!("already the name in {other}"));
+        }
+    }
+}
+
+fn shards(section: &mut Section<'_>) -> Shards {
+    let shard_max = u32::try_from(limits::SHARDS_MAX).unwrap_or(u32::MAX);
+    let cpus = section.field("cpus").and_then(|field| {
+        field.parse("a list of cores such as \"0-3,8\", each once", |text| {
+            scalar::parse_cpus(text, limits::SHARDS_MAX - 1)
+        })
+    });
+    let count = section.field("count").and_then(|field| {
+        let count = field.count(1..=shard_max)? as usize;
+        match &cpus {
+            Some(cpus) if cpus.len() < count => field.refuse(&format!(
+                "more shards than the {} cores in `cpus`",
+                cpus.len()
+            )),
+            _ => Some(count),
+        }
+    });
+    Shards { count, cpus }
+}
+
+fn admin(section: &mut Section<'_>, places: &mut Places) -> Option<Admin> {
+    let field = section.required("address", ADDRESS)?;
+    Some(Admin {
+        address: places.take(&field)?,
+    })
+}
+
+fn access_log(section: &mut Section<'_>) -> Option<AccessLog> {
+    let formats = [
+        ("json", AccessLogFormat::Json),
+        ("text", AccessLogFormat::Text),
+    ];
+    let format = section.choice("format", AccessLogFormat::Json, &formats);
+    let buffer_bytes = section.size(
+        "buffer",
+        limits::ACCESS_LOG_BUFFER_BYTES_DEFAULT,
+        limits::ACCESS_LOG_BUFFER_BYTES_RANGE,
+    );
+    let flush = section.duration("flush", Duration::from_secs(1));
+    Some(AccessLog {
+        path: file_path(section)?,
+        format,
+        buffer_bytes,
+        flush,
+    })
+}
+
+fn histograms(section: &mut Section<'_>) -> Histograms {
+    let dump = section.section("dump", |section| {
+        let interval = section.duration("interval", Duration::from_secs(10));
+        Some(HistogramDump {
+            path: file_path(section)?,
+            interval,
+        })
+    });
+    Histograms {
+        dump: dump.flatten(),
+    }
+}
+
+fn file_path(section: &mut Section<'_>) -> Option<PathBuf> {
+    let expected = "the path of a file";
+    let usable = |text: &str| !text.is_empty() && !text.contains('\0');
+    section
+        .required("path", expected)?
+        .parse(expected, |text| usable(text).then(|| PathBuf::from(text)))
+}
+
+/// The clusters, by name. One that has problems keeps its place, so that routes that name it are
+/// not wrong as well.
+fn clusters(root: &mut Section<'_>, defaults: &Defaults) -> Vec<(Arc<str>, Option<Cluster>)> {
+    let mut names = Names::default();
+    let clusters = root.list("clusters").into_iter().filter_map(|field| {
+        field
+            .section(|section| cluster::cluster(section, defaults, &mut names))
+            .flatten()
+    });
+    clusters.collect()
+}
+
+fn listeners(
+    root: &mut Section<'_>,
+    profile: Profile,
+    places: &mut Places,
+    clusters: &HashMap<Arc<str>, usize>,
+) -> Vec<Listener> {
+    let mut names = Names::default();
+    let mut reader = listener::Reader::new(profile, clusters);
+    let mut read = |field: Field<'_>| {
+        field
+            .section(|section| reader.listener(section, &mut names, places))
+            .flatten()
+    };
+    let fields = root.some_list("listeners", "at least one listener");
+    fields.into_iter().filter_map(&mut read).collect()
+}
