@@ -1,1 +1,156 @@
-//! `route`
+//! Which rule applies: step 5 of a request.
+//!
+//! [`RouteTable::compile`] turns a listener's virtual hosts into tables once per generation;
+//! [`RouteTable::find`] reads them for every request, without allocating. The rules are those of
+//! Gateway API's `HTTPRoute`: the most specific host, then the most specific match of its virtual
+//! host. A virtual host that was chosen is final: when none of its routes match, there is no
+//! route, even if a less specific host would have one.
+//!
+//! Must stay true: nothing here panics on network bytes; the answer depends on the request and
+//! the configuration only. Not here: picking an endpoint, sending, timing.
+//!
+//! Standard: Gateway API `HTTPRoute` (v1), `apis/v1/httproute_types.go`.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod action;
+mod hash;
+mod host;
+mod matcher;
+mod path;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::model;
+use crate::http::{FieldEdits, Request};
+
+pub use action::{DirectResponse, Redirect, Rewrite, RouteAction, WeightedClusters};
+
+use host::HostTable;
+use path::PathTable;
+
+/// The number of a route over the whole configuration, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u32);
+
+/// The place of a cluster in the configuration, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterId(pub u32);
+
+/// The routes of one listener.
+#[derive(Debug)]
+pub struct RouteTable {
+    hosts: HostTable,
+    virtual_hosts: Vec<PathTable>,
+    routes: Vec<Route>,
+}
+
+/// What is done with the requests that match.
+#[derive(Debug)]
+pub struct Route {
+    /// Its number.
+    pub id: RouteId,
+    /// Its name in metrics and logs.
+    pub name: Arc<str>,
+    /// What is done with the request.
+    pub action: RouteAction,
+    /// How target and host change before forwarding.
+    pub rewrite: Rewrite,
+    /// Changes to the fields of a forwarded request.
+    pub request_edits: FieldEdits,
+    /// Changes to the fields of every response, also one the proxy makes itself for this route.
+    pub response_edits: FieldEdits,
+    /// Deadlines of the exchange.
+    pub timeouts: RouteTimeouts,
+}
+
+/// Deadlines of an exchange; `None` is unbounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteTimeouts {
+    /// From the request head to the last byte of the response.
+    pub request: Option<Duration>,
+    /// From the whole request sent to the first byte of the response.
+    pub first_byte: Option<Duration>,
+    /// Longest time without a byte in either direction.
+    pub idle: Option<Duration>,
+}
+
+impl RouteTable {
+    /// The tables of a listener.
+    ///
+    /// *Cost*: proportional to the configuration; done once per generation.
+    #[must_use]
+    pub fn compile(listener: &model::Listener) -> Self {
+        let mut routes = Vec::new();
+        let mut virtual_hosts = Vec::new();
+        for host in &listener.virtual_hosts {
+            virtual_hosts.push(PathTable::compile(&host.routes, routes.len()));
+            routes.extend(host.routes.iter().map(Route::compile));
+        }
+        let hosts = listener.virtual_hosts.iter().enumerate();
+        let hosts = hosts.flat_map(|(index, host)| host.hosts.iter().map(move |h| (h, index)));
+        Self {
+            hosts: HostTable::compile(hosts),
+            virtual_hosts,
+            routes,
+        }
+    }
+
+    /// The route for a request, if there is one.
+    ///
+    /// *Cost*: one pass over the host and one over the path, whatever the number of routes, plus
+    /// the conditions on method, fields and query of those routes whose path matches; regular
+    /// expressions of the virtual host are tried one after the other. Allocates only to decode a
+    /// query parameter that is percent-encoded and has a regular expression.
+    #[must_use]
+    pub fn find(&self, request: &Request<'_>) -> Option<&Route> {
+        let virtual_host = self.virtual_hosts.get(self.hosts.find(request.host())?)?;
+        self.routes.get(virtual_host.find(request)?)
+    }
+
+    /// All routes, in the order of the file.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+}
+
+impl Route {
+    fn compile(route: &model::Route) -> Self {
+        let timeouts = route.timeouts.as_ref().map(|timeouts| RouteTimeouts {
+            request: timeouts.request,
+            first_byte: timeouts.first_byte,
+            idle: timeouts.idle,
+        });
+        Self {
+            id: RouteId(route.index),
+            name: Arc::clone(&route.name),
+            action: RouteAction::compile(route),
+            rewrite: Rewrite::compile(route),
+            request_edits: action::edits(&route.request_fields),
+            response_edits: action::edits(&route.response_fields),
+            timeouts: timeouts.unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for RouteId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}

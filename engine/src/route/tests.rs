@@ -1,0 +1,1 @@
+//! Routes end to end.
