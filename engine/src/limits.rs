@@ -161,3 +161,45 @@ pub const ACCESS_LOG_BUFFER_BYTES_DEFAULT: u64 = 1 << 20;
 pub const ACCESS_LOG_BUFFER_BYTES_RANGE: RangeInclusive<u64> = 64 << 10..=1 << 30;
 
 const _: () = assert!(POOL_IDLE_DEFAULT <= CLUSTER_CONNECTIONS_DEFAULT);
+
+// Forwarding.
+
+/// Bytes waiting in a send queue above which the other side is not received from: what bounds the
+/// memory of a body. Four runs of a full block, so that bulk transfers keep the kernel busy.
+pub const RELAY_QUEUE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes waiting in a send queue at which receiving from the other side goes on.
+pub const RELAY_QUEUE_BYTES_LOW: usize = 16 * 1024;
+/// Body pieces up to this are copied into the send queue: cheaper than a segment of their own.
+pub const BODY_COPY_BYTES_MAX: usize = 1024;
+/// Bytes of a request body kept so that it can be sent again.
+pub const REPLAY_BYTES_MAX: usize = 64 * 1024;
+/// Attempts at connecting for one request, over all endpoints: with two endpoints down a third
+/// is found, and a cluster that is down answers soon.
+pub const CONNECT_ATTEMPTS_MAX: u32 = 3;
+/// Interim responses to one request: a 100, some 103, and room; more is no conversation.
+pub const INTERIM_RESPONSES_MAX: usize = 16;
+/// How long a client that closed its sending side is waited for: it may only have half-closed.
+pub const HALF_CLOSE_GRACE: Duration = Duration::from_secs(2);
+/// Idle time of an upstream connection up to which it is used for a request that could not be
+/// repeated. Far below any server's idle timeout.
+pub const UNREPEATABLE_IDLE_MAX: Duration = Duration::from_secs(1);
+/// How much earlier than a peer announced its idle connection is given up.
+pub const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
+/// Time between two sweeps of the idle upstream connections, while there are any.
+pub const POOL_SWEEP: Duration = Duration::from_secs(1);
+/// Bytes of storage for heads that is kept from request to request.
+pub const HEAD_STORAGE_KEPT_BYTES: usize = 8 * 1024;
+
+const _: () = assert!(RELAY_QUEUE_BYTES_LOW < RELAY_QUEUE_BYTES_MAX);
+
+// Downstream connections.
+
+/// Bytes discarded from a client after the last response, so that it reads it before a reset.
+pub const LINGER_BYTES_MAX: usize = 1 << 20;
+/// How long a client may take to close after the last response.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Idle time after which a drain closes a connection: a client that has just been answered may be
+/// sending its next request already, and is answered with `Connection: close` instead.
+pub const DRAIN_IDLE_GRACE: Duration = Duration::from_secs(1);
+/// Recycled places for connections in an exchange, kept by each shard.
+pub const SPARE_PLACES: usize = 1024;

@@ -1,1 +1,209 @@
-//! `forward`
+//! Step 8: send the request, bring the answer back.
+//!
+//! In: a [`Call`]: the request's head, what is changed in it, where its body comes from, how long
+//! everything may take; and a lease on the first endpoint to try. Out: the response, queued on the
+//! downstream connection, and whether that connection may carry another request; or a
+//! [`ForwardError`]. [`Trace`] tells the course of it on every way out.
+//!
+//! Invariants: at most one response head reaches the client; a byte of the request body is sent
+//! again only from a copy that is whole; an upstream connection goes back to the pool only after
+//! an exchange that both sides ended cleanly.
+//!
+//! Does not know: routes, local replies, records. [`attempt`] is one try, [`relay`] the bodies,
+//! [`retry`] the rules for another try, [`pool`] the idle connections, [`upgrade`] tunnels.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod attempt;
+mod body;
+mod date;
+mod idle;
+mod pool;
+mod pump;
+mod relay;
+mod replay;
+mod retry;
+mod trace;
+mod upgrade;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use attempt::ConnectError;
+pub use body::BodyError;
+pub use date::DateCache;
+pub use idle::IdlePolicy;
+pub use pool::{ConnectionPool, PoolEvent, Upstream};
+pub use relay::{RelayError, Timeouts};
+pub use trace::Trace;
+
+use crate::balance::{Balancer, ClusterId, Lease, PickError};
+use crate::http::h1::HeadLimits;
+use crate::http::h1::encode::{RequestEdits, ResponseEdits};
+use crate::http::{HeadError, Request, ResponseHead};
+use crate::io::{Stream, Timer, clock};
+use crate::limits;
+
+use attempt::{Failed, Way};
+use body::{Body, Outgoing};
+use pump::Pump;
+use relay::Upload;
+use replay::Replay;
+use retry::Again;
+
+/// A request to forward, and everything that decides how.
+pub struct Call<'a> {
+    /// The request's head.
+    pub request: Request<'a>,
+    /// What changes in it.
+    pub request_edits: RequestEdits<'a>,
+    /// What changes in the response's head, besides the connection, the date and the framing.
+    pub response_edits: ResponseEdits<'a>,
+    /// Bounds of a response head.
+    pub response_limits: &'a HeadLimits,
+    /// Gives a response without `Date` one.
+    pub date: Option<&'a DateCache>,
+    /// Where the request's body comes from and the response goes.
+    pub downstream: &'a Stream,
+    /// The downstream connection may go on after this exchange, as far as is known before it.
+    pub may_persist: bool,
+    /// Bytes of request body let through.
+    pub body_bytes_max: u64,
+    /// How long the phases may take.
+    pub timeouts: Timeouts,
+    /// How long one connection may take to be made.
+    pub connect_timeout: Duration,
+    /// The downstream connection's timer.
+    pub timer: &'a Timer,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Gives endpoints for further attempts.
+    pub balancer: &'a Balancer,
+    /// Idle upstream connections.
+    pub pool: &'a Rc<ConnectionPool>,
+    /// A random number for this request.
+    pub random: u64,
+}
+
+/// Storage that outlives one request, so that none is allocated for it.
+#[derive(Debug, Default)]
+pub struct Space {
+    /// The response's head.
+    pub response: ResponseHead,
+    /// The bytes of a response head that came in pieces.
+    pub gathered: Vec<u8>,
+    /// The sent part of a request body.
+    pub replay: Vec<u8>,
+}
+
+impl Space {
+    /// Gives back storage that an unusual exchange made large.
+    pub fn shrink(&mut self) {
+        self.gathered.clear();
+        self.gathered.shrink_to(limits::HEAD_STORAGE_KEPT_BYTES);
+        self.replay.clear();
+        self.replay.shrink_to(limits::HEAD_STORAGE_KEPT_BYTES);
+    }
+}
+
+/// Why a request got no (whole) response from an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardError {
+    /// No endpoint for it.
+    Pick(PickError),
+    /// No connection to the endpoint.
+    Connect(ConnectError),
+    /// The exchange broke off.
+    Relay(RelayError),
+    /// The response's head is malformed.
+    ResponseHead(HeadError),
+    /// More interim responses than [`limits::INTERIM_RESPONSES_MAX`].
+    InterimFlood,
+    /// A switch of protocols that the request had not asked for.
+    UnaskedSwitch,
+}
+
+/// A response was forwarded to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The downstream connection may carry another request.
+    pub may_persist: bool,
+}
+
+/// Forwards one request, by as many attempts as the rules allow.
+///
+/// *Errors:* see [`ForwardError`]; when `trace.status` is set, a response had begun, and closing
+/// the downstream connection is what tells the client that it is not whole.
+pub async fn run(
+    call: &Call<'_>,
+    lease: Lease,
+    space: &mut Space,
+    trace: &mut Trace,
+) -> Result<Forwarded, ForwardError> {
+    let length = call.request.body();
+    let body = Body::new(length, call.body_bytes_max);
+    let pump = Pump::new(body, Outgoing::of(length));
+    let mut upload = Upload::new(pump, Replay::new(&mut space.replay), clock::now());
+    trace.is_request_whole = length.is_empty();
+    let mut way = Way::first(call, lease);
+    let result = loop {
+        let attempt = attempt::run(
+            call,
+            &way,
+            &mut upload,
+            &mut space.response,
+            &mut space.gathered,
+            trace,
+        );
+        let failed = match attempt.await {
+            Ok(forwarded) => break Ok(forwarded),
+            Err(failed) => failed,
+        };
+        way = match next_way(call, way, &failed, &upload, trace) {
+            Some(next) => next,
+            None => break Err(failed.error),
+        };
+        trace.attempt_failed(clock::now());
+    };
+    upload.release(call.downstream);
+    result
+}
+
+/// How to try again after `failed`, if at all.
+fn next_way(
+    call: &Call<'_>,
+    way: Way,
+    failed: &Failed,
+    upload: &Upload<'_>,
+    trace: &Trace,
+) -> Option<Way> {
+    way.lease.failed();
+    let again = retry::again(
+        failed.reached,
+        call.request.method(),
+        upload.replay.whole().is_some(),
+        way.is_repeat,
+        trace.attempts < limits::CONNECT_ATTEMPTS_MAX,
+    );
+    match again {
+        Again::Never => None,
+        Again::Fresh => Some(Way {
+            is_repeat: true,
+            may_reuse: false,
+            ..way
+        }),
+        Again::Elsewhere => {
+            let random = call.random.rotate_left(trace.attempts);
+            let avoid = Some(way.lease.id());
+            // Before the next pick: the failed attempt must not count against the bound.
+            drop(way.lease);
+            let lease = call.balancer.pick(random, avoid).ok()?;
+            Some(Way { lease, ..way })
+        }
+    }
+}

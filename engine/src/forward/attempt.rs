@@ -1,0 +1,487 @@
+//! One try on one endpoint: a connection, the request's head, then the response.
+//!
+//! In: the [`Call`], the [`Way`] to go, the upload as far as earlier attempts brought it. Out: the
+//! whole response queued for the client; or an error, with how far the attempt had come, from
+//! which [`super::retry`] decides.
+//!
+//! Interim responses are passed on to HTTP/1.1 clients and swallowed for HTTP/1.0 (RFC 9110
+//! §15.2). The final head is queued as soon as it is there; a body that came with it is queued at
+//! once, without the relay.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use super::body::{Body, Outgoing};
+use super::pool::{PoolEvent, Upstream};
+use super::pump::Pump;
+use super::relay::{Relay, RelayError, Upload};
+use super::retry::{self, Reached};
+use super::trace::Trace;
+use super::upgrade;
+use super::{Call, ForwardError, Forwarded};
+use crate::balance::Lease;
+use crate::http::date::DATE_BYTES;
+use crate::http::h1::encode::{self, ConnectionReply, ResponseEdits};
+use crate::http::h1::{Parsed, response};
+use crate::http::{BodyLength, Response, ResponseHead, Version};
+use crate::io::{Address, Buf, Elapsed, Instant, Stream, clock};
+use crate::limits;
+
+/// Why there is no connection to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// Nothing listens there.
+    Refused,
+    /// It took longer than the connect timeout.
+    TimedOut,
+    /// Anything else: unreachable, no such socket, no local port left.
+    Failed,
+}
+
+/// How an attempt goes about it.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// The endpoint.
+    pub(super) lease: Lease,
+    /// A connection from the pool may be taken...
+    pub(super) may_reuse: bool,
+    /// ...if it has idled no longer than this.
+    pub(super) idle_max: Duration,
+    /// An earlier attempt lost the keep-alive race.
+    pub(super) is_repeat: bool,
+}
+
+impl Way {
+    /// The first attempt's way. A request that could not be repeated takes only connections that
+    /// were used a moment ago, which no peer closes for idleness: for it, losing the keep-alive
+    /// race would be an error to the client.
+    pub(super) fn first(call: &Call<'_>, lease: Lease) -> Self {
+        let is_short = match call.request.body() {
+            BodyLength::Sized(bytes) => bytes <= limits::REPLAY_BYTES_MAX as u64,
+            BodyLength::None | BodyLength::Chunked | BodyLength::UntilClose => true,
+        };
+        let is_repeatable = is_short && retry::is_idempotent(call.request.method());
+        let idle_max = if is_repeatable {
+            Duration::MAX
+        } else {
+            limits::UNREPEATABLE_IDLE_MAX
+        };
+        Self {
+            lease,
+            may_reuse: true,
+            idle_max,
+            is_repeat: false,
+        }
+    }
+}
+
+/// An attempt that brought no whole response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed {
+    pub(super) error: ForwardError,
+    pub(super) reached: Reached,
+}
+
+/// Makes one attempt.
+pub(super) async fn run(
+    call: &Call<'_>,
+    way: &Way,
+    upload: &mut Upload<'_>,
+    head: &mut ResponseHead,
+    gathered: &mut Vec<u8>,
+    trace: &mut Trace,
+) -> Result<Forwarded, Failed> {
+    let upstream = connection(call, way, trace).await.map_err(|error| Failed {
+        error,
+        reached: Reached::Nothing,
+    })?;
+    let is_repeatable = upstream.is_reused && retry::is_idempotent(call.request.method());
+    upload.replay.set_kept(is_repeatable);
+    upstream
+        .stream
+        .write(|out| encode::request(out, &call.request, &call.request_edits));
+    if way.is_repeat {
+        upload.resend(&upstream.stream);
+    }
+    let mut answer = Answer {
+        call,
+        head,
+        gathered,
+        is_begun: false,
+    };
+    match answer.forward(&upstream.stream, upload, trace).await {
+        Ok(ended) => {
+            if ended.may_reuse {
+                let endpoint = way.lease.id();
+                call.pool
+                    .put(call.cluster, endpoint, upstream, ended.kept_for);
+            } else {
+                call.pool.tell(call.cluster, PoolEvent::Unclean);
+            }
+            Ok(Forwarded {
+                may_persist: ended.may_persist && !upload.is_last(),
+            })
+        }
+        Err(error) => Err(Failed {
+            error,
+            reached: match error {
+                _ if answer.is_begun => Reached::Answered,
+                ForwardError::Relay(RelayError::UpstreamClosed) if upstream.is_reused => {
+                    Reached::SentOnReused
+                }
+                _ => Reached::SentOnFresh,
+            },
+        }),
+    }
+}
+
+/// A connection to the endpoint, from the pool or new.
+async fn connection(
+    call: &Call<'_>,
+    way: &Way,
+    trace: &mut Trace,
+) -> Result<Upstream, ForwardError> {
+    let endpoint = way.lease.endpoint();
+    let now = clock::now();
+    trace.attempt(endpoint.id(), now);
+    if way.may_reuse
+        && let Some(upstream) = call
+            .pool
+            .take(call.cluster, endpoint.id(), now, way.idle_max)
+    {
+        trace.is_reused = true;
+        trace.connected_at = clock::now();
+        return Ok(upstream);
+    }
+    match connect(call, endpoint.address(), now).await {
+        Ok(stream) => {
+            let now = clock::now();
+            trace.connected_at = now;
+            call.pool.tell(call.cluster, PoolEvent::Connected);
+            Ok(Upstream {
+                stream,
+                is_reused: false,
+                retires: call.pool.retires_at(call.cluster, now, call.random),
+                hold: way.lease.hold_connection(),
+            })
+        }
+        Err(error) => {
+            call.pool.tell(call.cluster, PoolEvent::ConnectFailed);
+            Err(error)
+        }
+    }
+}
+
+async fn connect(call: &Call<'_>, to: &Address, now: Instant) -> Result<Stream, ForwardError> {
+    let request_ends = call.timeouts.request_ends;
+    let ends = request_ends.min(now + call.connect_timeout);
+    call.timer.arm(ends);
+    match call.timer.guard(Stream::connect(to)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+            Err(ForwardError::Connect(ConnectError::Refused))
+        }
+        Ok(Err(_)) => Err(ForwardError::Connect(ConnectError::Failed)),
+        Err(Elapsed) if ends == request_ends => {
+            Err(ForwardError::Relay(RelayError::RequestTimeout))
+        }
+        Err(Elapsed) => Err(ForwardError::Connect(ConnectError::TimedOut)),
+    }
+}
+
+/// How a whole response left both connections.
+struct Ended {
+    may_persist: bool,
+    may_reuse: bool,
+    /// How long the upstream says it keeps its connection.
+    kept_for: Option<Duration>,
+}
+
+/// A complete response head and what came behind it.
+struct Received {
+    /// The head's bytes, if they came in one run; gathered otherwise.
+    head: Option<Buf>,
+    rest: Option<Buf>,
+}
+
+/// The response of one attempt.
+struct Answer<'a, 'b> {
+    call: &'a Call<'b>,
+    head: &'a mut ResponseHead,
+    gathered: &'a mut Vec<u8>,
+    /// A byte of it has arrived.
+    is_begun: bool,
+}
+
+impl Answer<'_, '_> {
+    /// Forwards the response, while the request body flows.
+    async fn forward(
+        &mut self,
+        upstream: &Stream,
+        upload: &mut Upload<'_>,
+        trace: &mut Trace,
+    ) -> Result<Ended, ForwardError> {
+        let call = self.call;
+        let mut relay = Relay::new(call, upstream, upload, trace);
+        let received = self.final_head(&mut relay).await?;
+        let bytes = received.head.as_deref().unwrap_or(self.gathered);
+        let response = self.head.view(bytes);
+        let is_tunnel = upgrade::is_tunnel(&call.request, &response, call.request_edits.upgrade)
+            .ok_or(ForwardError::UnaskedSwitch)?;
+        let reply = Reply::to(call, &response, is_tunnel, relay.is_upload_ended());
+        queue_head(call, &response, &reply, relay.trace);
+        if is_tunnel {
+            return self.tunnel(upstream, received.rest, relay).await;
+        }
+        let length = response.body();
+        let mut download = Pump::new(Body::new(length, u64::MAX), Outgoing::of(reply.body));
+        drop(received.head);
+        if let Err(error) = relay.download(received.rest, &mut download).await {
+            cut(call.downstream, &reply, error);
+            return Err(ForwardError::Relay(error));
+        }
+        let is_upload_ended = relay.is_upload_ended();
+        Ok(Ended {
+            may_persist: reply.may_persist && is_upload_ended,
+            may_reuse: self.head.view(b"").keep_alive()
+                && length != BodyLength::UntilClose
+                && is_upload_ended
+                && upstream.queued() == 0,
+            kept_for: self.head.view(b"").keep_alive_timeout(),
+        })
+    }
+
+    /// The head of the final response; interim ones before it are passed on.
+    async fn final_head(&mut self, relay: &mut Relay<'_, '_>) -> Result<Received, ForwardError> {
+        let mut rest = None;
+        for _ in 0..=limits::INTERIM_RESPONSES_MAX {
+            relay.trace.first_byte_at = Instant::default();
+            let received = self.next_head(rest.take(), relay).await?;
+            let bytes = received.head.as_deref().unwrap_or(self.gathered);
+            let response = self.head.view(bytes);
+            if !response.is_interim() {
+                return Ok(received);
+            }
+            // RFC 9110 §15.2: an HTTP/1.0 client does not know interim responses.
+            if self.call.request.version() == Version::Http11 {
+                queue_interim(self.call, &response, relay.trace);
+            }
+            rest = received.rest;
+        }
+        Err(ForwardError::InterimFlood)
+    }
+
+    /// The next response head, beginning with `rest` if there is some.
+    async fn next_head(
+        &mut self,
+        mut rest: Option<Buf>,
+        relay: &mut Relay<'_, '_>,
+    ) -> Result<Received, ForwardError> {
+        let (limits, method) = (self.call.response_limits, self.call.request.method());
+        self.head.clear();
+        self.gathered.clear();
+        loop {
+            let received = match rest.take() {
+                Some(run) => Some(run),
+                None => relay.response_run().await.map_err(ForwardError::Relay)?,
+            };
+            let Some(mut run) = received else {
+                return Err(ForwardError::Relay(RelayError::UpstreamClosed));
+            };
+            self.is_begun = true;
+            if relay.trace.first_byte_at == Instant::default() {
+                relay.trace.first_byte_at = clock::now();
+            }
+            let before = self.gathered.len();
+            let is_whole = before == 0;
+            if !is_whole {
+                self.gathered.extend_from_slice(&run);
+            }
+            let bytes = if is_whole {
+                &*run
+            } else {
+                self.gathered.as_slice()
+            };
+            let parsed = response::parse(bytes, limits, method, self.head);
+            match parsed.map_err(ForwardError::ResponseHead)? {
+                Parsed::Partial if is_whole => self.gathered.extend_from_slice(&run),
+                Parsed::Partial => {}
+                Parsed::Complete { bytes } => {
+                    let head = is_whole.then(|| run.clone());
+                    run.advance(bytes.saturating_sub(before));
+                    return Ok(Received {
+                        head,
+                        rest: Some(run).filter(|run| !run.is_empty()),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Carries the bytes of the protocol that was switched to.
+    async fn tunnel(
+        &self,
+        upstream: &Stream,
+        rest: Option<Buf>,
+        relay: Relay<'_, '_>,
+    ) -> Result<Ended, ForwardError> {
+        let call = self.call;
+        relay.upload.release(call.downstream);
+        if let Some(rest) = rest {
+            upstream.unread(rest);
+        }
+        upgrade::tunnel(call, upstream, relay.trace)
+            .await
+            .map_err(ForwardError::Relay)?;
+        Ok(Ended {
+            may_persist: false,
+            may_reuse: false,
+            kept_for: None,
+        })
+    }
+}
+
+/// How the response is told to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reply {
+    /// The framing of the body.
+    body: BodyLength,
+    connection: ConnectionReply,
+    may_persist: bool,
+}
+
+impl Reply {
+    fn to(
+        call: &Call<'_>,
+        response: &Response<'_>,
+        is_tunnel: bool,
+        is_upload_ended: bool,
+    ) -> Self {
+        // An upstream that answers before it has the request does not want the rest when it says
+        // so, by an error or by closing; the client is told, and the connection ends. In all other
+        // cases the rest may still arrive while the response is relayed.
+        let wants_rest = is_upload_ended || (response.keep_alive() && response.status() < 400);
+        if is_tunnel {
+            return Self {
+                body: response.body(),
+                connection: ConnectionReply::Upgrade,
+                may_persist: false,
+            };
+        }
+        Self::framed(
+            response.body(),
+            call.request.version(),
+            call.may_persist && wants_rest,
+        )
+    }
+
+    /// The framing for a client of `version` of a body that came as `length`.
+    fn framed(length: BodyLength, version: Version, may_persist: bool) -> Self {
+        let body = match (length, version) {
+            (BodyLength::None | BodyLength::Sized(_), _) => length,
+            (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => BodyLength::Chunked,
+            // RFC 9112 §6.1: no chunks for an HTTP/1.0 client.
+            (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => {
+                BodyLength::UntilClose
+            }
+        };
+        let may_persist = may_persist && body != BodyLength::UntilClose;
+        let connection = match version {
+            _ if !may_persist => ConnectionReply::Close,
+            Version::Http11 => ConnectionReply::Persist,
+            Version::Http10 => ConnectionReply::KeepAlive,
+        };
+        Self {
+            body,
+            connection,
+            may_persist,
+        }
+    }
+}
+
+fn queue_head(call: &Call<'_>, response: &Response<'_>, reply: &Reply, trace: &mut Trace) {
+    let date = call.date.map(|cache| cache.at(trace.first_byte_at));
+    let edits = ResponseEdits {
+        connection: reply.connection,
+        date: date.as_ref().map(<[u8; DATE_BYTES]>::as_slice),
+        body: Some(reply.body).filter(|body| *body != response.body()),
+        ..call.response_edits
+    };
+    trace.status = response.status();
+    queue(call.downstream, response, &edits, trace);
+}
+
+fn queue_interim(call: &Call<'_>, response: &Response<'_>, trace: &mut Trace) {
+    let edits = ResponseEdits {
+        via: call.response_edits.via,
+        ..ResponseEdits::default()
+    };
+    queue(call.downstream, response, &edits, trace);
+}
+
+fn queue(
+    downstream: &Stream,
+    response: &Response<'_>,
+    edits: &ResponseEdits<'_>,
+    trace: &mut Trace,
+) {
+    downstream.write(|out| {
+        let before = out.len();
+        encode::response(out, response, edits);
+        let bytes = out.len().saturating_sub(before) as u64;
+        trace.sent_head_bytes = trace.sent_head_bytes.saturating_add(bytes);
+    });
+}
+
+/// Makes sure that the client does not take what it got for the whole response.
+fn cut(downstream: &Stream, reply: &Reply, error: RelayError) {
+    match error {
+        RelayError::ClientGone | RelayError::ClientStalled => downstream.reset(),
+        // Only the close ends this body: an orderly one would say that it is whole.
+        _ if reply.body == BodyLength::UntilClose => downstream.reset(),
+        // The length, or the missing last chunk, says it.
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9112_6_1_an_http_1_0_client_gets_no_chunks() {
+        for length in [BodyLength::Chunked, BodyLength::UntilClose] {
+            let reply = Reply::framed(length, Version::Http10, true);
+            assert_eq!(reply.body, BodyLength::UntilClose);
+            assert_eq!(reply.connection, ConnectionReply::Close);
+            assert!(!reply.may_persist);
+        }
+    }
+
+    #[test]
+    fn rfc9112_7_1_a_body_without_length_is_chunked_for_an_http_1_1_client() {
+        for length in [BodyLength::Chunked, BodyLength::UntilClose] {
+            let reply = Reply::framed(length, Version::Http11, true);
+            assert_eq!(reply.body, BodyLength::Chunked);
+            assert_eq!(reply.connection, ConnectionReply::Persist);
+            assert!(reply.may_persist);
+        }
+    }
+
+    #[test]
+    fn rfc9112_9_3_the_connection_field_says_what_happens() {
+        for (version, may_persist, connection) in [
+            (Version::Http11, true, ConnectionReply::Persist),
+            (Version::Http11, false, ConnectionReply::Close),
+            (Version::Http10, true, ConnectionReply::KeepAlive),
+            (Version::Http10, false, ConnectionReply::Close),
+        ] {
+            for length in [BodyLength::None, BodyLength::Sized(3)] {
+                let reply = Reply::framed(length, version, may_persist);
+                assert_eq!(reply.body, length);
+                assert_eq!(reply.connection, connection);
+                assert_eq!(reply.may_persist, may_persist);
+            }
+        }
+    }
+}
