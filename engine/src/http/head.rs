@@ -46,21 +46,28 @@ impl Span {
         Self::new(start, part.len())
     }
 
+    /// Does `text` stand directly before this range?
+    #[inline]
+    pub(crate) fn is_after(self, text: &[u8], bytes: &[u8]) -> bool {
+        bytes
+            .get(..self.start as usize)
+            .is_some_and(|before| before.ends_with(text))
+    }
+
+    /// The first byte of the range, as an index.
+    pub(crate) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// The index after the range.
+    pub(crate) fn end(self) -> usize {
+        (self.start as usize).saturating_add(self.len as usize)
+    }
+
     /// The bytes of this range; empty if the range is not inside `bytes`.
     #[inline]
     pub fn of(self, bytes: &[u8]) -> &[u8] {
-        let start = self.start as usize;
-        bytes
-            .get(start..start.saturating_add(self.len as usize))
-            .unwrap_or_default()
-    }
-
-    /// The same range moved up by `bytes`.
-    pub(crate) fn shifted(self, bytes: usize) -> Self {
-        Self::new(
-            (self.start as usize).saturating_add(bytes),
-            self.len as usize,
-        )
+        bytes.get(self.start()..self.end()).unwrap_or_default()
     }
 }
 

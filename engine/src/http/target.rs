@@ -139,3 +139,182 @@ pub(super) struct Target {
     pub(super) path: PathText,
     pub(super) query: Option<Span>,
 }
+
+/// Reads a request target and the `Host` field beside it.
+///
+/// *Input*: `raw` is the target inside `bytes`, holding neither controls nor spaces.
+/// *Output*: the target; its normalised path is in `path_storage` if it differs.
+pub(super) fn read(
+    method: Method,
+    raw: &[u8],
+    bytes: &[u8],
+    rules: TargetRules,
+    path_storage: &mut Vec<u8>,
+) -> Result<Target, TargetError> {
+    let mut target = Target {
+        raw: Span::within(bytes, raw),
+        ..Target::default()
+    };
+    match (method, raw) {
+        // RFC 9112 §3.2.3: the authority form, and only it, for CONNECT; the port is required
+        // (RFC 9110 §9.3.6).
+        (Method::Connect, _) => {
+            target.form = TargetForm::Authority;
+            target.authority = authority(raw, bytes)?;
+            target.path = PathText::Absent;
+            target.authority.port.ok_or(TargetError::Authority)?;
+        }
+        // RFC 9112 §3.2.4.
+        (Method::Options, b"*") => {
+            target.form = TargetForm::Asterisk;
+            target.path = PathText::Asterisk;
+        }
+        (_, [b'/', ..]) => {
+            target.form = TargetForm::Origin;
+            path_and_query(raw, bytes, rules, path_storage, &mut target)?;
+        }
+        _ => {
+            target.form = TargetForm::Absolute;
+            absolute(method, raw, bytes, rules, path_storage, &mut target)?;
+        }
+    }
+    Ok(target)
+}
+
+/// Decides the one authority: the target's, else that of `Host`; RFC 9112 §3.2 and §3.2.2.
+///
+/// `Host` must be there once and be valid even when the target overrides it.
+pub(super) fn settle_host(
+    target: &mut Target,
+    version: Version,
+    host: Once,
+    bytes: &[u8],
+) -> Result<(), TargetError> {
+    let named = match host.count() {
+        0 if version == Version::Http10 => Authority::default(),
+        0 => return Err(TargetError::HostMissing),
+        1 => match authority(host.first().of(bytes), bytes) {
+            Ok(named) => named,
+            Err(TargetError::Userinfo) => return Err(TargetError::Userinfo),
+            // Also an empty Host: an http URI has a host (RFC 9110 §4.2.1).
+            Err(_) => return Err(TargetError::HostInvalid),
+        },
+        _ => return Err(TargetError::HostRepeated),
+    };
+    if matches!(target.form, TargetForm::Origin | TargetForm::Asterisk) {
+        target.authority = named;
+    }
+    Ok(())
+}
+
+/// `absolute-form = scheme "://" authority path-abempty [ "?" query ]`, RFC 9112 §3.2.2.
+fn absolute(
+    method: Method,
+    raw: &[u8],
+    bytes: &[u8],
+    rules: TargetRules,
+    path_storage: &mut Vec<u8>,
+    target: &mut Target,
+) -> Result<(), TargetError> {
+    let colon = memchr::memchr(b':', raw).ok_or(TargetError::Form)?;
+    let (scheme, rest) = raw.split_at_checked(colon).ok_or(TargetError::Form)?;
+    let rest = rest.strip_prefix(b"://").ok_or(TargetError::Form)?;
+    target.scheme = Some(if scheme.eq_ignore_ascii_case(b"http") {
+        Scheme::Http
+    } else if scheme.eq_ignore_ascii_case(b"https") {
+        Scheme::Https
+    } else {
+        return Err(TargetError::Scheme);
+    });
+    let end = memchr::memchr3(b'/', b'?', b'#', rest).unwrap_or(rest.len());
+    let (host, rest) = rest.split_at_checked(end).ok_or(TargetError::Form)?;
+    target.authority = authority(host, bytes)?;
+    // RFC 9112 §3.2.4: the last proxy turns an empty path of OPTIONS into `*`.
+    target.path = if rest.is_empty() && method == Method::Options {
+        PathText::Asterisk
+    } else {
+        PathText::Root
+    };
+    path_and_query(rest, bytes, rules, path_storage, target)
+}
+
+/// `[ absolute-path ] [ "?" query ]`; an empty path leaves the target's as it is.
+fn path_and_query(
+    text: &[u8],
+    bytes: &[u8],
+    rules: TargetRules,
+    path_storage: &mut Vec<u8>,
+    target: &mut Target,
+) -> Result<(), TargetError> {
+    let question = memchr::memchr(b'?', text).unwrap_or(text.len());
+    let (path, rest) = text.split_at_checked(question).unwrap_or((text, b""));
+    if let Some(query) = rest.strip_prefix(b"?") {
+        // RFC 3986 §3.4, and what browsers send unencoded: any visible character. A fragment
+        // never belongs on the wire (RFC 9110 §7.1). Escapes stay as they are: a query has no
+        // normal form.
+        if !query.is_ascii() || memchr::memchr(b'#', query).is_some() {
+            return Err(TargetError::Character);
+        }
+        target.query = Some(Span::within(bytes, query));
+    }
+    if !path.is_empty() {
+        target.path = match path::read(path, rules, path_storage)? {
+            path::Reading::AsReceived => PathText::Received(Span::within(bytes, path)),
+            path::Reading::Normalised => PathText::Normalised,
+        };
+    }
+    Ok(())
+}
+
+/// `uri-host [ ":" port ]`, RFC 9110 §7.2, RFC 3986 §3.2.2 and §3.2.3.
+fn authority(text: &[u8], bytes: &[u8]) -> Result<Authority, TargetError> {
+    let end = if text.first() == Some(&b'[') {
+        let bracket = memchr::memchr(b']', text).ok_or(TargetError::Authority)?;
+        bracket.saturating_add(1)
+    } else {
+        memchr::memchr(b':', text).unwrap_or(text.len())
+    };
+    let (host, port) = text.split_at_checked(end).ok_or(TargetError::Authority)?;
+    if !is_host(host) {
+        // RFC 9110 §4.2.4: user information before `@` is how links deceive.
+        return Err(match memchr::memchr(b'@', text) {
+            Some(_) => TargetError::Userinfo,
+            None => TargetError::Authority,
+        });
+    }
+    let port = match port {
+        [] => None,
+        [b':', digits @ ..] if digits.len() <= 5 => Some(
+            scan::decimal(digits)
+                .and_then(|port| u16::try_from(port).ok())
+                .filter(|&port| port > 0)
+                .ok_or(TargetError::Authority)?,
+        ),
+        _ if memchr::memchr(b'@', text).is_some() => return Err(TargetError::Userinfo),
+        _ => return Err(TargetError::Authority),
+    };
+    Ok(Authority {
+        whole: Span::within(bytes, text),
+        host: Span::within(bytes, host),
+        port,
+    })
+}
+
+/// A registered name, an IPv4 address or a bracketed IPv6 address.
+fn is_host(host: &[u8]) -> bool {
+    /// RFC 1035 §2.3.4.
+    const HOST_BYTES_MAX: usize = 255;
+    if let [b'[', address @ .., b']'] = host {
+        let text = str::from_utf8(address).unwrap_or_default();
+        return text.parse::<Ipv6Addr>().is_ok();
+    }
+    let is_host_byte = |&byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || matches!(
+                byte,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+            )
+    };
+    !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.iter().all(is_host_byte)
+}

@@ -1,7 +1,19 @@
 //! Message heads as bytes: what is sent upstream, what is sent downstream, what the proxy says
 //! itself.
+//!
+//! A forwarded head is the received one without the fields that ended at this hop, framed by the
+//! proxy: `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` are always written from
+//! what was understood, never copied. What the configuration edits wins over what the proxy would
+//! add. Must stay true: what is written here, read again, has the same reading.
 
-use crate::http::{BodyLength, FieldEdits, Forwarded, Request, Response};
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use crate::http::field::FieldLine;
+use crate::http::forwarded::trusted_entries;
+use crate::http::{
+    BodyLength, FieldEdits, FieldName, Forwarded, Request, Response, TargetForm, Version, reason,
+};
 
 /// What changes when a request is forwarded. The default forwards it as received, without
 /// hop-by-hop fields.
@@ -100,24 +112,389 @@ pub struct LocalReply<'a> {
 }
 
 /// Writes the head of a request for the upstream.
+///
+/// *Input*: bytes in `edits` are valid for their place: they come from checked configuration or
+/// from a parsed head.
+/// *Output*: `Host` first (RFC 9110 §7.2), the forwarded fields as received, then what the proxy
+/// adds. Always HTTP/1.1 (RFC 9112 §2.3).
+/// *Cost*: no allocation if `out` has room.
 pub fn request(out: &mut Vec<u8>, request: &Request<'_>, edits: &RequestEdits<'_>) {
-    let _ = (out, request, edits);
-    unimplemented!()
+    out.reserve(request.bytes.len().saturating_add(ADDED_BYTES));
+    out.extend_from_slice(request.method_bytes());
+    out.push(b' ');
+    match edits.target {
+        Some(target) => out.extend_from_slice(target),
+        None => write_target(out, request),
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let host = edits.host.unwrap_or_else(|| request.authority());
+    write_field(out, b"Host", host);
+
+    let is_replaced = |line: &FieldLine| {
+        replaced_by_rule(line.name, request, edits)
+            || replaced(edits.fields, line.name, line.name_span.of(request.bytes))
+    };
+    copy_fields(out, &request.head.fields, request.bytes, is_replaced);
+
+    let adding = Adding {
+        edits: edits.fields,
+    };
+    if let Some(forwarded) = &edits.forwarded {
+        write_forwarded(out, request, forwarded, &adding);
+    }
+    if let Some(id) = edits.request_id {
+        adding.field(out, FieldName::XRequestId, id);
+    }
+    if let Some(pseudonym) = edits.via {
+        write_via(out, request.version(), pseudonym);
+    }
+    if let Some(hops) = request.max_forwards() {
+        // RFC 9110 §7.6.2. At 0 the proxy answers instead of forwarding.
+        let mut digits = [0; DECIMAL_BYTES];
+        let hops = decimal(&mut digits, u64::from(hops.saturating_sub(1)));
+        write_field(out, b"Max-Forwards", hops);
+    }
+    write_edits(out, edits.fields);
+    match edits.body.unwrap_or_else(|| request.body()) {
+        BodyLength::None => {}
+        BodyLength::Sized(length) => write_length(out, length),
+        BodyLength::Chunked | BodyLength::UntilClose => write_chunked(out),
+    }
+    match request.upgrade() {
+        Some(protocol) if edits.upgrade => {
+            write_field(out, b"Connection", b"upgrade");
+            write_field(out, b"Upgrade", protocol);
+        }
+        _ if edits.close => write_field(out, b"Connection", b"close"),
+        _ => {}
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Writes the head of a response for the client.
+///
+/// *Input*: as for [`request`].
+/// *Output*: always HTTP/1.1, also to an HTTP/1.0 client (RFC 9110 §6.2).
+/// *Cost*: no allocation if `out` has room.
 pub fn response(out: &mut Vec<u8>, response: &Response<'_>, edits: &ResponseEdits<'_>) {
-    let _ = (out, response, edits);
-    unimplemented!()
+    out.reserve(response.bytes.len().saturating_add(ADDED_BYTES));
+    write_status(out, response.status(), response.reason());
+
+    let is_replaced = |line: &FieldLine| {
+        let by_rule = match line.name {
+            FieldName::Server => edits.server.replaces(),
+            FieldName::XRequestId => edits.request_id.is_some(),
+            _ => false,
+        };
+        by_rule || replaced(edits.fields, line.name, line.name_span.of(response.bytes))
+    };
+    copy_fields(out, &response.head.fields, response.bytes, is_replaced);
+
+    let adding = Adding {
+        edits: edits.fields,
+    };
+    if !response.is_interim() {
+        // RFC 9110 §6.6.1: a recipient with a clock adds what is missing.
+        match edits.date {
+            Some(date) if response.field(FieldName::Date).is_none() => {
+                adding.field(out, FieldName::Date, date);
+            }
+            _ => {}
+        }
+        let has_server = response.field(FieldName::Server).is_some();
+        if let Some(server) = edits.server.written(has_server) {
+            adding.field(out, FieldName::Server, server);
+        }
+        if let Some(id) = edits.request_id {
+            adding.field(out, FieldName::XRequestId, id);
+        }
+        if let Some(pseudonym) = edits.via {
+            write_via(out, response.version(), pseudonym);
+        }
+    }
+    write_edits(out, edits.fields);
+    match edits.body.unwrap_or_else(|| response.body()) {
+        BodyLength::None => {
+            // HEAD and 304: the length that the body would have had.
+            if let Some(length) = response.described_length() {
+                write_length(out, length);
+            }
+        }
+        BodyLength::Sized(length) => write_length(out, length),
+        BodyLength::Chunked => write_chunked(out),
+        BodyLength::UntilClose => {}
+    }
+    if !response.is_interim() {
+        write_connection(out, edits.connection, response.upgrade());
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a whole response of the proxy's own.
+/// Writes a whole response of the proxy's own, with its body.
+///
+/// *Cost*: no allocation if `out` has room.
 pub fn local_reply(out: &mut Vec<u8>, reply: &LocalReply<'_>) {
-    let _ = (out, reply);
-    unimplemented!()
+    write_status(out, reply.status, reason(reply.status).as_bytes());
+    // RFC 9110 §8.6 and §15: these have no body and tell no length.
+    let has_body = !matches!(reply.status, 100..=199 | 204 | 304);
+    let adding = Adding { edits: reply.edits };
+    if let Some(date) = reply.date {
+        adding.field(out, FieldName::Date, date);
+    }
+    if let Some(server) = reply.server {
+        adding.field(out, FieldName::Server, server);
+    }
+    if let Some(id) = reply.request_id {
+        adding.field(out, FieldName::XRequestId, id);
+    }
+    if has_body && !reply.body.is_empty() {
+        let text = match reply.content_type {
+            b"" => b"text/plain; charset=utf-8",
+            other => other,
+        };
+        adding.field(out, FieldName::ContentType, text);
+    }
+    for (name, value) in reply.fields {
+        if !replaced(reply.edits, FieldName::recognise(name), name) {
+            write_field(out, name, value);
+        }
+    }
+    write_edits(out, reply.edits);
+    if has_body {
+        write_length(out, reply.body.len() as u64);
+    }
+    write_connection(out, reply.connection, None);
+    out.extend_from_slice(b"\r\n");
+    if has_body && !reply.head_only {
+        out.extend_from_slice(reply.body);
+    }
 }
 
 /// Writes `HTTP/1.1 100 Continue`.
 pub fn interim_continue(out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+/// Room for what the proxy adds to a head, in bytes; more only costs a growth of the buffer.
+const ADDED_BYTES: usize = 512;
+
+/// Digits of a 64-bit number.
+const DECIMAL_BYTES: usize = 20;
+
+impl<'a> ServerPolicy<'a> {
+    /// Is a received `Server` taken out?
+    fn replaces(self) -> bool {
+        matches!(self, Self::Replace(_) | Self::Remove)
+    }
+
+    /// What is written, given that a received one is there or not.
+    fn written(self, is_received: bool) -> Option<&'a [u8]> {
+        match self {
+            Self::Replace(server) => Some(server),
+            Self::Default(server) if !is_received => Some(server),
+            Self::Default(_) | Self::Pass | Self::Remove => None,
+        }
+    }
+}
+
+/// Fields the proxy adds itself, unless the configuration edits the same name.
+struct Adding<'a> {
+    edits: &'a [&'a FieldEdits],
+}
+
+impl Adding<'_> {
+    fn field(&self, out: &mut Vec<u8>, name: FieldName, value: &[u8]) {
+        if self.is_free(name) {
+            write_field(out, name.spelling().as_bytes(), value);
+        }
+    }
+
+    fn is_free(&self, name: FieldName) -> bool {
+        !replaced(self.edits, name, name.spelling().as_bytes())
+    }
+}
+
+/// Do edits take out lines of this name?
+#[inline]
+fn replaced(edits: &[&FieldEdits], name: FieldName, name_bytes: &[u8]) -> bool {
+    edits.iter().any(|edits| edits.replaces(name, name_bytes))
+}
+
+/// Does the proxy write a field of this name itself?
+#[inline]
+fn replaced_by_rule(name: FieldName, request: &Request<'_>, edits: &RequestEdits<'_>) -> bool {
+    match name {
+        FieldName::XRequestId => edits.request_id.is_some(),
+        FieldName::MaxForwards => request.max_forwards().is_some(),
+        FieldName::XForwardedFor
+        | FieldName::XForwardedProto
+        | FieldName::XForwardedHost
+        | FieldName::XForwardedOther
+        | FieldName::Forwarded
+        | FieldName::XRealIp => edits
+            .forwarded
+            .is_some_and(|forwarded| forwarded.replaces(name, request)),
+        _ => false,
+    }
+}
+
+/// Copies the forwarded field lines, names in the case received.
+///
+/// Lines that stand as `name: value CRLF` are copied as they are, neighbours in one go.
+fn copy_fields(
+    out: &mut Vec<u8>,
+    lines: &[FieldLine],
+    bytes: &[u8],
+    is_replaced: impl Fn(&FieldLine) -> bool,
+) {
+    let mut run = 0..0;
+    for line in lines {
+        if !line.forward || is_replaced(line) {
+            continue;
+        }
+        let whole = line.name_span.start()..line.value.end().saturating_add(2);
+        let is_plain = bytes.get(line.name_span.end()..line.value.start()) == Some(b": ")
+            && bytes.get(line.value.end()..whole.end) == Some(b"\r\n");
+        if is_plain && whole.start == run.end {
+            run.end = whole.end;
+            continue;
+        }
+        out.extend_from_slice(bytes.get(run).unwrap_or_default());
+        run = 0..0;
+        if is_plain {
+            run = whole;
+        } else {
+            write_field(out, line.name_span.of(bytes), line.value.of(bytes));
+        }
+    }
+    out.extend_from_slice(bytes.get(run).unwrap_or_default());
+}
+
+/// What was set and added; a later edit of the same name wins.
+fn write_edits(out: &mut Vec<u8>, mut edits: &[&FieldEdits]) {
+    while let Some((first, later)) = edits.split_first() {
+        for edit in first.set.iter().chain(&first.add) {
+            if !replaced(later, edit.name, &edit.name_bytes) {
+                write_field(out, &edit.name_bytes, &edit.value);
+            }
+        }
+        edits = later;
+    }
+}
+
+/// `X-Forwarded-For`, `-Proto` and `-Host`.
+fn write_forwarded(
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    forwarded: &Forwarded,
+    adding: &Adding<'_>,
+) {
+    if adding.is_free(FieldName::XForwardedFor) {
+        let before = out.len();
+        let mut separator: &[u8] = b"X-Forwarded-For: ";
+        for entry in trusted_entries(request, forwarded.trusted_hops) {
+            out.extend_from_slice(separator);
+            out.extend_from_slice(entry);
+            separator = b", ";
+        }
+        if let Some(client) = forwarded.client {
+            out.extend_from_slice(separator);
+            write_address(out, client);
+        }
+        if out.len() > before {
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    if !forwarded.believes(FieldName::XForwardedProto, request) {
+        let scheme = forwarded.scheme.label().as_bytes();
+        adding.field(out, FieldName::XForwardedProto, scheme);
+    }
+    let host = request.authority();
+    if !host.is_empty() && !forwarded.believes(FieldName::XForwardedHost, request) {
+        adding.field(out, FieldName::XForwardedHost, host);
+    }
+}
+
+/// `Via` as a line of its own at the end, which appends to the list; RFC 9110 §7.6.3.
+fn write_via(out: &mut Vec<u8>, received: Version, pseudonym: &[u8]) {
+    out.extend_from_slice(b"Via: ");
+    out.extend_from_slice(received.via_protocol());
+    out.push(b' ');
+    out.extend_from_slice(pseudonym);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The target in the form an origin server takes, RFC 9112 §3.2.1; `CONNECT` keeps its authority.
+fn write_target(out: &mut Vec<u8>, request: &Request<'_>) {
+    if request.target_form() == TargetForm::Authority {
+        out.extend_from_slice(request.authority());
+        return;
+    }
+    out.extend_from_slice(request.path());
+    if let Some(query) = request.query() {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+}
+
+/// What is said about the connection.
+fn write_connection(out: &mut Vec<u8>, reply: ConnectionReply, protocol: Option<&[u8]>) {
+    match reply {
+        ConnectionReply::Persist => {}
+        ConnectionReply::KeepAlive => write_field(out, b"Connection", b"keep-alive"),
+        ConnectionReply::Close => write_field(out, b"Connection", b"close"),
+        ConnectionReply::Upgrade => {
+            write_field(out, b"Connection", b"upgrade");
+            write_field(out, b"Upgrade", protocol.unwrap_or_default());
+        }
+    }
+}
+
+/// `HTTP/1.1 status reason`
+fn write_status(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
+    debug_assert!((100..1000).contains(&status));
+    let mut digits = [0; DECIMAL_BYTES];
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(decimal(&mut digits, u64::from(status)));
+    out.push(b' ');
+    out.extend_from_slice(reason);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_length(out: &mut Vec<u8>, length: u64) {
+    let mut digits = [0; DECIMAL_BYTES];
+    write_field(out, b"Content-Length", decimal(&mut digits, length));
+}
+
+fn write_chunked(out: &mut Vec<u8>) {
+    write_field(out, b"Transfer-Encoding", b"chunked");
+}
+
+fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    // Writing to a Vec does not fail. An IPv4 client of an IPv6 socket is written as IPv4.
+    let _ = write!(out, "{}", address.to_canonical());
+}
+
+/// `name: value CRLF`
+#[inline]
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A number in decimal, at the end of `digits`.
+fn decimal(digits: &mut [u8; DECIMAL_BYTES], mut number: u64) -> &[u8] {
+    let mut used: usize = 0;
+    for place in digits.iter_mut().rev() {
+        *place = b'0'.saturating_add(u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+        used = used.saturating_add(1);
+        if number == 0 {
+            break;
+        }
+    }
+    let unused = DECIMAL_BYTES.saturating_sub(used);
+    digits.get(unused..).unwrap_or_default()
 }

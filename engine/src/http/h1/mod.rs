@@ -10,6 +10,20 @@ pub mod request;
 pub mod response;
 pub(crate) mod scan;
 
+#[cfg(test)]
+mod chunked_tests;
+#[cfg(test)]
+mod encode_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod response_tests;
+
+use std::mem::MaybeUninit;
+
+use super::collect::Notes;
+use super::field::FieldLine;
+use super::head::{HeadError, Span};
 use super::target::TargetRules;
 use crate::limits;
 
@@ -65,10 +79,127 @@ pub enum Parsed {
 }
 
 /// How far a head that came in pieces was looked at.
+///
+/// A head that trickles in is not parsed again for every byte: only when its end has come, when
+/// the bytes have doubled since the last attempt (so that errors are found early) or when the
+/// limit is reached. The total work stays linear: at most 2n bytes of attempts before the last
+/// one, and each byte searched once for the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
-    /// Bytes present at the last full attempt; 0 before the first.
+    /// Bytes present at the last full attempt; 0 before the first. `attempted <= scanned`.
     attempted: usize,
     /// Bytes searched for the end of the head.
     scanned: usize,
+}
+
+impl Progress {
+    /// Is it worth parsing `window`? `is_full`: no more bytes of this head will be looked at.
+    fn is_due(&mut self, window: &[u8], is_full: bool) -> bool {
+        debug_assert!(self.attempted <= self.scanned);
+        if window.len() < self.scanned {
+            // Fewer bytes than before: this is another message.
+            *self = Self::default();
+        }
+        if self.attempted == 0 || is_full || window.len() >= self.attempted.saturating_mul(2) {
+            return true;
+        }
+        // The LF of the last line may have been the last or last but one byte scanned.
+        let unseen = window.get(self.scanned.saturating_sub(2)..);
+        self.scanned = window.len();
+        unseen.is_some_and(holds_head_end)
+    }
+
+    /// Notes a full attempt that needs more bytes.
+    fn attempted(&mut self, window: &[u8]) {
+        self.attempted = window.len();
+        self.scanned = window.len();
+    }
+}
+
+/// Is there an empty line, with any line ends that the tokeniser accepts?
+fn holds_head_end(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', bytes).any(|line_feed| {
+        matches!(
+            bytes.get(line_feed.saturating_add(1)..),
+            Some([b'\n', ..] | [b'\r', b'\n', ..])
+        )
+    })
+}
+
+/// Runs `attempt` on as much of `bytes` as a head may take, if it is due.
+fn resume<H>(
+    bytes: &[u8],
+    head_bytes: usize,
+    head: &mut H,
+    progress: fn(&mut H) -> &mut Progress,
+    attempt: impl FnOnce(&[u8], &mut H) -> Result<Parsed, HeadError>,
+) -> Result<Parsed, HeadError> {
+    let limit = head_bytes.min(limits::HEAD_BYTES_MAX);
+    let window = bytes.get(..limit).unwrap_or(bytes);
+    let is_full = window.len() == limit;
+    if !progress(head).is_due(window, is_full) {
+        return Ok(Parsed::Partial);
+    }
+    let result = match attempt(window, head) {
+        Ok(Parsed::Partial) if is_full => Err(HeadError::HeadTooLarge),
+        other => other,
+    };
+    match result {
+        Ok(Parsed::Partial) => progress(head).attempted(window),
+        Ok(Parsed::Complete { .. }) | Err(_) => *progress(head) = Progress::default(),
+    }
+    result
+}
+
+/// Room for the tokeniser; on the stack, not initialised.
+type Slots<'a> = [MaybeUninit<httparse::Header<'a>>; limits::FIELD_COUNT_MAX];
+
+/// The tokeniser's errors in our words; `Version` is judged by the callers.
+fn tokenise_error(error: httparse::Error) -> HeadError {
+    match error {
+        httparse::Error::HeaderName => HeadError::FieldName,
+        httparse::Error::HeaderValue => HeadError::FieldValue,
+        httparse::Error::NewLine => HeadError::LineEnd,
+        httparse::Error::Status | httparse::Error::Token | httparse::Error::Version => {
+            HeadError::Line
+        }
+        httparse::Error::TooManyHeaders => HeadError::TooManyFields,
+    }
+}
+
+/// `HTTP/` DIGIT `.` DIGIT, RFC 9112 §2.3.
+fn is_version(text: &[u8]) -> bool {
+    matches!(text, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// Takes the tokenised fields into the head: one pass.
+///
+/// *Input*: `text` is the head from its first line to its empty line; `bytes` is what spans are
+/// relative to. The tokeniser has checked every byte of names and values and has refused folded
+/// lines (RFC 9112 §5.2) and whitespace before the colon (§5.1); that every line ends in CRLF
+/// (§2.2) is checked here.
+fn take_fields(
+    headers: &[httparse::Header<'_>],
+    text: &[u8],
+    bytes: &[u8],
+    fields: &mut Vec<FieldLine>,
+    notes: &mut Notes,
+) -> Result<(), HeadError> {
+    fields.clear();
+    // The empty line and the line before it.
+    if !text.ends_with(b"\r\n\r\n") {
+        return Err(HeadError::LineEnd);
+    }
+    for header in headers {
+        let name = header.name.as_bytes();
+        let name_span = Span::within(bytes, name);
+        // What precedes a name is the end of the line before.
+        if !name_span.is_after(b"\r\n", bytes) {
+            return Err(HeadError::LineEnd);
+        }
+        let value = Span::within(bytes, header.value);
+        fields.push(notes.field(name, name_span, value));
+    }
+    Ok(())
 }

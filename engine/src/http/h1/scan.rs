@@ -88,7 +88,7 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// The members of a comma-separated list, trimmed, empty ones left out; RFC 9110 §5.6.1.2.
-pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     value
         .split(|&byte| byte == b',')
         .map(trim)
