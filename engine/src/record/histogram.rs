@@ -51,6 +51,11 @@ impl Shape {
         phases: &[Phase::Total, Phase::Added, Phase::Connect, Phase::FirstByte],
         digits: 2,
     };
+
+    /// Significant digits of the values.
+    pub const fn digits(self) -> u8 {
+        self.digits
+    }
 }
 
 /// One phase of one series.

@@ -1,0 +1,347 @@
+//! Prometheus text exposition, format 0.0.4.
+//!
+//! Every metric has its `HELP` and `TYPE` once, followed by all its series. Counters whose label
+//! is a closed enum are written only where they are not zero (flags, failures, reasons, events),
+//! except the request classes, so that a rate of errors exists before the first error.
+//!
+//! Buckets are counted from the HDR histogram, bucket by bucket, never interpolated: an HDR bucket
+//! counts below a bound when all of it does. The bound is therefore off by less than one HDR
+//! bucket (0.1 % for listeners, 1 % for routes and clusters, 1 us at least), always towards the
+//! slower side. The sum is exact.
+
+use super::print;
+use crate::record::counters::{CloseReason, Counters, PoolEvent, Refusal};
+use crate::record::failure::Failure;
+use crate::record::flag::ResponseFlag;
+use crate::record::histogram::{PhaseHistogram, PhaseHistograms};
+use crate::record::ledger::Ledger;
+use crate::record::names::{self, Metric};
+use crate::record::outcome::CodeClass;
+
+/// The content type of this format.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Appends all metrics.
+pub fn write(out: &mut String, ledger: &Ledger) {
+    write_listeners(out, ledger);
+    write_connections(out, ledger);
+    write_routes(out, ledger);
+    write_clusters(out, ledger);
+    write_process(out, ledger);
+}
+
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
+fn write_listeners(out: &mut String, ledger: &Ledger) {
+    let listeners = || {
+        let names = ledger.names().listeners.iter().map(|name| &**name);
+        names.zip(&ledger.total().listeners)
+    };
+    head(out, names::LISTENER_REQUESTS);
+    for (name, series) in listeners() {
+        let labels = [("listener", name)];
+        write_classes(out, names::LISTENER_REQUESTS, &labels, &series.counters);
+    }
+    head(out, names::LISTENER_REQUESTS_ACTIVE);
+    for (id, (name, _)) in listeners().enumerate() {
+        let active = ledger.gauges(id).requests_active;
+        let labels = [("listener", name)];
+        sample(out, names::LISTENER_REQUESTS_ACTIVE.name, &labels, active);
+    }
+    head(out, names::LISTENER_FLAGS);
+    for (name, series) in listeners() {
+        let labels = [("listener", name)];
+        write_flags(out, names::LISTENER_FLAGS, &labels, &series.counters);
+    }
+    head(out, names::LISTENER_FAILURES);
+    for (name, series) in listeners() {
+        for failure in Failure::ALL {
+            let (label, fault) = (failure.label(), failure.fault().label());
+            let labels = [("listener", name), ("failure", label), ("fault", fault)];
+            let count = series.failures(failure);
+            unless_zero(out, names::LISTENER_FAILURES, &labels, count);
+        }
+    }
+    head(out, names::LISTENER_RECEIVED);
+    for (name, series) in listeners() {
+        let bytes = series.counters.received_bytes;
+        sample(
+            out,
+            names::LISTENER_RECEIVED.name,
+            &[("listener", name)],
+            bytes,
+        );
+    }
+    head(out, names::LISTENER_SENT);
+    for (name, series) in listeners() {
+        let bytes = series.counters.sent_bytes;
+        sample(out, names::LISTENER_SENT.name, &[("listener", name)], bytes);
+    }
+    head(out, names::LISTENER_DURATION);
+    for (name, series) in listeners() {
+        let histograms = series.histograms.as_ref();
+        write_phases(
+            out,
+            names::LISTENER_DURATION,
+            &[("listener", name)],
+            histograms,
+        );
+    }
+}
+
+fn write_connections(out: &mut String, ledger: &Ledger) {
+    let listeners = || {
+        let names = ledger.names().listeners.iter().map(|name| &**name);
+        names.zip(
+            ledger
+                .total()
+                .listeners
+                .iter()
+                .map(|series| &series.connections),
+        )
+    };
+    head(out, names::CONNECTIONS_ACCEPTED);
+    for (name, counters) in listeners() {
+        let labels = [("listener", name)];
+        sample(
+            out,
+            names::CONNECTIONS_ACCEPTED.name,
+            &labels,
+            counters.accepted,
+        );
+    }
+    head(out, names::CONNECTIONS_ACTIVE);
+    for (id, (name, _)) in listeners().enumerate() {
+        let active = ledger.gauges(id).connections_active;
+        sample(
+            out,
+            names::CONNECTIONS_ACTIVE.name,
+            &[("listener", name)],
+            active,
+        );
+    }
+    head(out, names::CONNECTIONS_REFUSED);
+    for (name, counters) in listeners() {
+        for reason in Refusal::ALL {
+            let labels = [("listener", name), ("reason", reason.label())];
+            let count = counters.refused(reason);
+            unless_zero(out, names::CONNECTIONS_REFUSED, &labels, count);
+        }
+    }
+    head(out, names::CONNECTIONS_CLOSED);
+    for (name, counters) in listeners() {
+        for reason in CloseReason::ALL {
+            let labels = [("listener", name), ("reason", reason.label())];
+            let count = counters.closed(reason);
+            unless_zero(out, names::CONNECTIONS_CLOSED, &labels, count);
+        }
+    }
+    head(out, names::CONNECTIONS_HANDED_OVER);
+    for (name, counters) in listeners() {
+        let labels = [("listener", name)];
+        sample(
+            out,
+            names::CONNECTIONS_HANDED_OVER.name,
+            &labels,
+            counters.handed_over,
+        );
+    }
+    head(out, names::CONNECTION_REQUESTS);
+    for (name, counters) in listeners() {
+        let requests = counters.requests_when_closed;
+        sample(
+            out,
+            names::CONNECTION_REQUESTS.name,
+            &[("listener", name)],
+            requests,
+        );
+    }
+}
+
+fn write_routes(out: &mut String, ledger: &Ledger) {
+    let routes = || {
+        let labels = ledger.names().routes.iter();
+        let labels = labels.map(|label| [("listener", &*label.listener), ("route", &*label.route)]);
+        labels.zip(&ledger.total().routes)
+    };
+    head(out, names::ROUTE_REQUESTS);
+    for (labels, series) in routes() {
+        write_classes(out, names::ROUTE_REQUESTS, &labels, &series.counters);
+    }
+    head(out, names::ROUTE_FLAGS);
+    for (labels, series) in routes() {
+        write_flags(out, names::ROUTE_FLAGS, &labels, &series.counters);
+    }
+    head(out, names::ROUTE_DURATION);
+    for (labels, series) in routes() {
+        write_phases(
+            out,
+            names::ROUTE_DURATION,
+            &labels,
+            series.histograms.as_ref(),
+        );
+    }
+}
+
+fn write_clusters(out: &mut String, ledger: &Ledger) {
+    let clusters = || {
+        let labels = ledger
+            .names()
+            .clusters
+            .iter()
+            .map(|name| [("cluster", &**name)]);
+        labels.zip(&ledger.total().clusters)
+    };
+    head(out, names::CLUSTER_REQUESTS);
+    for (labels, series) in clusters() {
+        write_classes(out, names::CLUSTER_REQUESTS, &labels, &series.counters);
+    }
+    head(out, names::CLUSTER_FLAGS);
+    for (labels, series) in clusters() {
+        write_flags(out, names::CLUSTER_FLAGS, &labels, &series.counters);
+    }
+    head(out, names::CLUSTER_RETRIES);
+    for (labels, series) in clusters() {
+        let retries = series.counters.retries;
+        sample(out, names::CLUSTER_RETRIES.name, &labels, retries);
+    }
+    head(out, names::CLUSTER_POOL);
+    for ([cluster], series) in clusters() {
+        for event in PoolEvent::ALL {
+            let labels = [cluster, ("event", event.label())];
+            unless_zero(out, names::CLUSTER_POOL, &labels, series.pool(event));
+        }
+    }
+    head(out, names::CLUSTER_DURATION);
+    for (labels, series) in clusters() {
+        write_phases(
+            out,
+            names::CLUSTER_DURATION,
+            &labels,
+            series.histograms.as_ref(),
+        );
+    }
+}
+
+fn write_process(out: &mut String, ledger: &Ledger) {
+    let total = ledger.total();
+    head(out, names::SHARD_REQUESTS);
+    for (number, shard) in ledger.shards().iter().enumerate() {
+        let labels = [("shard", &*number.to_string())];
+        sample(out, names::SHARD_REQUESTS.name, &labels, shard.requests);
+    }
+    head(out, names::SHARD_CONNECTIONS_ACTIVE);
+    for (number, shard) in ledger.shards().iter().enumerate() {
+        let active = shard
+            .gauges
+            .iter()
+            .map(|each| each.connections_active)
+            .sum();
+        let labels = [("shard", &*number.to_string())];
+        sample(out, names::SHARD_CONNECTIONS_ACTIVE.name, &labels, active);
+    }
+    let single = [
+        (names::ACCESS_LOG_LINES, total.access_log_written),
+        (names::ACCESS_LOG_DROPPED, total.access_log_dropped),
+        (names::WITHOUT_HISTOGRAM, total.without_histogram),
+    ];
+    for (metric, value) in single {
+        head(out, metric);
+        sample(out, metric.name, &[], value);
+    }
+}
+
+fn write_classes(out: &mut String, metric: Metric, labels: Labels<'_>, counters: &Counters) {
+    for class in CodeClass::ALL {
+        let count = counters.requests(class);
+        sample(
+            out,
+            metric.name,
+            &with(labels, "code_class", class.label()),
+            count,
+        );
+    }
+}
+
+fn write_flags(out: &mut String, metric: Metric, labels: Labels<'_>, counters: &Counters) {
+    for flag in ResponseFlag::ALL {
+        let labels = with(labels, "flag", flag.code());
+        unless_zero(out, metric, &labels, counters.flags(flag));
+    }
+}
+
+fn write_phases(
+    out: &mut String,
+    metric: Metric,
+    labels: Labels<'_>,
+    histograms: Option<&PhaseHistograms<u64>>,
+) {
+    for (phase, values) in histograms.into_iter().flat_map(PhaseHistograms::iter) {
+        let labels = with(labels, "phase", phase.label());
+        write_buckets(out, metric.name, &labels, values);
+    }
+}
+
+fn write_buckets(out: &mut String, name: &str, labels: Labels<'_>, values: &PhaseHistogram<u64>) {
+    let bucket = format!("{name}_bucket");
+    let mut recorded = values.histogram().iter_recorded().peekable();
+    let mut below = 0u64;
+    for (bound, text) in names::BUCKETS {
+        while let Some(step) = recorded.next_if(|step| step.value_iterated_to() <= bound) {
+            below = below.saturating_add(step.count_since_last_iteration());
+        }
+        sample(out, &bucket, &with(labels, "le", text), below);
+    }
+    let count = values.histogram().len();
+    sample(out, &bucket, &with(labels, "le", "+Inf"), count);
+    let nanos = values.sum_nanos();
+    write_name(out, &format!("{name}_sum"), labels);
+    let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    print(out, format_args!(" {seconds}.{rest:09}\n"));
+    sample(out, &format!("{name}_count"), labels, count);
+}
+
+fn with<'a>(labels: Labels<'a>, key: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut more = labels.to_vec();
+    more.push((key, value));
+    more
+}
+
+fn head(out: &mut String, metric: Metric) {
+    let Metric { name, kind, help } = metric;
+    print(
+        out,
+        format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.label()),
+    );
+}
+
+fn unless_zero(out: &mut String, metric: Metric, labels: Labels<'_>, value: u64) {
+    if value > 0 {
+        sample(out, metric.name, labels, value);
+    }
+}
+
+fn sample(out: &mut String, name: &str, labels: Labels<'_>, value: u64) {
+    write_name(out, name, labels);
+    print(out, format_args!(" {value}\n"));
+}
+
+fn write_name(out: &mut String, name: &str, labels: Labels<'_>) {
+    out.push_str(name);
+    for (place, (key, value)) in labels.iter().enumerate() {
+        out.push(if place == 0 { '{' } else { ',' });
+        print(out, format_args!("{key}=\""));
+        for char in value.chars() {
+            match char {
+                '\\' => out.push_str("\\\\"),
+                '"' => out.push_str("\\\""),
+                '\n' => out.push_str("\\n"),
+                other => out.push(other),
+            }
+        }
+        out.push('"');
+    }
+    if !labels.is_empty() {
+        out.push('}');
+    }
+}
