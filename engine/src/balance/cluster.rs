@@ -4,15 +4,18 @@
 //! Out: a [`Lease`] or the reason why there is none. The order of checks is: the cluster's bound,
 //! then the policy without the avoided endpoint, then the policy with it.
 
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::ClusterId;
 use super::circuit_breaker::Thresholds;
 use super::endpoint::{ClusterState, Endpoint, EndpointId, EndpointReport, EndpointState};
 use super::lease::Lease;
 use super::least_request::LeastRequest;
 use super::round_robin::RoundRobin;
+use crate::config;
+use crate::io::Address;
+use crate::route::ClusterId;
 
 /// How an endpoint is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,32 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// The cluster number `id` as configured. A built-in endpoint whose origin was not started has
+    /// no address: it keeps its place and gets no traffic.
+    pub fn compile(id: ClusterId, cluster: &config::Cluster) -> Self {
+        let endpoint = |(id, endpoint): (u32, &config::Endpoint)| {
+            let (address, weight) = match &endpoint.address {
+                config::EndpointAddress::Tcp(address) => (Address::Tcp(*address), endpoint.weight),
+                config::EndpointAddress::Unix(path) => {
+                    (Address::Unix(path.clone()), endpoint.weight)
+                }
+                config::EndpointAddress::BuiltinEcho => {
+                    (Address::Tcp((Ipv4Addr::LOCALHOST, 0).into()), 0)
+                }
+            };
+            Endpoint::new(EndpointId(id), address, weight)
+        };
+        let policy = match cluster.lb_policy {
+            config::LbPolicy::RoundRobin => Policy::RoundRobin,
+            config::LbPolicy::LeastRequest => Policy::LeastRequest,
+        };
+        let thresholds = Thresholds {
+            requests_max: cluster.max_connections,
+        };
+        let endpoints = (0..).zip(&cluster.endpoints).map(endpoint).collect();
+        Self::new(id, Arc::clone(&cluster.name), policy, thresholds, endpoints)
+    }
+
     /// A cluster of `endpoints`, whose ids must be their places in the list.
     pub fn new(
         id: ClusterId,
@@ -101,6 +130,12 @@ pub struct ClusterTable {
 }
 
 impl ClusterTable {
+    /// All clusters as configured, in the order of the configuration.
+    pub fn compile(clusters: &[config::Cluster]) -> Self {
+        let compile = |(id, cluster)| Cluster::compile(ClusterId(id), cluster);
+        Self::new((0..).zip(clusters).map(compile).collect())
+    }
+
     /// A table of `clusters`, whose ids must be their places in the list.
     pub fn new(clusters: Vec<Cluster>) -> Self {
         let in_order = |(place, cluster): (usize, &Cluster)| cluster.id().0 as usize == place;

@@ -34,14 +34,11 @@ mod lease;
 mod least_request;
 mod round_robin;
 
+pub use crate::route::ClusterId;
 pub use circuit_breaker::Thresholds;
 pub use cluster::{Balancer, Cluster, ClusterReport, ClusterTable, PickError, Policy};
 pub use endpoint::{Endpoint, EndpointId, EndpointReport};
 pub use lease::{ConnectionHold, Lease};
-
-/// A cluster, by its place in the configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(pub u32);
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,7 @@ mod outcome;
 mod recorder;
 mod times;
 
+pub use crate::route::{ClusterId, RouteId};
 pub use book::{Book, ClusterSeries, ListenerSeries, RouteSeries, SeriesCounts};
 pub use counters::{CloseReason, ConnectionCounters, Counters, PoolEvent, Refusal};
 pub use failure::{
@@ -53,7 +54,7 @@ pub use flag::{ResponseFlag, ResponseFlags};
 pub use histogram::{PhaseHistogram, PhaseHistograms, Shape};
 pub use ledger::{Ledger, ShardAccount};
 pub use names::{RouteLabel, SeriesNames};
-pub use outcome::{CodeClass, ListenerId, Outcome, RouteId};
+pub use outcome::{CodeClass, ListenerId, Outcome};
 pub use recorder::{Recorder, ShardGauges, ShardRecord};
 pub use times::{Peer, Phase, PhaseTimes, Times};
 

@@ -19,6 +19,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::book::SeriesCounts;
+use crate::config::{Config, Listener, Route};
 
 /// What a metric is to its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +257,27 @@ impl SeriesNames {
                 .collect(),
             clusters: unique(clusters),
         }
+    }
+
+    /// The labels of a whole configuration.
+    pub fn compile(config: &Config) -> Self {
+        let name_listener = |listener: &Listener| Arc::clone(&listener.name);
+        let routes = config.listeners.iter().flat_map(|listener| {
+            let routes = listener.virtual_hosts.iter().flat_map(|host| &host.routes);
+            routes.map(move |route| (listener, route))
+        });
+        let mut routes: Vec<_> = routes.collect();
+        routes.sort_by_key(|(_, route)| route.index);
+        let route_label = |(listener, route): (&Listener, &Route)| RouteLabel {
+            listener: Arc::clone(&listener.name),
+            route: Arc::clone(&route.name),
+        };
+        let clusters = config.clusters.iter();
+        Self::new(
+            config.listeners.iter().map(name_listener).collect(),
+            routes.into_iter().map(route_label).collect(),
+            clusters.map(|cluster| Arc::clone(&cluster.name)).collect(),
+        )
     }
 
     /// How many series of each kind there are.

@@ -7,15 +7,13 @@
 use super::failure::Failure;
 use super::flag::ResponseFlags;
 use super::times::{PhaseTimes, Times};
-use crate::balance::{ClusterId, EndpointId};
+use crate::balance::EndpointId;
+use crate::http::Method;
+use crate::route::{ClusterId, RouteId};
 
 /// A listener, by its place in the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub u32);
-
-/// A route, numbered over the whole configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RouteId(pub u32);
 
 /// One exchange, from the head's last byte to the end of the response.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +26,8 @@ pub struct Outcome {
     pub cluster: Option<ClusterId>,
     /// The endpoint of the last attempt.
     pub endpoint: Option<EndpointId>,
+    /// The request's method, once its head was read.
+    pub method: Option<Method>,
     /// The status sent to the client; 0 when none was.
     pub status: u16,
     /// When each step was reached.
@@ -58,6 +58,7 @@ impl Outcome {
             route: None,
             cluster: None,
             endpoint: None,
+            method: None,
             status: 0,
             times: Times::new(),
             received_bytes: 0,

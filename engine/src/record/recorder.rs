@@ -7,7 +7,7 @@
 use super::book::{Book, SeriesCounts};
 use super::counters::{CloseReason, PoolEvent, Refusal};
 use super::outcome::{ListenerId, Outcome};
-use crate::balance::ClusterId;
+use crate::route::ClusterId;
 
 /// Counts and histograms of one shard.
 #[derive(Debug)]
