@@ -258,6 +258,10 @@ fn path_and_query(
         target.query = Some(Span::within(bytes, query));
     }
     if !path.is_empty() {
+        if !path.starts_with(b"/") {
+            // An absolute form with a fragment right after its authority.
+            return Err(TargetError::Character);
+        }
         target.path = match path::read(path, rules, path_storage)? {
             path::Reading::AsReceived => PathText::Received(Span::within(bytes, path)),
             path::Reading::Normalised => PathText::Normalised,
@@ -266,38 +270,40 @@ fn path_and_query(
     Ok(())
 }
 
-/// `uri-host [ ":" port ]`, RFC 9110 §7.2, RFC 3986 §3.2.2 and §3.2.3.
+/// `uri-host [ ":" port ]`, RFC 9110 §7.2.
 fn authority(text: &[u8], bytes: &[u8]) -> Result<Authority, TargetError> {
-    let end = if text.first() == Some(&b'[') {
-        let bracket = memchr::memchr(b']', text).ok_or(TargetError::Authority)?;
-        bracket.saturating_add(1)
-    } else {
-        memchr::memchr(b':', text).unwrap_or(text.len())
-    };
-    let (host, port) = text.split_at_checked(end).ok_or(TargetError::Authority)?;
-    if !is_host(host) {
+    let (host, port) = host_and_port(text).ok_or(match memchr::memchr(b'@', text) {
         // RFC 9110 §4.2.4: user information before `@` is how links deceive.
-        return Err(match memchr::memchr(b'@', text) {
-            Some(_) => TargetError::Userinfo,
-            None => TargetError::Authority,
-        });
-    }
-    let port = match port {
-        [] => None,
-        [b':', digits @ ..] if digits.len() <= 5 => Some(
-            scan::decimal(digits)
-                .and_then(|port| u16::try_from(port).ok())
-                .filter(|&port| port > 0)
-                .ok_or(TargetError::Authority)?,
-        ),
-        _ if memchr::memchr(b'@', text).is_some() => return Err(TargetError::Userinfo),
-        _ => return Err(TargetError::Authority),
-    };
+        Some(_) => TargetError::Userinfo,
+        None => TargetError::Authority,
+    })?;
     Ok(Authority {
         whole: Span::within(bytes, text),
         host: Span::within(bytes, host),
         port,
     })
+}
+
+/// RFC 3986 §3.2.2 and §3.2.3; a port, when its colon is there, is 1 to 65535 in up to 5 digits.
+fn host_and_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
+    let end = if text.first() == Some(&b'[') {
+        memchr::memchr(b']', text)?.saturating_add(1)
+    } else {
+        memchr::memchr(b':', text).unwrap_or(text.len())
+    };
+    let (host, rest) = text.split_at_checked(end)?;
+    if !is_host(host) {
+        return None;
+    }
+    let port = match rest {
+        [] => None,
+        [b':', digits @ ..] if digits.len() <= 5 => {
+            let port = u16::try_from(scan::decimal(digits)?).ok()?;
+            Some(port).filter(|&port| port > 0)?.into()
+        }
+        _ => return None,
+    };
+    Some((host, port))
 }
 
 /// A registered name, an IPv4 address or a bracketed IPv6 address.
