@@ -83,6 +83,12 @@ impl Pool {
         self.free.get() <= self.mask / 4
     }
 
+    /// Enough blocks are free again for receives that ran dry. Below [`Pool::scarce`]'s mark, which
+    /// blocks may never leave when tasks hold the rest while they wait for just those receives.
+    pub(crate) fn recovered(&self) -> bool {
+        self.free.get() > self.mask / 8
+    }
+
     /// Blocks that the kernel can still fill.
     #[cfg(test)]
     pub(crate) fn free(&self) -> u16 {

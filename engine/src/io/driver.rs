@@ -134,7 +134,7 @@ impl Driver {
         if !self.swollen.borrow().is_empty() {
             self.pause_swollen();
         }
-        if !self.starved.borrow().is_empty() && !self.pool.scarce() {
+        if !self.starved.borrow().is_empty() && self.pool.recovered() {
             for index in self.starved.take() {
                 self.arm_receive(index);
             }

@@ -1,6 +1,9 @@
 //! The driver against real sockets of this machine: needs io_uring.
 
-#![expect(clippy::disallowed_methods, reason = "the peers of these tests are plain threads")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the peers of these tests are plain threads"
+)]
 
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -110,6 +113,36 @@ fn a_large_transfer_survives_backpressure_and_an_empty_pool() {
                 held.clear();
                 sleep(Duration::from_millis(1)).await;
             }
+        }
+    });
+}
+
+#[test]
+fn tasks_that_hold_most_blocks_while_they_wait_do_not_stop_the_shard() {
+    let peer = echo_peer();
+    let runtime = Runtime {
+        buffer_count: 16,
+        buffer_bytes: 4096,
+        ..Runtime::default()
+    };
+    on_shard_with(runtime, move || async move {
+        let left = Rc::new(Cell::new(40));
+        for _ in 0..40 {
+            let (peer, left) = (peer.clone(), Rc::clone(&left));
+            spawn(async move {
+                let stream = Stream::connect(&peer).await.expect("connect");
+                stream.write(|out| out.push(b'1'));
+                let held = stream.recv().await.expect("recv").expect("open");
+                for _ in 0..20 {
+                    stream.write(|out| out.extend_from_slice(&[b'2'; 6000]));
+                    assert_eq!(read_exactly(&stream, 6000).await, [b'2'; 6000]);
+                }
+                assert_eq!(&*held, b"1");
+                left.set(left.get() - 1);
+            });
+        }
+        while left.get() > 0 {
+            sleep(Duration::from_millis(1)).await;
         }
     });
 }
