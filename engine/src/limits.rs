@@ -203,3 +203,15 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const DRAIN_IDLE_GRACE: Duration = Duration::from_secs(1);
 /// Recycled places for connections in an exchange, kept by each shard.
 pub const SPARE_PLACES: usize = 1024;
+/// Commands that a shard's mailbox holds: scrapes, a drain, and connections handed over in a
+/// burst. A full mailbox makes the accepting shard keep the connection.
+pub const MAILBOX: usize = 1024;
+
+/// Backlog asked for each listening socket; the kernel cuts it to `net.core.somaxconn`.
+pub const LISTEN_BACKLOG: u32 = 4096;
+
+/// How long a listener waits after an accept failed for want of descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a draining shard looks whether its last connection has ended.
+pub const DRAIN_POLL: Duration = Duration::from_millis(10);

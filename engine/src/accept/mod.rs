@@ -1,134 +1,132 @@
-//! Step 1, from listening socket to connection: may this connection come in?
+//! Step 1, from listening socket to connection: may this connection come in, and which shard
+//! serves it?
 //!
-//! In: a socket that the kernel accepted. Out: an [`Admitted`] token that is held as long as the
-//! connection lives, or a [`Refused`] with its reason.
+//! In: the listener at which the kernel accepted a socket. Out: an [`Admitted`] token, held as long
+//! as the connection lives and sent with it when another shard is to serve it, or a [`Refused`]
+//! with its reason.
 //!
-//! Invariant: the number of living [`Admitted`] tokens never exceeds the limit, over all shards.
-//! The count itself is shared between shards and therefore lives with them; this module sees it
-//! as a [`ConnectionCount`].
+//! Invariant: the number of living [`Admitted`] tokens never exceeds the limits, over all shards.
+//! The counts are shared between shards and therefore live with them; this module sees them as
+//! [`Places`]. It does not accept sockets itself (`io`), nor move them (`shard`).
 //!
 //! A refused connection is closed at once, without an answer (Envoy's connection limit does the
 //! same): answering would mean reading a request first, and a proxy that is full must spend less
 //! on those it cannot take, not more.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::rc::Rc;
+use std::fmt;
+use std::sync::Arc;
+
+/// A connection that asks to come in.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The shard whose socket accepted it.
+    pub shard: usize,
+    /// The listener, by its place in the configuration.
+    pub listener: usize,
+    /// Connections of the process at once.
+    pub process_max: usize,
+    /// Connections of this listener at once.
+    pub listener_max: usize,
+}
 
 /// How many connections the process has, counted over all shards.
-pub trait ConnectionCount {
-    /// Counts one more connection unless `max` are there already; says whether it did.
-    fn enter(&self, max: usize) -> bool;
+pub trait Places: fmt::Debug + Send + Sync {
+    /// Count one more connection and name the shard that is to serve it, unless a limit is
+    /// reached.
+    fn enter(&self, arrival: &Arrival) -> Result<usize, Refused>;
 
-    /// Counts one less.
-    fn leave(&self);
-}
-
-/// The door of one shard.
-#[derive(Clone)]
-pub struct Admission {
-    count: Rc<dyn ConnectionCount>,
-    connections_max: usize,
-}
-
-/// Permission to be connected; gives the place back when dropped.
-pub struct Admitted {
-    count: Rc<dyn ConnectionCount>,
+    /// Count one less on `shard`, from `listener`.
+    fn leave(&self, shard: usize, listener: usize);
 }
 
 /// Why a connection was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refused {
+    /// The listener already has as many connections as the configuration allows it.
+    ListenerLimit,
     /// The process already has as many connections as the configuration allows.
-    ConnectionLimit,
-    /// The process is draining and takes nothing new.
-    Draining,
+    ProcessLimit,
 }
 
-impl Refused {
-    /// The reason as a metric label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::ConnectionLimit => "connection_limit",
-            Self::Draining => "draining",
-        }
-    }
+/// The door of one shard.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    places: Arc<dyn Places>,
+    shard: usize,
+    process_max: usize,
+}
+
+/// Permission to be connected; gives the place back when dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    places: Arc<dyn Places>,
+    shard: usize,
+    listener: usize,
 }
 
 impl Admission {
-    /// A door that lets in at most `connections_max` connections, counted in `count`.
-    pub fn new(count: Rc<dyn ConnectionCount>, connections_max: usize) -> Self {
-        Self {
-            count,
-            connections_max,
-        }
+    /// The door of `shard` to a process that may have `process_max` connections.
+    pub fn new(places: Arc<dyn Places>, shard: usize, process_max: usize) -> Self {
+        Self { places, shard, process_max }
     }
 
-    /// Lets one connection in, or says why not.
-    ///
-    /// *Errors:* [`Refused::ConnectionLimit`] when the process is full, [`Refused::Draining`]
-    /// when `draining`.
-    pub fn admit(&self, draining: bool) -> Result<Admitted, Refused> {
-        if draining {
-            return Err(Refused::Draining);
-        }
-        if !self.count.enter(self.connections_max) {
-            return Err(Refused::ConnectionLimit);
-        }
-        Ok(Admitted {
-            count: Rc::clone(&self.count),
-        })
+    /// Let one connection in, or say why not.
+    pub fn admit(&self, listener: usize, listener_max: usize) -> Result<Admitted, Refused> {
+        let process_max = self.process_max;
+        let arrival = Arrival { shard: self.shard, listener, process_max, listener_max };
+        let shard = self.places.enter(&arrival)?;
+        Ok(Admitted { places: Arc::clone(&self.places), shard, listener })
+    }
+}
+
+impl Admitted {
+    /// The shard that is to serve the connection.
+    pub fn shard(&self) -> usize {
+        self.shard
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.count.leave();
+        self.places.leave(self.shard, self.listener);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
-    #[derive(Default)]
-    struct Count(Cell<usize>);
+    #[derive(Debug, Default)]
+    struct Count(AtomicUsize);
 
-    impl ConnectionCount for Count {
-        fn enter(&self, max: usize) -> bool {
-            let open = self.0.get() < max;
-            self.0.set(self.0.get() + usize::from(open));
-            open
+    impl Places for Count {
+        fn enter(&self, arrival: &Arrival) -> Result<usize, Refused> {
+            if self.0.load(Ordering::Relaxed) >= arrival.process_max {
+                return Err(Refused::ProcessLimit);
+            }
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(arrival.shard)
         }
 
-        fn leave(&self) {
-            self.0.set(self.0.get() - 1);
+        fn leave(&self, _: usize, _: usize) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     #[test]
     fn the_place_of_a_closed_connection_is_free_again() {
-        let count = Rc::new(Count::default());
-        let admission = Admission::new(count.clone(), 2);
-        let first = admission.admit(false).ok();
-        let second = admission.admit(false).ok();
+        let count = Arc::new(Count::default());
+        let admission = Admission::new(count.clone(), 0, 2);
+        let first = admission.admit(0, 9).ok();
+        let second = admission.admit(0, 9).ok();
         assert!(first.is_some() && second.is_some());
-        assert_eq!(admission.admit(false).err(), Some(Refused::ConnectionLimit));
+        assert_eq!(admission.admit(0, 9).err(), Some(Refused::ProcessLimit));
         drop(first);
-        assert_eq!(count.0.get(), 1);
-        assert!(admission.admit(false).is_ok());
-    }
-
-    #[test]
-    fn nothing_comes_in_while_draining() {
-        let admission = Admission::new(Rc::new(Count::default()), 2);
-        assert_eq!(admission.admit(true).err(), Some(Refused::Draining));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(admission.admit(0, 9).is_ok());
     }
 }
