@@ -83,7 +83,7 @@ impl LeastRequest {
     /// Where the weight of the endpoint at `index` begins and ends among the running sums.
     fn range(&self, index: usize) -> (u64, u64) {
         let before = index.checked_sub(1).and_then(|at| self.ends.get(at));
-        let end = self.ends.get(index).or(self.ends.last());
+        let end = self.ends.get(index).or_else(|| self.ends.last());
         (
             before.copied().unwrap_or(0),
             end.copied().unwrap_or_default(),

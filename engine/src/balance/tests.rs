@@ -1,3 +1,5 @@
+//! Turns, weights, choices and counts of a balancer, and its bounds.
+
 use std::net::Ipv4Addr;
 
 use super::*;

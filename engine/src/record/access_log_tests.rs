@@ -1,3 +1,5 @@
+//! Lines as they are read back, hostile bytes included.
+
 use std::time::Duration;
 
 use super::*;

@@ -188,7 +188,7 @@ pub const ACCESS_LOG_DROPPED: Metric = counter(
 );
 /// One series.
 pub const WITHOUT_HISTOGRAM: Metric = counter(
-    "weft_requests_without_histogram_total",
+    "weft_requests_untimed_total",
     "Exchanges not in a route's or cluster's histogram because too many of them exist.",
 );
 

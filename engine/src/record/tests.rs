@@ -1,3 +1,5 @@
+//! What a recorder counts, and that nothing is lost on its way to the ledger.
+
 use super::*;
 use crate::io::Instant;
 

@@ -1,4 +1,9 @@
 //! Histograms as JSON: count, extremes, mean and percentiles of each series, in nanoseconds.
+//!
+//! One document: `{"unit": "nanoseconds", "series": [{"scope", "listener", "route", "cluster",
+//! "phase", "count", "sum", "min", "max", "mean", "stdev", "percentiles": {"p50", ...}}]}`; of the
+//! three names only those of the series' owner are present. The sum is exact, the rest has the
+//! histogram's precision. For whole distributions there are the other formats.
 
 use serde::Serialize;
 

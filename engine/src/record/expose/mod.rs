@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | Prometheus text 0.0.4 | scrapers | `prometheus` |
 //! | `.hgrm` percentile spectrum | HdrHistogram plotter, hdr-plot | `hgrm` |
-//! | `.hlog` interval log, V2 deflate | HdrHistogram readers in Java, Python, JavaScript, ... | `hlog` |
+//! | `.hlog` interval log, V2 deflate | HdrHistogram readers (Java, Python, JavaScript) | `hlog` |
 //! | JSON | scripts | `json` |
 //! | plain text | people | `stats` |
 

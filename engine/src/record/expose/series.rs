@@ -1,4 +1,8 @@
 //! The histogram series of a book, by whom they belong to and which phase they are of.
+//!
+//! In: a book, the names of its series and a selection. Out: the selected series that have values,
+//! in the order of the configuration, as views: nothing is copied. All formats but Prometheus'
+//! iterate over these, so the same selection means the same in each.
 
 use hdrhistogram::Histogram;
 

@@ -1,3 +1,5 @@
+//! Each format as its readers take it.
+
 use std::collections::HashSet;
 use std::time::{Duration, UNIX_EPOCH};
 
