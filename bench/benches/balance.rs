@@ -1,0 +1,78 @@
+//! What choosing an endpoint costs, by policy and number of endpoints.
+//!
+//! Each pick is released at once, as for a short exchange. Round robin over equal weights and
+//! least request must not depend on the number of endpoints; smooth weights look at all of them.
+//! Random numbers come from a fixed seed.
+#![allow(
+    missing_docs,
+    reason = "criterion's macros make undocumented functions"
+)]
+
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use engine::balance::{Balancer, Cluster, ClusterId, Endpoint, EndpointId, Policy, Thresholds};
+use engine::io::Address;
+
+/// SplitMix64.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn balancer(policy: Policy, endpoint_count: u32, weight: impl Fn(u32) -> u32) -> Balancer {
+    let endpoint = |id| {
+        let address = Address::Tcp((Ipv4Addr::from_bits(0x0a00_0000 + id), 80).into());
+        Endpoint::new(EndpointId(id), address, weight(id))
+    };
+    let endpoints = (0..endpoint_count).map(endpoint).collect();
+    let cluster = Cluster::new(
+        ClusterId(0),
+        "bench".into(),
+        policy,
+        Thresholds::NONE,
+        endpoints,
+    );
+    Balancer::new(&cluster, 0, 1)
+}
+
+fn pick(criterion: &mut Criterion) {
+    type Weight = fn(u32) -> u32;
+    let policies: [(&str, Policy, Weight); 3] = [
+        ("round_robin_equal", Policy::RoundRobin, |_| 1),
+        ("round_robin_smooth", Policy::RoundRobin, |id| 1 + id % 5),
+        ("least_request", Policy::LeastRequest, |id| 1 + id % 5),
+    ];
+    for (name, policy, weight) in policies {
+        let mut group = criterion.benchmark_group(name);
+        for endpoint_count in [2, 10, 100, 1_000] {
+            let balancer = balancer(policy, endpoint_count, weight);
+            let mut state = 1;
+            group.bench_function(BenchmarkId::from_parameter(endpoint_count), |bencher| {
+                bencher.iter(|| {
+                    let lease = balancer.pick(random(&mut state), None);
+                    black_box(lease.is_ok())
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn pick_again(criterion: &mut Criterion) {
+    let balancer = balancer(Policy::LeastRequest, 10, |_| 1);
+    let mut state = 1;
+    criterion.bench_function("least_request_avoiding", |bencher| {
+        bencher.iter(|| {
+            let lease = balancer.pick(random(&mut state), Some(EndpointId(3)));
+            black_box(lease.is_ok())
+        });
+    });
+}
+
+criterion_group!(benches, pick, pick_again);
+criterion_main!(benches);
