@@ -1,1 +1,14 @@
 //! The real binary against real clients, real origins and raw bytes.
+//!
+//! One module per step or protocol; cases of a standard carry its section in their name. Run them
+//! with `tests/run`, which builds the binaries and installs the peers.
+
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the harness offers more than each test uses, and its peers are plain threads"
+)]
+
+mod harness;
+mod http1;

@@ -61,7 +61,7 @@ fn marks(source: &Source, breaches: &mut Vec<Breach>) {
         let number = after
             .strip_prefix("(#")
             .and_then(|rest| rest.split_once("): "));
-        if !number.is_some_and(|(number, _)| number.parse::<u32>().is_ok()) {
+        if number.is_none_or(|(number, _)| number.parse::<u32>().is_err()) {
             let why = "a TODO names its issue: `TODO(#12): …`".into();
             breaches.push(source.breach(source.line_of(at), "todo", why));
         }
@@ -116,7 +116,9 @@ pub(crate) fn citations(tree: &Tree, breaches: &mut Vec<Breach>) {
     let http = |file: &&Source| file.path.starts_with("engine/src/http/") && !file.is_test();
     for file in tree.rust().filter(http) {
         for (at, name) in sections(&file.comments) {
-            cited.entry(name).or_insert((file, file.line_of(at)));
+            cited
+                .entry(name)
+                .or_insert_with(|| (file, file.line_of(at)));
         }
     }
     for (name, (file, line)) in cited {

@@ -13,6 +13,8 @@ const INLINE_TEST_LINES_MAX: usize = 150;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Columns of a line.
 const COLUMNS_MAX: usize = 100;
+/// Columns of code around a literal that stands on a line of its own.
+const LITERAL_CODE_COLUMNS_MAX: usize = 12;
 /// Rust files in a folder of the engine.
 const FOLDER_FILES_MAX: usize = 12;
 
@@ -85,8 +87,12 @@ fn body(code: &str, at: usize) -> Option<usize> {
 fn columns(source: &Source, breaches: &mut Vec<Breach>) {
     for (index, line) in source.text.lines().enumerate() {
         let columns = line.chars().count();
-        // An address cannot be broken.
-        if columns > COLUMNS_MAX && !line.contains("://") {
+        // An address cannot be broken, and a literal on a line of its own is left as it is.
+        let code = source.code_and_tests.lines().nth(index).unwrap_or_default();
+        let comment = source.comments.lines().nth(index).unwrap_or_default();
+        let literal = comment.trim().is_empty()
+            && code.split_whitespace().map(str::len).sum::<usize>() <= LITERAL_CODE_COLUMNS_MAX;
+        if columns > COLUMNS_MAX && !line.contains("://") && !literal {
             let why = format!("{columns} columns, at most {COLUMNS_MAX}");
             breaches.push(source.breach(index + 1, "line width", why));
         }
@@ -158,6 +164,14 @@ mod tests {
     fn wide_lines_unless_an_address() {
         assert_eq!(rules(&format!("// {}\n", "a".repeat(98))), ["line width"]);
         assert_eq!(rules(&format!("// https://{}\n", "a".repeat(98))), [""; 0]);
+        assert_eq!(
+            rules(&format!(
+                "let length = find(\"{}\", start);\n",
+                "a".repeat(98)
+            )),
+            ["line width"]
+        );
+        assert_eq!(rules(&format!("    b\"{}\",\n", "a".repeat(98))), [""; 0]);
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! What every integration test stands on: the proxy as a process, and peers that record.
+//!
+//! Peers are plain threads on the loopback interface that send and keep exact bytes; they share
+//! no code with the engine. Ports are chosen free, readiness is waited for, and everything that
+//! was started is stopped when its value drops, also when the test fails.
+
+pub(crate) mod client;
+pub(crate) mod message;
+pub(crate) mod nginx;
+pub(crate) mod origin;
+pub(crate) mod pattern;
+pub(crate) mod ports;
+pub(crate) mod proxy;
+pub(crate) mod python;
+pub(crate) mod scratch;
+pub(crate) mod setup;
+pub(crate) mod wait;
+
+pub(crate) use client::{Client, Response};
+pub(crate) use message::{Message, Reading};
+pub(crate) use origin::{Origin, Peer};
+pub(crate) use proxy::Proxy;
+pub(crate) use setup::Setup;

@@ -1,0 +1,222 @@
+//! The proxy as a process: started, ready, asked, stopped.
+//!
+//! The binary is found beside the test executable, or through `WEFT_BIN`; it is built by
+//! `tests/run`. A proxy that drops is killed; what it wrote is shown when the test failed.
+
+use std::{
+    env,
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{Client, Response, Setup, ports, scratch::Scratch, wait};
+
+/// A running proxy.
+pub(crate) struct Proxy {
+    child: Child,
+    scratch: Scratch,
+    address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Proxy {
+    /// Starts a proxy and waits until it is ready.
+    pub(crate) fn start(setup: &Setup) -> Self {
+        let (address, admin) = (ports::free(), ports::free());
+        Self::start_with(&setup.render(address, admin), address, admin)
+    }
+
+    /// Starts a proxy in front of one origin.
+    pub(crate) fn to(origin: SocketAddr) -> Self {
+        Self::start(&Setup::to(origin))
+    }
+
+    /// Starts a proxy with a configuration as text, which names these two addresses.
+    pub(crate) fn start_with(config: &str, address: SocketAddr, admin: SocketAddr) -> Self {
+        let scratch = Scratch::new();
+        let path = scratch.write("weft.toml", config);
+        let mut command = weft();
+        command.arg("--config").arg(path);
+        Self::spawn(command, scratch, address, admin)
+    }
+
+    /// Starts what `command` says; `{…}` in its configuration is the caller's matter.
+    pub(crate) fn spawn(
+        mut command: Command,
+        scratch: Scratch,
+        address: SocketAddr,
+        admin: SocketAddr,
+    ) -> Self {
+        let log = File::create(scratch.file("stderr")).expect("a log file");
+        let out = File::create(scratch.file("stdout")).expect("a log file");
+        command.stdin(Stdio::null()).stdout(out).stderr(log);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut proxy = Self {
+            child,
+            scratch,
+            address,
+            admin,
+        };
+        wait::for_("the proxy to be ready", || {
+            if let Some(status) = proxy.child.try_wait().expect("a child's status") {
+                panic!(
+                    "the proxy ended at its start, {status}:\n{}",
+                    proxy.stderr()
+                );
+            }
+            proxy.is_ready()
+        });
+        proxy
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its admin endpoint listens.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// A connection to it.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// GETs `path` on a connection of its own.
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.connect().get(path)
+    }
+
+    /// GETs `path` from the admin endpoint.
+    pub(crate) fn admin(&self, path: &str) -> Response {
+        Client::connect(self.admin).get(path)
+    }
+
+    /// GETs `path` from the admin endpoint and reads it as JSON.
+    pub(crate) fn admin_json(&self, path: &str) -> Value {
+        let response = self.admin(path);
+        assert_eq!(response.status(), 200, "{path}: {}", response.text());
+        serde_json::from_slice(&response.body)
+            .unwrap_or_else(|error| panic!("{path}: {error} in {}", response.text()))
+    }
+
+    /// Sum of every sample of a Prometheus metric whose labels contain `labels`.
+    pub(crate) fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text = self.admin("/metrics").text();
+        let samples = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| {
+                let (key, value) = line.rsplit_once(' ')?;
+                let (found, rest) = key.split_once('{').unwrap_or((key, ""));
+                (found == name && rest.contains(labels)).then(|| value.parse::<f64>().ok())?
+            });
+        samples.sum()
+    }
+
+    /// What it wrote to stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.scratch.file("stderr")).unwrap_or_default()
+    }
+
+    /// What it wrote to stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(self.scratch.file("stdout")).unwrap_or_default()
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the status of a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line
+            .and_then(|line| line.trim().strip_suffix(" kB"))
+            .map(str::trim);
+        kib.and_then(|kib| kib.parse::<u64>().ok())
+            .expect("VmRSS in kB")
+            * 1024
+    }
+
+    /// Asks it to drain and stop.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("a signal can be sent");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait::until("the proxy to end", || {
+            self.child.try_wait().expect("a child's status")
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        Client::try_connect(self.admin).is_ok_and(|mut client| {
+            client.send("GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+            client
+                .try_response_to("GET")
+                .is_ok_and(|response| response.status() == 200)
+        })
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("-- the proxy wrote:\n{}{}--", self.stdout(), self.stderr());
+        }
+    }
+}
+
+/// A command that runs `weft`.
+pub(crate) fn weft() -> Command {
+    Command::new(binary("weft", "WEFT_BIN"))
+}
+
+/// A command that runs `loadgen`.
+pub(crate) fn loadgen() -> Command {
+    Command::new(binary("loadgen", "LOADGEN_BIN"))
+}
+
+/// Runs a command to its end.
+pub(crate) fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null());
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+fn binary(name: &str, variable: &str) -> PathBuf {
+    if let Some(path) = env::var_os(variable) {
+        return path.into();
+    }
+    let own = env::current_exe().expect("the path of the test executable");
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps/<test>");
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "no {}: build it first, as tests/run does",
+        path.display()
+    );
+    path
+}

@@ -1,0 +1,108 @@
+//! The configuration of a test: one listener in front of some clusters, changed where it matters.
+//!
+//! Starts from one shard, one route and one cluster called `origin`. The text it renders is what
+//! a user would write; tests about the format itself write their own.
+
+use std::{fmt::Write, net::SocketAddr};
+
+/// A configuration in the making.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    shards: usize,
+    top: String,
+    listener: String,
+    routes: String,
+    clusters: String,
+}
+
+impl Setup {
+    /// No cluster and no route yet.
+    pub(crate) fn new() -> Self {
+        let top = "drain = \"20s\"\n".into();
+        Self {
+            shards: 1,
+            top,
+            listener: String::new(),
+            routes: String::new(),
+            clusters: String::new(),
+        }
+    }
+
+    /// Everything goes to the origin at `address`.
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        Self::new().cluster("origin", &[address])
+    }
+
+    /// How many shards run, unpinned tests included.
+    pub(crate) fn shards(mut self, count: usize) -> Self {
+        self.shards = count;
+        self
+    }
+
+    /// Lines at the top of the file.
+    pub(crate) fn top(mut self, lines: &str) -> Self {
+        writeln!(self.top, "{lines}").expect("text");
+        self
+    }
+
+    /// Lines of the listener, such as `timeouts.header = "1s"`.
+    pub(crate) fn listener(mut self, lines: &str) -> Self {
+        writeln!(self.listener, "{lines}").expect("text");
+        self
+    }
+
+    /// Adds a route: its name, and its lines without `name`.
+    pub(crate) fn route(mut self, name: &str, lines: &str) -> Self {
+        let table = "[[listeners.virtual_hosts.routes]]";
+        writeln!(self.routes, "{table}\nname = \"{name}\"\n{lines}").expect("text");
+        self
+    }
+
+    /// Starts another virtual host; routes added after it belong to it.
+    pub(crate) fn host(mut self, name: &str, hosts: &str) -> Self {
+        let table = "[[listeners.virtual_hosts]]";
+        writeln!(self.routes, "{table}\nname = \"{name}\"\nhosts = {hosts}").expect("text");
+        self
+    }
+
+    /// Adds a cluster of TCP endpoints.
+    pub(crate) fn cluster(self, name: &str, endpoints: &[SocketAddr]) -> Self {
+        let endpoints: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
+        self.cluster_with(name, &endpoints, "")
+    }
+
+    /// Adds a cluster with more lines, such as `connect_timeout = "1s"`.
+    pub(crate) fn cluster_with(mut self, name: &str, endpoints: &[String], lines: &str) -> Self {
+        let endpoints: Vec<String> = endpoints
+            .iter()
+            .map(|address| format!("{{ address = \"{address}\" }}"))
+            .collect();
+        let endpoints = endpoints.join(", ");
+        writeln!(
+            self.clusters,
+            "[[clusters]]\nname = \"{name}\"\nendpoints = [{endpoints}]\n{lines}"
+        )
+        .expect("text");
+        self
+    }
+
+    /// The text of the file.
+    pub(crate) fn render(&self, listen: SocketAddr, admin: SocketAddr) -> String {
+        let mut routes = self.routes.clone();
+        if routes.is_empty() {
+            routes = Self::new().route("all", "forward = \"origin\"").routes;
+        }
+        if !routes.starts_with("[[listeners.virtual_hosts]]") {
+            routes = format!("{}{routes}", Self::new().host("all", "[\"*\"]").routes);
+        }
+        format!(
+            "{top}\n[shards]\ncount = {shards}\n\n[admin]\naddress = \"{admin}\"\n\n\
+             [[listeners]]\nname = \"main\"\naddress = \"{listen}\"\n{listener}\n\
+             {routes}\n{clusters}",
+            top = self.top,
+            shards = self.shards,
+            listener = self.listener,
+            clusters = self.clusters,
+        )
+    }
+}

@@ -1,0 +1,5 @@
+//! HTTP/1.1 (RFC 9112) on both sides, above all what must never pass.
+
+mod requests;
+mod responses;
+mod table;

@@ -1,0 +1,201 @@
+//! Runs a table of raw requests through the proxy and judges what the origin saw.
+//!
+//! Each case is sent twice, whole and byte by byte, and must end the same way. After each, a clean
+//! request on a new connection must get its own answer: a connection to the origin that was left
+//! out of step shows there at the latest. The proxy runs one shard, so that it would be reused.
+
+use crate::harness::{
+    Client, Message, Origin, Proxy, Reading, Setup,
+    message::{self},
+};
+
+/// What must become of a case.
+pub(super) enum Expect {
+    /// Refused with one of these statuses; the connection closed; no whole request at the origin.
+    Refused(&'static [u16]),
+    /// The origin saw these requests and nothing else: `METHOD target` or `METHOD target content`.
+    Seen(&'static [&'static str]),
+    /// Either of both.
+    Either(&'static [u16], &'static [&'static str]),
+}
+
+pub(super) use Expect::{Either, Refused, Seen};
+
+/// A case: its name starts with the section or the advisory that it is about.
+pub(super) struct Case {
+    /// For example `rfc9112_6_3_cl_then_te`.
+    pub(super) name: &'static str,
+    /// What the client sends.
+    pub(super) bytes: &'static [u8],
+    /// What must become of it.
+    pub(super) expect: Expect,
+}
+
+/// Shortens the tables.
+pub(super) const fn case(name: &'static str, bytes: &'static [u8], expect: Expect) -> Case {
+    Case {
+        name,
+        bytes,
+        expect,
+    }
+}
+
+/// What happened to a case.
+struct Observed {
+    /// Statuses that the client got before the end of the connection.
+    statuses: Vec<u16>,
+    /// Whole requests at the origin, as in [`Expect::Seen`].
+    seen: Vec<String>,
+}
+
+/// Runs every case; fails with the list of those that went wrong.
+pub(super) fn run(cases: &[Case]) {
+    run_with(&|setup| setup, cases);
+}
+
+/// As [`run`], with another configuration.
+pub(super) fn run_with(change: &dyn Fn(Setup) -> Setup, cases: &[Case]) {
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::start(&change(Setup::to(origin.address())));
+    let mut wrong = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        for piece in [usize::MAX, 1] {
+            let found = observe(&proxy, &origin, case, piece, number)
+                .and_then(|observed| judge(&case.expect, &observed));
+            if let Err(why) = found {
+                let manner = if piece == 1 { "byte by byte" } else { "whole" };
+                wrong.push(format!(
+                    "{} ({manner}): {why}\n    {}",
+                    case.name,
+                    shown(case.bytes)
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        2 * cases.len(),
+        wrong.join("\n")
+    );
+    println!("{} cases, each whole and byte by byte", cases.len());
+}
+
+fn shown(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(400)].escape_ascii().to_string()
+}
+
+/// Sends the case, then the canary, and collects what both ends saw of the case.
+fn observe(
+    proxy: &Proxy,
+    origin: &Origin,
+    case: &Case,
+    piece: usize,
+    number: usize,
+) -> Result<Observed, String> {
+    let mark = origin.mark();
+    let mut client = proxy.connect();
+    client
+        .send_in_pieces(case.bytes, piece.min(case.bytes.len()))
+        .finish();
+    let statuses = statuses(&mut client, case.bytes)?;
+    let canary = canary(proxy, number)?;
+    let mut seen = Vec::new();
+    for bytes in origin.since(&mark) {
+        let (found, rest) = message::requests(&bytes);
+        if let Reading::Ambiguous(why) = rest {
+            return Err(format!("the origin got {why}: {}", shown(&bytes)));
+        }
+        seen.extend(found.iter().map(summary));
+    }
+    seen.retain(|request| *request != canary);
+    Ok(Observed { statuses, seen })
+}
+
+fn summary(request: &Message) -> String {
+    let summary = format!(
+        "{} {} {}",
+        request.method(),
+        request.target(),
+        request.text()
+    );
+    summary.trim_end().to_owned()
+}
+
+/// Every final status until the end of the connection.
+fn statuses(client: &mut Client, request: &[u8]) -> Result<Vec<u16>, String> {
+    let method = if request.starts_with(b"HEAD ") {
+        "HEAD"
+    } else {
+        "GET"
+    };
+    let (_, bytes) = client.rest();
+    let mut rest = &bytes[..];
+    let mut statuses = Vec::new();
+    while !rest.is_empty() {
+        match message::response(rest, method, true) {
+            Reading::Complete(response) => {
+                rest = &rest[response.length..];
+                statuses.extend(Some(response.status()).filter(|status| *status >= 200));
+            }
+            other => return Err(format!("the client got {other:?}: {}", shown(rest))),
+        }
+    }
+    Ok(statuses)
+}
+
+fn judge(expect: &Expect, observed: &Observed) -> Result<(), String> {
+    match expect {
+        Refused(allowed) => refused(allowed, observed),
+        Seen(requests) => seen(requests, observed),
+        Either(allowed, requests) => {
+            refused(allowed, observed).or_else(|_| seen(requests, observed))
+        }
+    }
+}
+
+fn refused(allowed: &[u16], observed: &Observed) -> Result<(), String> {
+    let Observed { statuses, seen } = observed;
+    if !seen.is_empty() {
+        return Err(format!(
+            "the origin saw {seen:?}, the client got {statuses:?}"
+        ));
+    }
+    match statuses[..] {
+        [status] if allowed.contains(&status) => Ok(()),
+        _ => Err(format!(
+            "the client got {statuses:?}, expected one of {allowed:?} and the end"
+        )),
+    }
+}
+
+fn seen(requests: &[&str], observed: &Observed) -> Result<(), String> {
+    let Observed { statuses, seen } = observed;
+    if seen != requests {
+        return Err(format!(
+            "the origin saw {seen:?}, expected {requests:?}; got {statuses:?}"
+        ));
+    }
+    if *statuses != vec![200; requests.len()] {
+        return Err(format!(
+            "the client got {statuses:?} for {} requests",
+            requests.len()
+        ));
+    }
+    Ok(())
+}
+
+/// The next client gets its own answer. Gives back the request as the origin should see it.
+fn canary(proxy: &Proxy, number: usize) -> Result<String, String> {
+    let target = format!("/canary-{number}");
+    let response = proxy.get(&target);
+    if response.status() != 200 || response.text() != target {
+        return Err(format!(
+            "the next client got {:?} {}",
+            response.start,
+            response.text()
+        ));
+    }
+    Ok(format!("GET {target}"))
+}
