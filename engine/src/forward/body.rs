@@ -24,7 +24,7 @@ pub enum BodyError {
 
 /// What is left of a body that is being received.
 #[derive(Debug)]
-pub struct Body {
+pub(super) struct Body {
     rest: Rest,
     /// Payload bytes let through so far.
     bytes: u64,
@@ -41,7 +41,7 @@ enum Rest {
 
 /// One run, taken apart.
 #[derive(Debug)]
-pub struct Taken {
+pub(super) struct Taken {
     /// Payload.
     pub payload: Option<Buf>,
     /// What follows: more of the body, or the next message when the body has ended.
@@ -50,7 +50,7 @@ pub struct Taken {
 
 impl Body {
     /// A body delimited by `length`, of at most `bytes_max` bytes.
-    pub fn new(length: BodyLength, bytes_max: u64) -> Self {
+    pub(super) fn new(length: BodyLength, bytes_max: u64) -> Self {
         let rest = match length {
             BodyLength::None | BodyLength::Sized(0) => Rest::Nothing,
             BodyLength::Sized(bytes) => Rest::Sized(bytes),
@@ -65,18 +65,18 @@ impl Body {
     }
 
     /// All of it has been taken.
-    pub fn is_ended(&self) -> bool {
+    pub(super) fn is_ended(&self) -> bool {
         matches!(self.rest, Rest::Nothing)
     }
 
     /// Payload bytes taken so far.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The sender closed its side. Ends a body that is delimited by that; says whether the body is
     /// whole.
-    pub fn close(&mut self) -> bool {
+    pub(super) fn close(&mut self) -> bool {
         if matches!(self.rest, Rest::UntilClose) {
             self.rest = Rest::Nothing;
         }
@@ -85,7 +85,7 @@ impl Body {
 
     /// Takes the next piece off the front of `run`. Call again with what is left until nothing is
     /// or the body has ended.
-    pub fn take(&mut self, mut run: Buf) -> Result<Taken, BodyError> {
+    pub(super) fn take(&mut self, mut run: Buf) -> Result<Taken, BodyError> {
         let taken = match &mut self.rest {
             Rest::Nothing => Taken {
                 payload: None,
@@ -149,7 +149,7 @@ fn cut(mut run: Buf, len: usize) -> Taken {
 
 /// How a body is framed towards the next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outgoing {
+pub(super) enum Outgoing {
     /// As it is: its length is in the head, or the close ends it.
     Plain,
     /// In chunks (RFC 9112 §7.1).
@@ -158,7 +158,7 @@ pub enum Outgoing {
 
 impl Outgoing {
     /// The framing towards the next hop for a body that is announced as `length`.
-    pub fn of(length: BodyLength) -> Self {
+    pub(super) fn of(length: BodyLength) -> Self {
         match length {
             BodyLength::Chunked => Self::Chunked,
             BodyLength::None | BodyLength::Sized(_) | BodyLength::UntilClose => Self::Plain,
@@ -167,7 +167,7 @@ impl Outgoing {
 
     /// Queues a piece of payload. Small pieces are copied: that is cheaper than a segment of their
     /// own, and lets their block go back to the kernel.
-    pub fn send(self, to: &Stream, payload: Buf) {
+    pub(super) fn send(self, to: &Stream, payload: Buf) {
         if payload.is_empty() {
             return;
         }
@@ -185,7 +185,7 @@ impl Outgoing {
     }
 
     /// Queues a copy of a piece of payload.
-    pub fn send_copy(self, to: &Stream, payload: &[u8]) {
+    pub(super) fn send_copy(self, to: &Stream, payload: &[u8]) {
         if payload.is_empty() {
             return;
         }
@@ -200,7 +200,7 @@ impl Outgoing {
     }
 
     /// Queues what says that the body is whole.
-    pub fn finish(self, to: &Stream) {
+    pub(super) fn finish(self, to: &Stream) {
         if self == Self::Chunked {
             to.write(|out| out.extend_from_slice(chunked::BODY_END));
         }

@@ -28,7 +28,7 @@ pub struct IdlePolicy {
 impl IdlePolicy {
     /// When a connection made at `now` retires. `random` spreads the ends of connections made
     /// together over a tenth of the lifetime, so that they are not all remade together.
-    pub fn retires_at(&self, now: Instant, random: u64) -> Instant {
+    pub(super) fn retires_at(&self, now: Instant, random: u64) -> Instant {
         let tenth = self.lifetime / 10;
         let share = u32::try_from(random & 0xffff).unwrap_or(0);
         now + self
@@ -38,7 +38,7 @@ impl IdlePolicy {
 
     /// How long a connection may idle whose peer announced that it keeps it for `announced`
     /// (`Keep-Alive: timeout=`). Zero means not at all.
-    pub fn idle_limit(&self, announced: Option<Duration>) -> Duration {
+    pub(super) fn idle_limit(&self, announced: Option<Duration>) -> Duration {
         match announced {
             Some(announced) => self
                 .idle_timeout
@@ -68,7 +68,7 @@ impl<C> Idle<C> {
 
 /// The idle connections of one endpoint, the most recently used last.
 #[derive(Debug)]
-pub struct IdleList<C> {
+pub(super) struct IdleList<C> {
     idle: VecDeque<Idle<C>>,
 }
 
@@ -82,7 +82,7 @@ impl<C> Default for IdleList<C> {
 
 /// Why an idle connection was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gone {
+pub(super) enum Gone {
     /// The peer closed it, or sent something unasked.
     NotQuiet,
     /// Its time was up.
@@ -93,7 +93,7 @@ pub enum Gone {
 
 impl<C> IdleList<C> {
     /// Keeps `connection` until `until`; the oldest goes when there are more than `idle_max`.
-    pub fn put(
+    pub(super) fn put(
         &mut self,
         connection: C,
         now: Instant,
@@ -124,7 +124,7 @@ impl<C> IdleList<C> {
 
     /// The most recently used connection that is good and has idled no longer than `age_max`.
     /// Those found dead or expired on the way are dropped.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         now: Instant,
         age_max: Duration,
@@ -145,7 +145,7 @@ impl<C> IdleList<C> {
     }
 
     /// Drops what is dead or expired.
-    pub fn sweep(
+    pub(super) fn sweep(
         &mut self,
         now: Instant,
         is_quiet: impl Fn(&C) -> bool,
@@ -164,17 +164,12 @@ impl<C> IdleList<C> {
     }
 
     /// How many connections idle here.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.idle.len()
     }
 
-    /// No connection idles here.
-    pub fn is_empty(&self) -> bool {
-        self.idle.is_empty()
-    }
-
     /// Drops all.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.idle.clear();
     }
 }
@@ -222,7 +217,7 @@ mod tests {
         );
         assert_eq!(taken, Some('a'));
         assert_eq!(gone, [('c', Gone::NotQuiet), ('b', Gone::Expired)]);
-        assert!(list.is_empty());
+        assert_eq!(list.len(), 0);
     }
 
     #[test]
@@ -281,6 +276,6 @@ mod tests {
         let mut list = IdleList::default();
         list.put('a', at(1), at(1), 8, |_, _| ());
         list.put('b', at(1), at(9), 0, |_, _| ());
-        assert!(list.is_empty());
+        assert_eq!(list.len(), 0);
     }
 }

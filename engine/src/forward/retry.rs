@@ -16,7 +16,7 @@ use crate::http::Method;
 
 /// How far the failed attempt had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reached {
+pub(super) enum Reached {
     /// No connection: nothing left this process.
     Nothing,
     /// The request went (at least partly) over a connection that had carried others before.
@@ -29,7 +29,7 @@ pub enum Reached {
 
 /// What the next attempt may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub(super) enum Again {
     /// Another endpoint if there is one.
     Elsewhere,
     /// The same endpoint over a connection made for it.
@@ -42,7 +42,7 @@ pub enum Again {
 ///
 /// *Input:* `replayable`: the body is unsent or wholly kept; `attempts_max` bounds connect
 /// failures, the race is repeated once whatever it says.
-pub fn again(
+pub(super) fn again(
     reached: Reached,
     method: Method,
     replayable: bool,
@@ -62,7 +62,7 @@ pub fn again(
 
 /// RFC 9110 §9.2.2: repeating the request has the same effect as sending it once. An unknown
 /// method is not assumed to be.
-pub const fn is_idempotent(method: Method) -> bool {
+pub(super) const fn is_idempotent(method: Method) -> bool {
     match method {
         Method::Get
         | Method::Head

@@ -10,7 +10,7 @@ use crate::io::Instant;
 
 /// Whom an exchange waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
+pub(super) enum Peer {
     /// The client.
     Downstream,
     /// The endpoint.

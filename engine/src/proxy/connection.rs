@@ -1,0 +1,249 @@
+//! One downstream connection, from admission to close.
+//!
+//! [`serve`] is its whole life: wait for a request, serve what comes, wait again, close. While it
+//! waits it holds no buffer and its future is small; what an exchange needs is taken from the
+//! shard for the busy time only ([`super::place`]).
+//!
+//! ```text
+//!   wait ──bytes──> busy: read head, exchange, keep alive? ──nothing more to read──> wait
+//!     └─ closed, idle too long, drained ─> close    └─ not kept alive ─> linger, close
+//! ```
+//!
+//! An idle connection is closed without a word; one that ends after a response is closed in
+//! order: FIN, then a bounded time of discarding what still arrives, since a close with unread
+//! bytes would reset the connection and could destroy the response on its way (RFC 9112 §9.6).
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::exchange::{self, Scratch};
+use super::fold;
+use super::local::Local;
+use super::place::Place;
+use super::request_head::{self, NoRequest};
+use super::snapshot::ListenerPlan;
+use crate::accept::Admitted;
+use crate::http::Request;
+use crate::io::{Instant, Stream, Timer, clock, yield_now};
+use crate::limits;
+use crate::record::{CloseReason, DownstreamFailure, ListenerId};
+
+/// Serves one connection to its end.
+pub async fn serve(local: Rc<Local>, listener: ListenerId, stream: Stream, admitted: Admitted) {
+    let Some(connection) = Connection::open(local, listener, stream, admitted) else {
+        return;
+    };
+    let reason = loop {
+        if let Some(reason) = connection.wait().await {
+            break reason;
+        }
+        let mut place = connection.local.busy.take(|| Place::new(busy));
+        let next = place.run(Rc::clone(&connection)).await;
+        connection.local.busy.put(place);
+        if let Some(reason) = next {
+            break reason;
+        }
+    };
+    connection.closed_for.set(reason);
+    connection.linger().await;
+}
+
+/// Storage for the future of a busy connection.
+pub(super) type Busy = Place<Rc<Connection>, Option<CloseReason>>;
+
+/// Reads requests and serves them while there are any. Says why the connection must end, if it
+/// must.
+async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
+    let mut scratch = connection.local.scratch.take(Box::default);
+    let next = loop {
+        let received_at = match request_head::read(&connection, &mut scratch).await {
+            Ok(received_at) => received_at,
+            Err(why) => break Some(connection.no_request(&scratch, why)),
+        };
+        connection
+            .requests
+            .set(connection.requests.get().saturating_add(1));
+        let close = exchange::run(&connection, &mut scratch, received_at).await;
+        if close.is_some() || connection.stream.quiet() {
+            break close;
+        }
+        // More was pipelined: the others come first, and this client must have taken its answers.
+        yield_now().await;
+        if let Some(stalled) = connection.drained().await {
+            break Some(stalled);
+        }
+    };
+    scratch.shrink();
+    connection.local.scratch.put(scratch);
+    next
+}
+
+/// One downstream connection.
+pub(super) struct Connection {
+    pub(super) local: Rc<Local>,
+    pub(super) plan: Arc<ListenerPlan>,
+    pub(super) stream: Stream,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) timer: Timer,
+    opened_at: Instant,
+    /// Since when it has waited for a request; `NEVER` while it is busy.
+    idle_since: Cell<Instant>,
+    requests: Cell<u32>,
+    closed_for: Cell<CloseReason>,
+    key: usize,
+    _admitted: Admitted,
+}
+
+impl Connection {
+    /// Begins to serve; `None` for a listener that this generation does not have.
+    fn open(
+        local: Rc<Local>,
+        listener: ListenerId,
+        stream: Stream,
+        admitted: Admitted,
+    ) -> Option<Rc<Self>> {
+        let plan = Arc::clone(local.snapshot.listeners.get(listener.0 as usize)?);
+        local.record().connection_opened(listener);
+        let peer = stream.peer();
+        Some(Rc::new_cyclic(|weak| Self {
+            key: local.remember(weak.clone()),
+            plan,
+            stream,
+            peer,
+            timer: Timer::new(),
+            opened_at: clock::now(),
+            idle_since: Cell::new(Instant::NEVER),
+            requests: Cell::new(0),
+            closed_for: Cell::new(CloseReason::Drained),
+            _admitted: admitted,
+            local,
+        }))
+    }
+
+    /// Waits for the first byte of a request. Says why the connection ends instead.
+    async fn wait(&self) -> Option<CloseReason> {
+        let now = clock::now();
+        let timeouts = &self.plan.timeouts;
+        // A client that connects is expected to send its request, not to idle.
+        let patience = if self.requests.get() == 0 {
+            timeouts.header
+        } else {
+            timeouts.idle
+        };
+        self.idle_since.set(now);
+        self.timer.arm(now + patience);
+        if self.local.is_draining() {
+            self.shorten_wait();
+        }
+        let is_readable = poll_fn(|cx| {
+            if self.stream.poll_closed_or_readable(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            self.timer.poll_elapsed(cx).map(|()| false)
+        })
+        .await;
+        self.idle_since.set(Instant::NEVER);
+        match (is_readable, self.local.is_draining()) {
+            (true, _) => None,
+            (false, true) => Some(CloseReason::Drained),
+            (false, false) => Some(CloseReason::IdleTimeout),
+        }
+    }
+
+    /// The shard drains: if this connection waits for a request, it does not wait long any more.
+    pub(super) fn shorten_wait(&self) {
+        let since = self.idle_since.get();
+        if since != Instant::NEVER {
+            self.timer.arm(since + limits::DRAIN_IDLE_GRACE);
+        }
+    }
+
+    /// May the connection go on after `request`, as far as is known before its response?
+    pub(super) fn may_persist(&self, request: &Request<'_>) -> bool {
+        request.keep_alive() && self.reason_to_close() == CloseReason::Requested
+    }
+
+    /// Why the connection ends after this exchange although the exchange ended well:
+    /// [`CloseReason::Requested`] if there is no reason on our side.
+    pub(super) fn reason_to_close(&self) -> CloseReason {
+        if self.local.is_draining() {
+            return CloseReason::Drained;
+        }
+        let lifetime = self.plan.timeouts.lifetime;
+        let is_old = lifetime.is_some_and(|lifetime| clock::now() >= self.opened_at + lifetime);
+        if is_old || self.requests.get() >= self.plan.requests_max {
+            return CloseReason::RequestLimit;
+        }
+        CloseReason::Requested
+    }
+
+    /// Answers what is not a request, where somebody reads it. Says why the connection ends.
+    fn no_request(&self, scratch: &Scratch, why: NoRequest) -> CloseReason {
+        let why = match why {
+            NoRequest::Closed => return CloseReason::Downstream,
+            NoRequest::TimedOut => (DownstreamFailure::HeadTimeout.into(), ""),
+            NoRequest::Refused(error) => fold::request_head(error),
+        };
+        exchange::refuse(self, scratch.head.len(), clock::now(), why);
+        CloseReason::Failure
+    }
+
+    /// Waits until the client has taken most of its responses. Says why the connection ends when
+    /// it does not.
+    async fn drained(&self) -> Option<CloseReason> {
+        if self.stream.queued() <= limits::RELAY_QUEUE_BYTES_MAX {
+            return None;
+        }
+        self.timer.arm(clock::now() + self.plan.timeouts.send_gap);
+        let drained = self.stream.drained(limits::RELAY_QUEUE_BYTES_LOW);
+        match self.timer.guard(drained).await {
+            Ok(Ok(())) => None,
+            Ok(Err(_)) => Some(CloseReason::Downstream),
+            Err(_) => {
+                self.stream.reset();
+                Some(CloseReason::Failure)
+            }
+        }
+    }
+
+    /// Lets the client read its last response: what is queued, FIN, then a bounded discard of what
+    /// it still sends.
+    async fn linger(&self) {
+        match self.closed_for.get() {
+            CloseReason::Downstream | CloseReason::IdleTimeout => return,
+            CloseReason::Requested
+            | CloseReason::RequestLimit
+            | CloseReason::Failure
+            | CloseReason::TunnelEnded
+            | CloseReason::Drained => {}
+        }
+        self.stream.shutdown_send();
+        self.timer.arm(clock::now() + self.plan.timeouts.send_gap);
+        if !matches!(self.timer.guard(self.stream.drained(0)).await, Ok(Ok(()))) {
+            self.stream.reset();
+            return;
+        }
+        self.timer.arm(clock::now() + limits::LINGER);
+        let mut discarded = 0;
+        while discarded <= limits::LINGER_BYTES_MAX {
+            match self.timer.guard(self.stream.recv()).await {
+                Ok(Ok(Some(run))) => discarded = run.len().saturating_add(discarded),
+                Ok(Ok(None) | Err(_)) | Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let (reason, requests) = (self.closed_for.get(), self.requests.get());
+        let mut record = self.local.record();
+        record.connection_closed(self.plan.id, reason, requests);
+        drop(record);
+        self.local.forget(self.key);
+    }
+}

@@ -1,0 +1,219 @@
+//! One request and its response: the steps, in order.
+//!
+//! [`run`] starts the telling, goes through the steps, and answers a failure; [`steps`] is the
+//! sequence itself. Between the head's last byte and the end of the response, everything that
+//! happens to a request is called from here.
+
+use super::connection::Connection;
+use super::fold::{self, Reason};
+use super::local_reply;
+use super::telling::Telling;
+use crate::balance::ClusterId;
+use crate::forward::{self, Call, Space, Timeouts};
+use crate::http::h1::encode::{RequestEdits, ResponseEdits};
+use crate::http::{
+    BodyLength, FieldEdits, Forwarded, Method, Request, RequestHead, Scheme, trusted_request_id,
+};
+use crate::io::Instant;
+use crate::limits;
+use crate::record::{CloseReason, DownstreamFailure, ProxyFailure};
+use crate::route::{Route, RouteAction};
+
+/// Storage for one exchange at a time, reused from one to the next.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The request's head...
+    pub(super) request: RequestHead,
+    /// ...and its bytes.
+    pub(super) head: Vec<u8>,
+    /// A rewritten target, the location of a redirect, the body of a TRACE response.
+    text: Vec<u8>,
+    request_id: Vec<u8>,
+    space: Space,
+}
+
+impl Scratch {
+    /// Gives back what an unusual request made large.
+    pub(super) fn shrink(&mut self) {
+        if self.head.len() > limits::HEAD_STORAGE_KEPT_BYTES {
+            self.request = RequestHead::new();
+        }
+        self.head.clear();
+        self.head.shrink_to(limits::HEAD_STORAGE_KEPT_BYTES);
+        self.text.clear();
+        self.text.shrink_to(limits::HEAD_STORAGE_KEPT_BYTES);
+        self.space.shrink();
+    }
+}
+
+/// Serves the request in `scratch`, whose head was complete at `received_at`, and records what
+/// happened, once. Says why the connection must end, if it must.
+pub(super) async fn run(
+    connection: &Connection,
+    scratch: &mut Scratch,
+    received_at: Instant,
+) -> Option<CloseReason> {
+    let request = scratch.request.view(&scratch.head);
+    let head_bytes = scratch.head.len();
+    identify(connection, &request, &mut scratch.request_id);
+    let id = scratch.request_id.as_slice();
+    let mut telling = Telling::begin(connection, Some(request), id, head_bytes, received_at);
+    let served = steps(&mut telling, request, &mut scratch.text, &mut scratch.space).await;
+    let persists = match served {
+        Ok(persists) => persists,
+        Err((failure, detail)) => {
+            telling.failed(failure, detail);
+            // Once a response has begun, only the end of the connection can say that it is cut.
+            !telling.is_answered() && local_reply::failure(&mut telling, failure)
+        }
+    };
+    telling.end(persists)
+}
+
+/// Answers what could not be read as a request, and records it.
+pub(super) fn refuse(connection: &Connection, head_bytes: usize, now: Instant, why: Reason) {
+    let (failure, detail) = why;
+    let mut telling = Telling::begin(connection, None, b"", head_bytes, now);
+    telling.failed(failure, detail);
+    let persists = local_reply::failure(&mut telling, failure);
+    debug_assert!(
+        !persists,
+        "nothing can be read behind an unreadable request"
+    );
+    telling.end(persists);
+}
+
+/// Route, balance, forward. Says whether the connection may carry another request.
+async fn steps(
+    telling: &mut Telling<'_>,
+    request: Request<'_>,
+    text: &mut Vec<u8>,
+    space: &mut Space,
+) -> Result<bool, Reason> {
+    let connection = telling.connection();
+    let (local, plan) = (&*connection.local, &*connection.plan);
+    if request.method() == Method::Connect && !plan.is_connect_allowed {
+        return Err((DownstreamFailure::MethodRefused.into(), ""));
+    }
+    if local_reply::is_last_recipient(&request) {
+        return Ok(local_reply::last_recipient(telling, text));
+    }
+    let route = plan
+        .routes
+        .find(&request)
+        .ok_or((DownstreamFailure::NoRoute.into(), ""))?;
+    telling.routed(route);
+    let edits = &route.response_edits;
+    let clusters = match &route.action {
+        RouteAction::Forward(clusters) => clusters,
+        RouteAction::Redirect(to) => return Ok(local_reply::redirect(telling, to, edits, text)),
+        RouteAction::Direct(response) => return Ok(local_reply::direct(telling, response, edits)),
+    };
+    if matches!(request.body(), BodyLength::Sized(bytes) if bytes > plan.body_bytes_max) {
+        return Err((DownstreamFailure::BodyTooLarge.into(), ""));
+    }
+    let random = local.random.next();
+    // The upper half chooses the cluster, all of it the endpoint.
+    let cluster = ClusterId(clusters.pick((random >> 32) as u32).0);
+    telling.sent_to(cluster);
+    let no_cluster = (ProxyFailure::NoCluster.into(), "");
+    let balancer = local.balancer(cluster).ok_or(no_cluster)?;
+    let upstream = local.snapshot.upstreams.get(cluster.0 as usize);
+    let lease = balancer.pick(random, None).map_err(fold::pick)?;
+    let (request_fields, response_fields) = ([&route.request_edits], [edits]);
+    let call = Call {
+        request,
+        request_edits: request_edits(telling, &request, route, &request_fields, text),
+        response_edits: response_edits(telling, &response_fields),
+        response_limits: &local.snapshot.response_limits,
+        date: plan.fields.adds_date.then_some(&local.date),
+        downstream: &connection.stream,
+        may_persist: connection.may_persist(&request),
+        body_bytes_max: plan.body_bytes_max,
+        timeouts: timeouts(telling, route),
+        connect_timeout: upstream.ok_or(no_cluster)?.connect_timeout,
+        timer: &connection.timer,
+        cluster,
+        balancer,
+        pool: &local.pool,
+        random,
+    };
+    let forwarded = forward::run(&call, lease, space, &mut telling.trace).await;
+    match forwarded {
+        Ok(forwarded) => Ok(forwarded.may_persist),
+        Err(error) => Err(fold::forward(error, &telling.trace)),
+    }
+}
+
+/// Writes the request's id: a trusted hop's, or a new one; empty when the listener sets none.
+fn identify(connection: &Connection, request: &Request<'_>, id: &mut Vec<u8>) {
+    id.clear();
+    let fields = &connection.plan.fields;
+    if !fields.sets_request_id {
+        return;
+    }
+    match trusted_request_id(request, fields.trusted_hops) {
+        Some(trusted) => id.extend_from_slice(trusted),
+        None => connection.local.random.write_request_id(id),
+    }
+}
+
+/// What changes in the request's head. A rewritten target is written into `target`.
+fn request_edits<'a>(
+    telling: &Telling<'a>,
+    request: &Request<'_>,
+    route: &'a Route,
+    edits: &'a [&'a FieldEdits],
+    target: &'a mut Vec<u8>,
+) -> RequestEdits<'a> {
+    let connection = telling.connection();
+    let (plan, fields) = (&connection.plan, &connection.plan.fields);
+    let rewrites = route.rewrite.changes_target();
+    if rewrites {
+        target.clear();
+        route.rewrite.apply(request.path(), request.query(), target);
+    }
+    RequestEdits {
+        target: rewrites.then_some(target.as_slice()),
+        host: route.rewrite.host(),
+        fields: edits,
+        forwarded: fields.sets_forwarded.then(|| Forwarded {
+            client: connection.peer.map(|peer| peer.ip()),
+            scheme: Scheme::Http,
+            trusted_hops: fields.trusted_hops,
+        }),
+        via: fields.via.as_deref(),
+        request_id: Some(telling.request_id()).filter(|id| !id.is_empty()),
+        upgrade: request
+            .upgrade()
+            .is_some_and(|protocol| plan.may_upgrade(protocol)),
+        close: false,
+        body: None,
+    }
+}
+
+/// What changes in the response's head.
+fn response_edits<'a>(telling: &Telling<'a>, edits: &'a [&'a FieldEdits]) -> ResponseEdits<'a> {
+    let fields = &telling.connection().plan.fields;
+    ResponseEdits {
+        fields: edits,
+        via: fields.via.as_deref(),
+        server: fields.server(),
+        request_id: Some(telling.request_id()).filter(|id| !id.is_empty()),
+        ..ResponseEdits::default()
+    }
+}
+
+fn timeouts(telling: &Telling<'_>, route: &Route) -> Timeouts {
+    let listener = &telling.connection().plan.timeouts;
+    Timeouts {
+        request_ends: route
+            .timeouts
+            .request
+            .map_or(Instant::NEVER, |timeout| telling.received_at() + timeout),
+        first_byte: route.timeouts.first_byte,
+        idle: route.timeouts.idle,
+        body_gap: listener.body_gap,
+        send_gap: listener.send_gap,
+    }
+}

@@ -1,0 +1,297 @@
+//! Responses that the proxy makes itself.
+//!
+//! [`Answer::to`] is the one place that decides what a client is told about a failure: a status,
+//! and a body that names the status and nothing else. Which endpoint, which limit, which detail:
+//! that is in the access log and the metrics, under the request id that the response carries, so
+//! that what a stranger sees does not depend on the inside. Redirects and direct responses of
+//! routes are written here, too.
+
+use super::telling::Telling;
+use crate::http::h1::encode::{self, ConnectionReply, LocalReply};
+use crate::http::{FieldEdits, FieldName, Method, Request, Scheme, Version};
+use crate::record::{DownstreamFailure, Failure, ProxyFailure, UpstreamFailure};
+use crate::route::{DirectResponse, Redirect};
+
+/// How a failure is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    status: u16,
+    /// The connection cannot be read further, or should not be.
+    closes: bool,
+}
+
+impl Answer {
+    /// The answer to `failure`; `None` when nobody is there to read one.
+    pub(super) const fn to(failure: Failure) -> Option<Self> {
+        match failure {
+            Failure::Downstream(failure) => Self::to_downstream(failure),
+            Failure::Upstream(failure) => Some(Self::to_upstream(failure)),
+            Failure::Proxy(failure) => Some(Self::to_proxy(failure)),
+        }
+    }
+
+    const fn to_downstream(failure: DownstreamFailure) -> Option<Self> {
+        Some(match failure {
+            DownstreamFailure::BadHead(fault) => Self::closing(fault.status()),
+            DownstreamFailure::HeadTimeout | DownstreamFailure::BodyTimeout => Self::closing(408),
+            DownstreamFailure::BadBody | DownstreamFailure::BodyTruncated => Self::closing(400),
+            DownstreamFailure::BodyTooLarge => Self::closing(413),
+            DownstreamFailure::Closed | DownstreamFailure::ReadStalled => return None,
+            DownstreamFailure::NoRoute => Self::keeping(404),
+            DownstreamFailure::MethodRefused => Self::closing(405),
+        })
+    }
+
+    const fn to_upstream(failure: UpstreamFailure) -> Self {
+        Self::keeping(match failure {
+            UpstreamFailure::NoEndpoint
+            | UpstreamFailure::Overflow
+            | UpstreamFailure::ConnectRefused
+            | UpstreamFailure::ConnectFailed => 503,
+            UpstreamFailure::ClosedBeforeResponse
+            | UpstreamFailure::ClosedMidResponse
+            | UpstreamFailure::BadResponse => 502,
+            UpstreamFailure::ConnectTimeout
+            | UpstreamFailure::FirstByteTimeout
+            | UpstreamFailure::RequestTimeout
+            | UpstreamFailure::IdleTimeout => 504,
+        })
+    }
+
+    const fn to_proxy(failure: ProxyFailure) -> Self {
+        match failure {
+            ProxyFailure::Draining | ProxyFailure::Overloaded => Self::closing(503),
+            // Gateway API: a route whose backends are invalid answers 500.
+            ProxyFailure::NoCluster => Self::keeping(500),
+            ProxyFailure::Internal => Self::closing(500),
+        }
+    }
+
+    const fn closing(status: u16) -> Self {
+        Self {
+            status,
+            closes: true,
+        }
+    }
+
+    const fn keeping(status: u16) -> Self {
+        Self {
+            status,
+            closes: false,
+        }
+    }
+
+    const fn body(self) -> &'static [u8] {
+        match self.status {
+            400 => b"400 Bad Request\n",
+            404 => b"404 Not Found\n",
+            405 => b"405 Method Not Allowed\n",
+            408 => b"408 Request Timeout\n",
+            413 => b"413 Content Too Large\n",
+            414 => b"414 URI Too Long\n",
+            417 => b"417 Expectation Failed\n",
+            431 => b"431 Request Header Fields Too Large\n",
+            501 => b"501 Not Implemented\n",
+            502 => b"502 Bad Gateway\n",
+            503 => b"503 Service Unavailable\n",
+            504 => b"504 Gateway Timeout\n",
+            505 => b"505 HTTP Version Not Supported\n",
+            _ => b"500 Internal Server Error\n",
+        }
+    }
+}
+
+/// Answers a failure, if there is somebody to answer. Says whether the connection may go on.
+pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure) -> bool {
+    let Some(answer) = Answer::to(failure) else {
+        return false;
+    };
+    // RFC 9110 §15.5.6: 405 says what is allowed.
+    let allow: &[(&[u8], &[u8])] = match answer.status {
+        405 => &[(b"Allow", ALLOWED)],
+        _ => &[],
+    };
+    let reply = LocalReply {
+        status: answer.status,
+        body: answer.body(),
+        fields: allow,
+        ..LocalReply::default()
+    };
+    send(telling, reply, answer.closes)
+}
+
+/// Methods that are routed wherever CONNECT is not allowed.
+const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
+
+/// Answers with another location, which is written into `location`.
+pub(super) fn redirect(
+    telling: &mut Telling<'_>,
+    redirect: &Redirect,
+    edits: &FieldEdits,
+    location: &mut Vec<u8>,
+) -> bool {
+    location.clear();
+    if let Some(request) = telling.request() {
+        redirect.location(&request, Scheme::Http, location);
+    }
+    let fields: [(&[u8], &[u8]); 1] = [(b"Location", location)];
+    let reply = LocalReply {
+        status: redirect.status(),
+        fields: &fields,
+        edits: &[edits],
+        ..LocalReply::default()
+    };
+    send(telling, reply, false)
+}
+
+/// Answers from the configuration.
+pub(super) fn direct(
+    telling: &mut Telling<'_>,
+    response: &DirectResponse,
+    edits: &FieldEdits,
+) -> bool {
+    let reply = LocalReply {
+        status: response.status,
+        body: &response.body,
+        content_type: &response.content_type,
+        edits: &[edits],
+        ..LocalReply::default()
+    };
+    send(telling, reply, false)
+}
+
+/// Whether the proxy answers the request itself as its last recipient: RFC 9110 §7.6.2.
+pub(super) fn is_last_recipient(request: &Request<'_>) -> bool {
+    matches!(request.method(), Method::Trace | Method::Options) && request.max_forwards() == Some(0)
+}
+
+/// Answers TRACE or OPTIONS as the last recipient.
+pub(super) fn last_recipient(telling: &mut Telling<'_>, echo: &mut Vec<u8>) -> bool {
+    let Some(request) = telling.request() else {
+        return false;
+    };
+    if request.method() == Method::Options {
+        let reply = LocalReply {
+            status: 200,
+            fields: &[(b"Allow", ALLOWED)],
+            ..LocalReply::default()
+        };
+        return send(telling, reply, false);
+    }
+    write_trace(&request, echo);
+    let reply = LocalReply {
+        status: 200,
+        body: echo,
+        content_type: b"message/http",
+        ..LocalReply::default()
+    };
+    send(telling, reply, false)
+}
+
+/// RFC 9110 §9.3.8: what was received, without what could be secret. Only the fields that tell of
+/// the way here are repeated, since any other may be a credential.
+fn write_trace(request: &Request<'_>, out: &mut Vec<u8>) {
+    out.clear();
+    for part in [
+        request.method_bytes(),
+        b" ",
+        request.path(),
+        b" ",
+        request.version().label().as_bytes(),
+        b"\r\n",
+    ] {
+        out.extend_from_slice(part);
+    }
+    for field in request.fields() {
+        if matches!(
+            field.name,
+            FieldName::Host | FieldName::Via | FieldName::MaxForwards
+        ) {
+            for part in [field.name_bytes, b": ", field.value, b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Queues a reply with everything the listener adds to it. Says whether the connection may go on.
+fn send(telling: &mut Telling<'_>, reply: LocalReply<'_>, closes: bool) -> bool {
+    let connection = telling.connection();
+    let request = telling.request();
+    let persists = !closes && telling.may_persist();
+    let version = request.map_or(Version::Http11, |request| request.version());
+    let date = connection.local.date.at(telling.received_at());
+    let fields = &connection.plan.fields;
+    let reply = LocalReply {
+        connection: match version {
+            _ if !persists => ConnectionReply::Close,
+            Version::Http11 => ConnectionReply::Persist,
+            Version::Http10 => ConnectionReply::KeepAlive,
+        },
+        // RFC 9110 §6.6.1: responses of our own always have one.
+        date: Some(&date),
+        server: fields.local_server(),
+        request_id: Some(telling.request_id()).filter(|id| !id.is_empty()),
+        head_only: request.is_some_and(|request| request.method() == Method::Head),
+        ..reply
+    };
+    let mut bytes = 0;
+    connection.stream.write(|out| {
+        let before = out.len();
+        encode::local_reply(out, &reply);
+        bytes = out.len().saturating_sub(before);
+    });
+    telling.replied(reply.status, bytes as u64);
+    persists
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_an_answer_or_nobody_to_read_it() {
+        for failure in Failure::ALL {
+            let answer = Answer::to(failure);
+            let is_gone = matches!(
+                failure,
+                Failure::Downstream(DownstreamFailure::Closed | DownstreamFailure::ReadStalled)
+            );
+            assert_eq!(answer.is_none(), is_gone, "{failure:?}");
+            let Some(answer) = answer else { continue };
+            assert!((400..600).contains(&answer.status), "{failure:?}");
+            let body = std::str::from_utf8(answer.body()).expect("text");
+            assert!(
+                body.starts_with(&answer.status.to_string()),
+                "{failure:?}: {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_fault_decides_the_class() {
+        for failure in Failure::ALL {
+            let Some(answer) = Answer::to(failure) else {
+                continue;
+            };
+            let is_client_error = answer.status < 500;
+            let is_clients_fault = matches!(failure, Failure::Downstream(_));
+            // 501 and 505 are told to the client that asked for what nobody here can do.
+            if !matches!(answer.status, 501 | 505) {
+                assert_eq!(is_client_error, is_clients_fault, "{failure:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rfc9112_6_3_an_unreadable_request_ends_the_connection() {
+        for failure in Failure::ALL {
+            if let Failure::Downstream(DownstreamFailure::BadHead(_) | DownstreamFailure::BadBody) =
+                failure
+            {
+                assert!(Answer::to(failure).is_some_and(|answer| answer.closes));
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Random numbers for choices and identifiers of one shard: fast, not secret.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+
+/// A generator (SplitMix64, Steele et al. 2014), seeded from the process's random keys.
+#[derive(Debug)]
+pub(super) struct Random(Cell<u64>);
+
+impl Random {
+    /// Different for each shard and each start.
+    pub(super) fn new(shard: u32) -> Self {
+        Self(Cell::new(RandomState::new().hash_one(shard)))
+    }
+
+    /// The next number, uniform over all values.
+    pub(super) fn next(&self) -> u64 {
+        let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Writes a request id: 128 random bits in the form of a UUID of version 4 (RFC 9562 §5.4).
+    pub(super) fn write_request_id(&self, out: &mut Vec<u8>) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let high = (self.next() & !0xf000) | 0x4000;
+        let low = (self.next() & !(0b11 << 62)) | (0b10 << 62);
+        let bits = (u128::from(high) << 64) | u128::from(low);
+        out.clear();
+        for place in (0..32_u32).rev() {
+            if matches!(place, 23 | 19 | 15 | 11) {
+                out.push(b'-');
+            }
+            let digit = (bits >> (place * 4)) & 0xf;
+            let digit = usize::try_from(digit).unwrap_or_default();
+            out.push(DIGITS.get(digit).copied().unwrap_or(b'0'));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_uuids_and_differ() {
+        let random = Random::new(0);
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        random.write_request_id(&mut first);
+        random.write_request_id(&mut second);
+        assert_ne!(first, second);
+        for id in [&first, &second] {
+            assert_eq!(id.len(), 36);
+            let text = std::str::from_utf8(id).expect("ascii");
+            let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+            assert_eq!(lengths, [8, 4, 4, 4, 12]);
+            assert_eq!(text.as_bytes()[14], b'4');
+            assert!(matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'));
+        }
+    }
+
+    #[test]
+    fn shards_draw_different_numbers() {
+        assert_ne!(Random::new(0).next(), Random::new(1).next());
+    }
+}

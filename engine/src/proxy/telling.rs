@@ -1,0 +1,211 @@
+//! One exchange being told: filled while it runs, recorded exactly once when it ends.
+//!
+//! A [`Telling`] is a guard. Whatever ends the exchange, also a future dropped half-way, its drop
+//! folds what is known into an [`Outcome`], hands it to the recorder and writes the access-log
+//! line.
+
+use super::connection::Connection;
+use crate::balance::ClusterId;
+use crate::forward::Trace;
+use crate::http::{FieldName, Request};
+use crate::io::{Instant, clock};
+use crate::record::access_log::AccessLine;
+use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, RouteId, Times};
+use crate::route::Route;
+
+/// The story of one exchange so far.
+pub(super) struct Telling<'a> {
+    connection: &'a Connection,
+    request: Option<Request<'a>>,
+    request_id: &'a [u8],
+    outcome: Outcome,
+    /// What forwarding has come to.
+    pub(super) trace: Trace,
+    received_at: Instant,
+    head_bytes: usize,
+    /// It came to an end, and was not just dropped.
+    is_ended: bool,
+}
+
+impl<'a> Telling<'a> {
+    /// An exchange begins with `request`, whose head of `head_bytes` was complete at
+    /// `received_at`; `None` if it could not be read.
+    pub(super) fn begin(
+        connection: &'a Connection,
+        request: Option<Request<'a>>,
+        request_id: &'a [u8],
+        head_bytes: usize,
+        received_at: Instant,
+    ) -> Self {
+        let listener = connection.plan.id;
+        connection.local.record().exchange_started(listener);
+        Self {
+            connection,
+            request,
+            request_id,
+            outcome: Outcome::new(listener),
+            trace: Trace {
+                is_request_whole: request.is_some_and(|request| request.body().is_empty()),
+                ..Trace::default()
+            },
+            received_at,
+            head_bytes,
+            is_ended: false,
+        }
+    }
+
+    pub(super) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
+    pub(super) fn request(&self) -> Option<Request<'a>> {
+        self.request
+    }
+
+    pub(super) fn request_id(&self) -> &'a [u8] {
+        self.request_id
+    }
+
+    pub(super) fn received_at(&self) -> Instant {
+        self.received_at
+    }
+
+    /// This rule applies.
+    pub(super) fn routed(&mut self, route: &Route) {
+        self.outcome.route = Some(RouteId(route.id.0));
+    }
+
+    /// This cluster is to serve it.
+    pub(super) fn sent_to(&mut self, cluster: ClusterId) {
+        self.outcome.cluster = Some(cluster);
+    }
+
+    /// The proxy answered itself, with so many bytes.
+    pub(super) fn replied(&mut self, status: u16, bytes: u64) {
+        self.outcome.status = status;
+        self.outcome.sent_bytes = self.outcome.sent_bytes.saturating_add(bytes);
+    }
+
+    /// It failed.
+    pub(super) fn failed(&mut self, failure: Failure, detail: &'static str) {
+        self.outcome.failure = Some(failure);
+        self.outcome.detail = detail;
+    }
+
+    /// A response has begun to leave.
+    pub(super) fn is_answered(&self) -> bool {
+        self.trace.status != 0
+    }
+
+    /// The connection may carry another request after a reply of the proxy's own: the request has
+    /// been read to its end, and nothing else is against it.
+    pub(super) fn may_persist(&self) -> bool {
+        let request = self.request.as_ref();
+        self.trace.is_request_whole && request.is_some_and(|it| self.connection.may_persist(it))
+    }
+
+    /// The exchange has ended. Says why the connection ends with it, unless it `persists`.
+    pub(super) fn end(mut self, persists: bool) -> Option<CloseReason> {
+        self.is_ended = true;
+        if persists {
+            return None;
+        }
+        Some(if self.trace.is_tunnel {
+            CloseReason::TunnelEnded
+        } else if self.outcome.failure.is_some() {
+            CloseReason::Failure
+        } else {
+            self.connection.reason_to_close()
+        })
+    }
+
+    /// What the trace says, in the words of the record.
+    fn fold(&mut self, now: Instant) {
+        let (outcome, trace) = (&mut self.outcome, &self.trace);
+        if self.is_ended {
+            outcome.times.last_byte = now;
+        } else if outcome.failure.is_none() {
+            outcome.failure = Some(ProxyFailure::Draining.into());
+        }
+        outcome.received_bytes = (self.head_bytes as u64).saturating_add(trace.received_bytes);
+        outcome.sent_bytes = outcome
+            .sent_bytes
+            .saturating_add(trace.sent_head_bytes)
+            .saturating_add(trace.sent_body_bytes);
+        if trace.status != 0 {
+            outcome.status = trace.status;
+        }
+        outcome.attempts = trace.attempts;
+        outcome.endpoint = trace.endpoint;
+        outcome.is_reused = trace.is_reused;
+        outcome.is_tunnel = trace.is_tunnel;
+        fold_times(&mut outcome.times, trace, self.received_at);
+    }
+
+    fn write_log_line(&self) {
+        let local = &self.connection.local;
+        let Some(lines) = local.log_lines() else {
+            return;
+        };
+        let outcome = &self.outcome;
+        let names = &local.snapshot.names;
+        let cluster = outcome
+            .cluster
+            .and_then(|id| local.snapshot.clusters.cluster(id));
+        let endpoint = cluster
+            .zip(outcome.endpoint)
+            .and_then(|(cluster, id)| cluster.endpoint(id));
+        let route = outcome.route.and_then(|id| names.routes.get(id.0 as usize));
+        let request = self.request.as_ref();
+        let line = AccessLine {
+            wall: clock::wall(),
+            shard: local.shard,
+            listener: &self.connection.plan.name,
+            route: route.map(|label| &*label.route),
+            cluster: cluster.map(|cluster| &**cluster.name()),
+            endpoint: endpoint.map(|endpoint| endpoint.label()),
+            client: self.connection.peer,
+            method: request.map_or(&[], |request| request.method_bytes()),
+            authority: request.map_or(&[], |request| request.authority()),
+            path: request.map_or(&[], |request| request.path()),
+            query: request.and_then(|request| request.query()),
+            request_id: self.request_id,
+            user_agent: request
+                .and_then(|request| request.field(FieldName::UserAgent))
+                .unwrap_or_default(),
+            outcome,
+        };
+        let is_kept = lines.add(&line);
+        local
+            .record()
+            .access_log(u64::from(is_kept), u64::from(!is_kept));
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.fold(clock::now());
+        self.connection.local.record().record(&self.outcome);
+        self.write_log_line();
+    }
+}
+
+fn fold_times(times: &mut Times, trace: &Trace, received_at: Instant) {
+    times.head_received = received_at;
+    if !trace.lost.is_zero() {
+        times.endpoint_chosen = received_at;
+        times.attempt_failed(received_at + trace.lost);
+    }
+    times.endpoint_chosen = trace.chosen_at;
+    if trace.connected_at != Instant::default() {
+        times.connected(trace.connected_at, !trace.is_reused);
+    }
+    times.request_sent = trace.sent_at;
+    times.first_byte = trace.first_byte_at;
+    for (peer, waited) in [
+        (Peer::Downstream, trace.waited_downstream),
+        (Peer::Upstream, trace.waited_upstream),
+    ] {
+        times.waited(peer, received_at, received_at + waited);
+    }
+}
