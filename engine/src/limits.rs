@@ -14,12 +14,40 @@ pub const DESCRIPTORS_PROCESS: u64 = 256;
 /// descriptors, one listening socket per listener, files being written.
 pub const DESCRIPTORS_SHARD: u64 = 32;
 
-/// Locked memory of one shard, in bytes: the rings and buffer rings, which recent kernels count
-/// for a user without CAP_IPC_LOCK.
-pub const MEMLOCK_SHARD_BYTES: u64 = 1 << 20;
+/// Locked memory of one shard, in bytes: the rings, which recent kernels count for a user without
+/// CAP_IPC_LOCK, and glommio's file buffers, which are registered with three of them.
+pub const MEMLOCK_SHARD_BYTES: u64 = 2 << 20;
 
 /// Locked memory below which glommio refuses to start, in bytes.
 pub const MEMLOCK_MIN_BYTES: u64 = 512 << 10;
+
+/// Connections of the admin interface that are served at once; more wait in the backlog.
+pub const ADMIN_CONNECTIONS: usize = 64;
+
+/// Bytes of a request head on the admin interface, which needs a path and a few fields.
+pub const ADMIN_HEAD_BYTES: usize = 16 << 10;
+
+/// How long a client of the admin interface may take for its request head.
+pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection of the admin interface may last, its answer included.
+pub const ADMIN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a page waits for the shards; a busy shard answers within milliseconds.
+pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the control thread empties the shards' records without being asked: their 32-bit
+/// counters must not overflow, which takes an hour at a million requests a second.
+pub const COLLECT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Bytes of the histogram dump that are kept while its file cannot be written.
+pub const DUMP_UNWRITTEN_BYTES_MAX: usize = 4 << 20;
+
+/// How long the end of the process waits for the last histogram dump.
+pub const LAST_DUMP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long after the drain's deadline a shard that has not ended is given up.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
 /// Deadlines are rounded up to a multiple of this, so that an idle shard wakes once for many.
 /// A deadline fires at most this late; none of ours is shorter than 100 ms by default.

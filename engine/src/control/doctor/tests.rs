@@ -190,7 +190,7 @@ fn locked_memory_is_judged_by_the_least_and_by_all_shards() {
         [Shortfall::Memlock(tight, NEEDS)]
     );
     assert!(with(1 << 20, true).shortfalls.is_empty());
-    assert!(with(4 << 20, false).shortfalls.is_empty());
+    assert!(with(8 << 20, false).shortfalls.is_empty());
     // glommio reads the limit itself and asks nobody for capabilities.
     assert_eq!(with(64 << 10, true).causes, [Cause::MemlockTooSmall(small)]);
 

@@ -1,0 +1,105 @@
+//! Signals, and what each one means at each moment.
+//!
+//! SIGTERM and SIGINT drain; a second one of either ends the process at once, with the exit code
+//! a shell gives to a process that died of it. SIGHUP is ignored with a line in the log, because
+//! its usual answer (reload) does not exist yet and its default one (death) would surprise.
+//!
+//! `Lifecycle` is the pure half; `Signals` waits for the kernel.
+
+use std::io;
+
+use tokio::signal::unix::{Signal as Source, SignalKind, signal};
+
+/// The signals that weft answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGHUP.
+    HangUp,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Stop accepting, finish what is under way.
+    Drain,
+    /// End the process with this code.
+    Exit(u8),
+    /// Say that it means nothing here.
+    Ignore,
+}
+
+/// Where the process is between its start and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// Accepting.
+    Serving,
+    /// Not accepting any more.
+    Draining,
+}
+
+impl Lifecycle {
+    /// What `signal` asks for at this moment.
+    #[must_use]
+    pub const fn on(self, signal: Signal) -> Step {
+        match (self, signal) {
+            (_, Signal::HangUp) => Step::Ignore,
+            (Self::Serving, Signal::Terminate | Signal::Interrupt) => Step::Drain,
+            (Self::Draining, Signal::Terminate) => Step::Exit(143),
+            (Self::Draining, Signal::Interrupt) => Step::Exit(130),
+        }
+    }
+}
+
+/// The signals of this process; from here on their default actions are off.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Source,
+    interrupt: Source,
+    hang_up: Source,
+}
+
+impl Signals {
+    /// Takes the signals over.
+    ///
+    /// # Errors
+    /// When the kernel refuses, which it does only under a seccomp filter.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next signal. Dropping the future loses none.
+    pub async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.hang_up.recv() => Signal::HangUp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_drains_and_the_second_exits_with_its_own_code() {
+        for (lifecycle, signal, expected) in [
+            (Lifecycle::Serving, Signal::Terminate, Step::Drain),
+            (Lifecycle::Serving, Signal::Interrupt, Step::Drain),
+            (Lifecycle::Serving, Signal::HangUp, Step::Ignore),
+            (Lifecycle::Draining, Signal::Terminate, Step::Exit(143)),
+            (Lifecycle::Draining, Signal::Interrupt, Step::Exit(130)),
+            (Lifecycle::Draining, Signal::HangUp, Step::Ignore),
+        ] {
+            assert_eq!(lifecycle.on(signal), expected, "{lifecycle:?} {signal:?}");
+        }
+    }
+}
