@@ -364,6 +364,30 @@ mod tests {
         assert_eq!(response(Method::Get, 200, &[], &[]), until_close);
     }
 
+    /// All pairs of values of the two fields: a length is decided only when one field occurs,
+    /// once, with a sound value.
+    #[test]
+    fn rfc9112_11_2_no_pair_of_lengths_has_two_readings() {
+        let lengths = ["0", "5", "05", "+5", "5,5", "0x5", ""];
+        let codings = [
+            "chunked",
+            "CHUNKED",
+            "gzip, chunked",
+            "chunked, x",
+            "identity",
+            "",
+        ];
+        for length in lengths {
+            for coding in codings {
+                assert!(request(&[length], &[coding]).is_err(), "{length} {coding}");
+                assert!(response(Method::Get, 200, &[length], &[coding]).is_err());
+                let twice = request(&[], &[coding, "chunked"]);
+                assert_eq!(twice, Err(FramingError::CodingInvalid), "{coding}");
+            }
+            assert!(request(&[length, "5"], &[]).is_err(), "{length}");
+        }
+    }
+
     #[test]
     fn rfc9110_9_3_6_and_9_3_8_connect_and_trace_have_no_body() {
         for method in [Method::Connect, Method::Trace] {

@@ -272,7 +272,7 @@ fn path_and_query(
 
 /// `uri-host [ ":" port ]`, RFC 9110 §7.2.
 fn authority(text: &[u8], bytes: &[u8]) -> Result<Authority, TargetError> {
-    let (host, port) = host_and_port(text).ok_or(match memchr::memchr(b'@', text) {
+    let (host, port) = host_and_port(text).ok_or_else(|| match memchr::memchr(b'@', text) {
         // RFC 9110 §4.2.4: user information before `@` is how links deceive.
         Some(_) => TargetError::Userinfo,
         None => TargetError::Authority,

@@ -185,6 +185,29 @@ fn rfc9112_7_1_1_extensions_are_checked_and_dropped() {
 }
 
 #[test]
+fn rfc9110_5_6_4_a_quoted_string_hides_separators_not_controls() {
+    let body = |value: &str| read(format!("1;a=\"{value}\"\r\nx\r\n0\r\n\r\n").as_bytes());
+    for value in [";", "\\\"", "\\\\", "=;=", " \t", "\u{e9}"] {
+        assert!(matches!(body(value), Ok(Some(_))), "{value:?}");
+    }
+    for value in ["\0", "\u{7f}", "\\\0", "\r\n", "\n"] {
+        assert!(body(value).is_err(), "{value:?}");
+    }
+}
+
+#[test]
+fn rfc9110_6_5_1_no_trailer_is_ever_merged() {
+    let text = "1\r\nx\r\n0\r\nContent-Length: 9\r\nHost: evil\r\nAuthorization: y\r\n\r\n";
+    let mut decoder = Decoder::new();
+    let run = decoder.relay(text.as_bytes()).unwrap();
+    assert_eq!(&text.as_bytes()[run.skip..run.len], b"1\r\nx\r\n0\r\n");
+    let rest = &text.as_bytes()[run.len..];
+    let end = decoder.relay(rest).unwrap();
+    assert!(end.is_end);
+    assert_eq!(&rest[end.skip..], b"\r\n");
+}
+
+#[test]
 fn rfc9112_7_1_1_extensions_are_bounded_over_the_whole_body() {
     let chunk = format!("1;{}\r\nx\r\n", "a".repeat(127));
     let fits = CHUNK_EXTENSION_BYTES_MAX as usize / 128;

@@ -347,6 +347,13 @@ fn rfc9110_7_6_a_response_is_forwarded() {
 }
 
 #[test]
+fn rfc9110_6_2_responses_are_written_in_our_version() {
+    let text = "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let sent = answer(text, Method::Get, &ResponseEdits::default());
+    assert_eq!(sent, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
+#[test]
 fn rfc9110_6_6_1_a_received_date_is_kept() {
     let text = "HTTP/1.1 200 OK\r\nDate: then\r\nContent-Length: 0\r\n\r\n";
     let edits = ResponseEdits {

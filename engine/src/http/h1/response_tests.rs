@@ -106,129 +106,184 @@ fn rfc9112_4_the_reason_may_be_empty_missing_or_obs_text() {
     }
 }
 
+/// Malformed heads: the section that refuses it, the head, the error.
+const MALFORMED: &[(&str, &str, HeadError)] = &[
+    (
+        "9112 2.2 empty line first",
+        "\r\nHTTP/1.1 200 OK\r\n\r\n",
+        HeadError::LineEnd,
+    ),
+    (
+        "9112 2.2 bare LF",
+        "HTTP/1.1 200 OK\n\r\n",
+        HeadError::LineEnd,
+    ),
+    (
+        "9112 2.2 bare LF, no reason",
+        "HTTP/1.1 200\n\r\n",
+        HeadError::LineEnd,
+    ),
+    (
+        "9112 2.2 bare LF after a field",
+        "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
+        HeadError::LineEnd,
+    ),
+    (
+        "9112 2.2 bare LF last",
+        "HTTP/1.1 200 OK\r\nA: b\r\n\n",
+        HeadError::LineEnd,
+    ),
+    (
+        "9112 2.2 only bare LF",
+        "HTTP/1.1 200 OK\nA: b\n\n",
+        HeadError::LineEnd,
+    ),
+    (
+        "9112 2.2 bare CR in the reason",
+        "HTTP/1.1 200 O\rK\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9112 4 NUL in the reason",
+        "HTTP/1.1 200 O\0K\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9112 4 two spaces",
+        "HTTP/1.1  200 OK\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9112 4 two digits",
+        "HTTP/1.1 20 OK\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9112 4 four digits",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+        HeadError::Line,
+    ),
+    ("9112 4 signed", "HTTP/1.1 +20 OK\r\n\r\n", HeadError::Line),
+    ("9112 4 tab", "HTTP/1.1\t200\tOK\r\n\r\n", HeadError::Line),
+    (
+        "9112 4 no status",
+        "HTTP/1.1\r\nA: b\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9112 4 garbage",
+        "<html>hello</html>\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9112 4 a request",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9110 15 below 100",
+        "HTTP/1.1 099 X\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9110 2.5 HTTP/2.0",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        HeadError::Version,
+    ),
+    (
+        "9110 2.5 HTTP/1.2",
+        "HTTP/1.2 200 OK\r\n\r\n",
+        HeadError::Version,
+    ),
+    (
+        "9112 2.3 lower case",
+        "http/1.1 200 OK\r\n\r\n",
+        HeadError::Line,
+    ),
+    (
+        "9112 5.1 space before the colon",
+        "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+        HeadError::FieldName,
+    ),
+    (
+        "9112 5.2 folded",
+        "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+        HeadError::FieldName,
+    ),
+    (
+        "9112 5.2 folded first",
+        "HTTP/1.1 200 OK\r\n A: b\r\n\r\n",
+        HeadError::FieldName,
+    ),
+    (
+        "9110 5.5 NUL in a value",
+        "HTTP/1.1 200 OK\r\nA: \0\r\n\r\n",
+        HeadError::FieldValue,
+    ),
+    (
+        "9110 5.5 bare CR in a value",
+        "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
+        HeadError::FieldValue,
+    ),
+    (
+        "9110 7.6.1 Connection",
+        "HTTP/1.1 200 OK\r\nConnection: a b\r\n\r\n",
+        HeadError::Connection,
+    ),
+    (
+        "9110 15.2.2 101 to nothing",
+        "HTTP/1.1 101 S\r\nConnection: upgrade\r\n\r\n",
+        HeadError::Connection,
+    ),
+    (
+        "9112 6.3 CL and TE",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HeadError::Framing(FramingError::LengthAndCoding),
+    ),
+    (
+        "9112 6.3 two CL",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        HeadError::Framing(FramingError::LengthRepeated),
+    ),
+    (
+        "9112 6.3 bad CL",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n",
+        HeadError::Framing(FramingError::LengthInvalid),
+    ),
+    (
+        "9112 6.1 TE in HTTP/1.0",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HeadError::Framing(FramingError::CodingInHttp10),
+    ),
+    (
+        "9112 6.1 gzip, chunked",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        HeadError::Framing(FramingError::CodingUnsupported),
+    ),
+    (
+        "9112 6.3 gzip until close",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        HeadError::Framing(FramingError::CodingInvalid),
+    ),
+];
+
 #[test]
-fn rfc9112_malformed_responses_are_refused() {
-    use HeadError::*;
-    let cases: &[(&str, &str, HeadError)] = &[
-        (
-            "9112 2.2 empty line first",
-            "\r\nHTTP/1.1 200 OK\r\n\r\n",
-            LineEnd,
-        ),
-        ("9112 2.2 bare LF", "HTTP/1.1 200 OK\n\r\n", LineEnd),
-        ("9112 2.2 bare LF, no reason", "HTTP/1.1 200\n\r\n", LineEnd),
-        (
-            "9112 2.2 bare LF after a field",
-            "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
-            LineEnd,
-        ),
-        (
-            "9112 2.2 bare LF last",
-            "HTTP/1.1 200 OK\r\nA: b\r\n\n",
-            LineEnd,
-        ),
-        (
-            "9112 2.2 only bare LF",
-            "HTTP/1.1 200 OK\nA: b\n\n",
-            LineEnd,
-        ),
-        (
-            "9112 2.2 bare CR in the reason",
-            "HTTP/1.1 200 O\rK\r\n\r\n",
-            Line,
-        ),
-        (
-            "9112 4 NUL in the reason",
-            "HTTP/1.1 200 O\0K\r\n\r\n",
-            Line,
-        ),
-        ("9112 4 two spaces", "HTTP/1.1  200 OK\r\n\r\n", Line),
-        ("9112 4 two digits", "HTTP/1.1 20 OK\r\n\r\n", Line),
-        ("9112 4 four digits", "HTTP/1.1 2000 OK\r\n\r\n", Line),
-        ("9112 4 signed", "HTTP/1.1 +20 OK\r\n\r\n", Line),
-        ("9112 4 tab", "HTTP/1.1\t200\tOK\r\n\r\n", Line),
-        ("9112 4 no status", "HTTP/1.1\r\nA: b\r\n\r\n", Line),
-        ("9112 4 garbage", "<html>hello</html>\r\n\r\n", Line),
-        (
-            "9112 4 a request",
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            Line,
-        ),
-        ("9110 15 below 100", "HTTP/1.1 099 X\r\n\r\n", Line),
-        ("9110 2.5 HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\n", Version),
-        ("9110 2.5 HTTP/1.2", "HTTP/1.2 200 OK\r\n\r\n", Version),
-        ("9112 2.3 lower case", "http/1.1 200 OK\r\n\r\n", Line),
-        (
-            "9112 5.1 space before the colon",
-            "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
-            FieldName,
-        ),
-        (
-            "9112 5.2 folded",
-            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
-            FieldName,
-        ),
-        (
-            "9112 5.2 folded first",
-            "HTTP/1.1 200 OK\r\n A: b\r\n\r\n",
-            FieldName,
-        ),
-        (
-            "9110 5.5 NUL in a value",
-            "HTTP/1.1 200 OK\r\nA: \0\r\n\r\n",
-            FieldValue,
-        ),
-        (
-            "9110 5.5 bare CR in a value",
-            "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
-            FieldValue,
-        ),
-        (
-            "9110 7.6.1 Connection",
-            "HTTP/1.1 200 OK\r\nConnection: a b\r\n\r\n",
-            Connection,
-        ),
-        (
-            "9110 15.2.2 101 to nothing",
-            "HTTP/1.1 101 S\r\nConnection: upgrade\r\n\r\n",
-            Connection,
-        ),
-        (
-            "9112 6.3 CL and TE",
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            Framing(FramingError::LengthAndCoding),
-        ),
-        (
-            "9112 6.3 two CL",
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-            Framing(FramingError::LengthRepeated),
-        ),
-        (
-            "9112 6.3 bad CL",
-            "HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n",
-            Framing(FramingError::LengthInvalid),
-        ),
-        (
-            "9112 6.1 TE in HTTP/1.0",
-            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            Framing(FramingError::CodingInHttp10),
-        ),
-        (
-            "9112 6.1 gzip, chunked",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-            Framing(FramingError::CodingUnsupported),
-        ),
-        (
-            "9112 6.3 gzip until close",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-            Framing(FramingError::CodingInvalid),
-        ),
-    ];
-    for (section, text, error) in cases {
+fn rfc9112_4_malformed_responses_are_refused() {
+    for (section, text, error) in MALFORMED {
         match read(Method::Get, text) {
             Err(found) => assert_eq!(found, *error, "RFC {section}"),
             Ok(_) => panic!("RFC {section}: accepted {text:?}"),
         }
+    }
+}
+
+#[test]
+fn rfc9110_15_unknown_statuses_are_final_responses() {
+    for status in [200, 299, 399, 499, 599, 600, 999] {
+        let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 1\r\n\r\n");
+        let (head, bytes) = accepted(&text);
+        assert_eq!(head.view(&bytes).status(), status);
+        assert_eq!(head.view(&bytes).body(), BodyLength::Sized(1));
     }
 }
 
@@ -260,7 +315,7 @@ fn rfc9112_6_3_the_body_depends_on_method_and_status() {
 }
 
 #[test]
-fn rfc9110_15_2_interim_responses_and_101() {
+fn rfc9110_15_2_2_interim_responses_and_101() {
     let (head, bytes) = accepted("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
     assert!(head.view(&bytes).is_interim());
     let (head, bytes) = accepted("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");

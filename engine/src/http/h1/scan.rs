@@ -132,10 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn rfc9110_5_6_1_empty_list_members_are_left_out() {
+    fn rfc9110_5_6_1_2_empty_list_members_are_left_out() {
         let members: Vec<_> = list(b", a ,,\tb\t, ").collect();
         assert_eq!(members, [b"a", b"b"]);
         assert_eq!(list(b"").count(), 0);
+    }
+
+    #[test]
+    fn rfc9110_5_6_3_only_space_and_tab_are_whitespace() {
+        assert_eq!(trim(b" \t a \t b\t "), b"a \t b");
+        assert_eq!(trim(b" \t "), b"");
+        assert_eq!(trim(b"\x0ba\x0c\xa0"), b"\x0ba\x0c\xa0");
     }
 
     #[test]
