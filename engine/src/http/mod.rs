@@ -38,7 +38,7 @@ mod path;
 mod target;
 
 #[cfg(test)]
-mod target_tests;
+mod tests;
 
 pub use edits::{EditError, FieldEdits};
 pub use field::{Field, FieldName};
@@ -217,17 +217,5 @@ pub fn reason(status: u16) -> &'static str {
         507 => "Insufficient Storage",
         511 => "Network Authentication Required",
         _ => "",
-    }
-}
-
-/// Reproducible random numbers for tests: xorshift64*.
-#[cfg(test)]
-fn test_random(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed;
-    move || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
     }
 }

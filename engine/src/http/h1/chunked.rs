@@ -205,7 +205,7 @@ impl Decoder {
             match self.state {
                 State::Done => return Ok(Event::End { consumed }),
                 State::Data if !rest.is_empty() => {
-                    let len = self.take_data(rest.len());
+                    let len = self.take_content(rest.len());
                     let skip = consumed;
                     return Ok(Event::Data { skip, len });
                 }
@@ -235,7 +235,7 @@ impl Decoder {
         let mut rest = bytes;
         while self.state != State::Done {
             if self.state == State::Data && !rest.is_empty() {
-                let len = self.take_data(rest.len());
+                let len = self.take_content(rest.len());
                 run.len = run.len.saturating_add(len);
                 run.data = run.data.saturating_add(len as u64);
                 rest = rest.get(len..).unwrap_or_default();
@@ -261,7 +261,7 @@ impl Decoder {
 
     /// Takes as much of the chunk as `available` bytes hold.
     #[inline]
-    fn take_data(&mut self, available: usize) -> usize {
+    fn take_content(&mut self, available: usize) -> usize {
         debug_assert!(self.remaining > 0);
         let len = usize::try_from(self.remaining).map_or(available, |left| left.min(available));
         self.remaining = self.remaining.saturating_sub(len as u64);

@@ -10,15 +10,6 @@ pub mod request;
 pub mod response;
 pub(crate) mod scan;
 
-#[cfg(test)]
-mod chunked_tests;
-#[cfg(test)]
-mod encode_tests;
-#[cfg(test)]
-mod request_tests;
-#[cfg(test)]
-mod response_tests;
-
 use std::mem::MaybeUninit;
 
 use super::collect::Notes;
@@ -87,7 +78,7 @@ pub enum Parsed {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
     /// Bytes present at the last full attempt; 0 before the first. `attempted <= scanned`.
-    attempted: usize,
+    pub(super) attempted: usize,
     /// Bytes searched for the end of the head.
     scanned: usize,
 }

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::encode::{self, ConnectionReply, LocalReply, RequestEdits, ResponseEdits, ServerPolicy};
-use super::{HeadLimits, Parsed, request, response};
+use crate::http::h1::encode::{
+    self, ConnectionReply, LocalReply, RequestEdits, ResponseEdits, ServerPolicy,
+};
+use crate::http::h1::{HeadLimits, Parsed, request, response};
 use crate::http::{
     BodyLength, FieldEdits, Forwarded, Method, RequestHead, ResponseHead, Scheme, client_address,
     trusted_request_id,
@@ -365,7 +367,7 @@ fn rfc9110_6_6_1_a_received_date_is_kept() {
 }
 
 #[test]
-fn the_server_policy_is_followed() {
+fn rfc9110_10_2_4_the_product_field_follows_its_policy() {
     let with = "HTTP/1.1 200 OK\r\nServer: up\r\nContent-Length: 0\r\n\r\n";
     let without = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     for (server, has, has_not) in [

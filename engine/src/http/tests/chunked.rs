@@ -1,7 +1,7 @@
 //! Chunked bodies: grammar, limits, splits, and both ways of reading them.
 
-use super::chunked::{BODY_END, ChunkError, DATA_END, Decoder, Event, write_size};
-use crate::http::test_random;
+use super::random;
+use crate::http::h1::chunked::{BODY_END, ChunkError, DATA_END, Decoder, Event, write_size};
 use crate::limits::{CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX};
 
 /// The body, and how many bytes it took; `None` while it is unfinished.
@@ -315,7 +315,7 @@ fn rfc9112_7_1_written_sizes_are_read_back() {
 /// Random bodies with random extensions and trailers, cut at random places.
 #[test]
 fn rfc9112_7_1_random_bodies_at_random_splits() {
-    let mut random = test_random(0x5eed_0002);
+    let mut random = random(0x5eed_0002);
     for _ in 0..2_000 {
         let mut text = Vec::new();
         let mut body = Vec::new();

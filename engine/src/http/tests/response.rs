@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::response::parse;
-use super::{HeadLimits, Parsed};
+use crate::http::h1::response::parse;
+use crate::http::h1::{HeadLimits, Parsed};
 use crate::http::{BodyLength, FieldName, FramingError, HeadError, Method, ResponseHead, Version};
 
 type Outcome = Result<Option<(usize, String)>, HeadError>;

@@ -1,7 +1,7 @@
 //! Request targets, hosts and path normalisation.
 
-use super::h1::request::parse;
-use super::{
+use crate::http::h1::request::parse;
+use crate::http::{
     Encoded, HeadError, HeadLimits, Parsed, RequestHead, Scheme, TargetError, TargetForm,
     TargetRules,
 };
@@ -500,7 +500,7 @@ fn normal_paths_are_not_copied() {
 /// segment, and agrees with decoding and resolving the plain way.
 #[test]
 fn rfc3986_6_2_2_random_paths() {
-    let mut random = super::test_random(0x5eed_0001);
+    let mut random = super::random(0x5eed_0001);
     let parts = [
         "/", "/", "/.", "..", "a", "%2e", "%2E", "%41", "b", ";", "%25", "%7e",
     ];
