@@ -32,7 +32,7 @@ pub(super) struct Notes<'i> {
 /// A table, and the keys that were asked for.
 pub(super) struct Section<'a> {
     notes: &'a Notes<'a>,
-    path: String,
+    pub(super) path: String,
     span: Range<usize>,
     table: &'a DeTable<'a>,
     asked: Vec<&'static str>,
@@ -78,6 +78,10 @@ impl<'i> Notes<'i> {
                 format!("not TOML: {}", error.message()),
             );
         }
+        // What follows the first problem of a line mostly follows from it.
+        self.problems
+            .borrow_mut()
+            .dedup_by_key(|problem| problem.line);
         if !self.problems.borrow().is_empty() {
             return None;
         }
@@ -135,9 +139,9 @@ impl<'a> Section<'a> {
 
     fn child(&self, key: &str) -> String {
         match (self.path.as_str(), key) {
-            ("", key) => key.to_owned(),
+            ("", key) => quoted_key(key),
             (path, "") => path.to_owned(),
-            (path, key) => format!("{path}.{key}"),
+            (path, key) => format!("{path}.{}", quoted_key(key)),
         }
     }
 
@@ -390,10 +394,11 @@ impl<'a> Field<'a> {
 
     /// The value as it stands in the file, cut to what is readable in one line.
     ///
-    /// A table or array of tables is named by its header, which is not its value: nothing.
+    /// A table that is written under a header stands for its header, which is no value: nothing.
     fn as_written(&self) -> String {
         let text = self.notes.text.get(self.value.span()).unwrap_or_default();
-        if text.starts_with('[') && self.is_table() {
+        let header = if self.is_list() { "[[" } else { "[" };
+        if self.is_table() && text.starts_with(header) {
             return String::new();
         }
         let line = text.lines().next().unwrap_or_default();
@@ -513,7 +518,7 @@ impl<'a> Field<'a> {
         };
         let entries = table.iter().map(|(key, value)| {
             let key = key.get_ref().as_ref();
-            let path = format!("{}.{key}", self.path);
+            let path = format!("{}.{}", self.path, quoted_key(key));
             (
                 key,
                 Self {
@@ -524,6 +529,16 @@ impl<'a> Field<'a> {
             )
         });
         entries.collect()
+    }
+}
+
+/// A key as it has to be written.
+fn quoted_key(key: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if key.bytes().all(bare) {
+        key.to_owned()
+    } else {
+        format!("{key:?}")
     }
 }
 

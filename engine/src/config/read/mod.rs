@@ -72,7 +72,7 @@ impl Places {
         let address = field.parse(ADDRESS, scalar::parse_address)?;
         let shared = matches!(&address, Address::Tcp(address) if address.port() == 0);
         match self.0.get(&address) {
-            Some(other) if !shared => field.refuse(&format!("already the address in {other}")),
+            Some(other) if !shared => field.refuse(&format!("already used in {other}")),
             _ => {
                 self.0.insert(address.clone(), field.path.clone());
                 Some(address)
@@ -89,7 +89,17 @@ impl Names {
     /// Notes `name`; refuses `field` if another field has it.
     fn take(&mut self, name: &str, field: &Field<'_>) {
         if let Some(other) = self.0.insert(name.to_owned(), field.path.clone()) {
-            field.refuse::<()>(&format!("already the name in {other}"));
+            field.refuse::<()>(&format!("already used in {other}"));
+        }
+    }
+
+    /// Notes a name that `section` has because it says nothing else.
+    fn take_default(&mut self, name: &str, section: &Section<'_>) {
+        if let Some(other) = self.0.insert(name.to_owned(), section.path.clone()) {
+            section.refuse(
+                "name",
+                &format!("the default \"{name}\" is already used in {other}"),
+            );
         }
     }
 }

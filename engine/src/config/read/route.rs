@@ -82,7 +82,10 @@ impl<'a> RouteReader<'a> {
         earlier: &mut HashMap<RouteMatch, String>,
     ) -> Option<Route> {
         let name = match section.field("name") {
-            None => Some(default_name.into()),
+            None => {
+                self.names.take_default(default_name, section);
+                Some(default_name.into())
+            }
             Some(field) => {
                 let name = field.parse(grammar::NAME, grammar::name);
                 name.inspect(|name| self.names.take(name, &field))
@@ -97,7 +100,7 @@ impl<'a> RouteReader<'a> {
         let timeouts = section.section_or_empty("timeouts", |section| {
             listener::route_timeouts(section, defaults)
         });
-        let forwards = matches!(action, Some(Action::Forward(_)) | None);
+        let forwards = !section.has("redirect") && !section.has("direct_response");
         for key in ["rewrite", "request_headers", "timeouts"] {
             if section.has(key) && !forwards {
                 section.refuse(key, "has no effect without `forward`");
