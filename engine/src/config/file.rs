@@ -79,9 +79,10 @@ impl<'i> Notes<'i> {
             );
         }
         // What follows the first problem of a line mostly follows from it.
-        self.problems
-            .borrow_mut()
-            .dedup_by_key(|problem| problem.line);
+        let mut problems = self.problems.borrow_mut();
+        problems.sort_by_key(|problem| problem.line);
+        problems.dedup_by_key(|problem| problem.line);
+        drop(problems);
         if !self.problems.borrow().is_empty() {
             return None;
         }

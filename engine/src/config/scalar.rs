@@ -83,7 +83,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 pub(super) fn format_size(bytes: u64) -> String {
     SIZE_UNITS
         .iter()
-        .find(|unit| bytes >= unit.1 && bytes % unit.1 == 0)
+        .find(|unit| bytes >= unit.1 && bytes.is_multiple_of(unit.1))
         .map_or_else(
             || "0".to_owned(),
             |(name, unit)| format!("{}{name}", bytes / unit),

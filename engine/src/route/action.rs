@@ -1,4 +1,9 @@
 //! What a route does: forward, redirect, answer; and how the request changes on the way.
+//!
+//! Compiled from the model, where everything was checked. Paths and hosts are appended to a
+//! caller's buffer, never allocated. Not here: choosing the endpoint, writing the message.
+//!
+//! Standard: Gateway API `HTTPRequestRedirectFilter`, `HTTPURLRewriteFilter`, `HTTPPathModifier`.
 
 use std::io::Write;
 use std::num::NonZeroU16;
@@ -159,7 +164,7 @@ impl Redirect {
         let host = self.host.as_deref().unwrap_or_else(|| request.host());
         let absolute = self.scheme.is_some() || self.host.is_some() || self.port.is_some();
         if absolute && !host.is_empty() {
-            let target_scheme = self.scheme.or(request.scheme()).unwrap_or(scheme);
+            let target_scheme = self.scheme.or_else(|| request.scheme()).unwrap_or(scheme);
             let client_port = request.port().filter(|_| self.scheme.is_none());
             let port = self.port.map(NonZeroU16::get).or(client_port);
             let default_port = match target_scheme {

@@ -1,4 +1,7 @@
 //! The conditions of a match beside its path: method, fields, query parameters.
+//!
+//! Of a field or parameter that occurs several times the first one counts, as Gateway API suggests
+//! for parameters and leaves open for fields. Fields are compared as received, parameters decoded.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;

@@ -1,4 +1,8 @@
 //! Clusters and endpoints as meant.
+//!
+//! Addresses are literal or the built-in echo origin; weights and bounds are within `limits`. An
+//! empty list of endpoints is valid: such a cluster answers 503. Not here: which endpoint is
+//! picked (`balance`) and how it is reached (`forward`).
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,8 @@
 //! Listeners as meant: where connections arrive and what is asked of them.
+//!
+//! Limits and deadlines bound what one client may cost; policies say what becomes of the path and
+//! of the fields the proxy has a say in. All defaults are filled in, from the listener's profile.
+//! Not here: the routes' own settings, and any enforcement.
 
 use std::fmt;
 use std::time::Duration;
@@ -113,7 +117,7 @@ pub struct FieldPolicies {
     #[serde(serialize_with = "scalar::serialize_or_off")]
     pub via: Option<String>,
     /// `Server` in responses of an upstream.
-    pub server: ServerPolicy,
+    pub server: ProductPolicy,
     /// Whether a response without `Date` gets one.
     pub date: bool,
     /// Field names with an underscore, which some origins read as a hyphen.
@@ -134,10 +138,10 @@ pub enum FieldPolicy {
     Pass,
 }
 
-/// What happens to `Server` in responses of an upstream.
+/// What happens to `Server`, the product an origin names itself by (RFC 9110 §10.2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ServerPolicy {
+pub enum ProductPolicy {
     /// Left as it came.
     Pass,
     /// Removed.

@@ -1,7 +1,9 @@
 //! Host patterns and regular expressions that are known to be valid.
+//!
+//! A [`HostPattern`] is in lower case and has no port. A [`Pattern`] is compiled, bounded in size,
+//! and always matches the whole of a value. Not here: which of several patterns wins (`route`).
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Serialize, Serializer};
@@ -86,12 +88,6 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
-
-impl Hash for Pattern {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,8 @@
 //! Virtual hosts and routes as meant, in the words of Gateway API's `HTTPRoute`.
+//!
+//! Must stay true: names of fields are in lower case, paths are in normal form, a cluster that is
+//! named exists, a prefix is only replaced where exactly one prefix was matched. Not here: the
+//! order in which matches are tried (`route`).
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -55,7 +59,7 @@ pub struct Route {
 }
 
 /// Conditions that must all hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RouteMatch {
     /// The path, after normalisation.
     pub path: PathMatch,
@@ -71,7 +75,7 @@ pub struct RouteMatch {
 }
 
 /// A condition on the path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathMatch {
     /// The whole path.
@@ -88,8 +92,8 @@ impl Default for PathMatch {
     }
 }
 
-/// A condition on a field. When the field occurs several times, its values are joined by commas.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+/// A condition on a field. When the field occurs several times, its first line decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldMatch {
     /// The field's name, in lower case.
     pub name: String,
@@ -99,7 +103,7 @@ pub struct FieldMatch {
 }
 
 /// A condition on a query parameter. When it occurs several times, the first decides.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QueryMatch {
     /// The parameter's name, decoded.
     pub name: String,
@@ -109,7 +113,7 @@ pub struct QueryMatch {
 }
 
 /// A condition on a value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueMatch {
     /// Equal, byte for byte.

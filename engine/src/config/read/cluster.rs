@@ -1,4 +1,7 @@
-//! Clusters and their endpoints.
+//! Clusters and their endpoints, from the file to the model.
+//!
+//! A cluster that has a name but other problems still counts as existing, so that the routes that
+//! name it are not reported as well.
 
 use std::sync::Arc;
 

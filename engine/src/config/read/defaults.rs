@@ -1,9 +1,12 @@
-//! What a profile defaults to. The reasons, and what other proxies do, are in `config/README.md`.
+//! What a profile defaults to, and the defaults that all profiles share.
+//!
+//! Durations and policies are here, sizes and counts in `limits`. The reasons are in
+//! `config/README.md`.
 
 use std::time::Duration;
 
 use crate::config::model::{
-    EscapedSlashes, Profile, RouteTimeouts, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
+    EscapedSlashes, ProductPolicy, Profile, RouteTimeouts, TRUST_ALL_HOPS, UnderscorePolicy,
 };
 use crate::limits;
 
@@ -16,7 +19,7 @@ pub(super) struct Defaults {
     pub(super) merge_slashes: bool,
     pub(super) escaped_slashes: EscapedSlashes,
     pub(super) trusted_hops: u8,
-    pub(super) server: ServerPolicy,
+    pub(super) server: ProductPolicy,
     pub(super) underscores: UnderscorePolicy,
     pub(super) connect_timeout: Duration,
 }
@@ -32,7 +35,7 @@ impl Defaults {
                 merge_slashes: true,
                 escaped_slashes: EscapedSlashes::Refuse,
                 trusted_hops: 0,
-                server: ServerPolicy::Set("weft".to_owned()),
+                server: ProductPolicy::Set("weft".to_owned()),
                 underscores: UnderscorePolicy::Refuse,
                 connect_timeout: Duration::from_secs(5),
             },
@@ -44,7 +47,7 @@ impl Defaults {
                 merge_slashes: false,
                 escaped_slashes: EscapedSlashes::Keep,
                 trusted_hops: TRUST_ALL_HOPS,
-                server: ServerPolicy::Pass,
+                server: ProductPolicy::Pass,
                 underscores: UnderscorePolicy::Pass,
                 connect_timeout: Duration::from_secs(1),
             },

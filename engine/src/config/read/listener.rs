@@ -1,4 +1,7 @@
-//! Listeners: limits, deadlines, policies, virtual hosts.
+//! Listeners, from the file to the model: limits, deadlines, policies, virtual hosts.
+//!
+//! Names and addresses are unique over all listeners, hosts and route names within one. Routes are
+//! numbered over the whole configuration while they are read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use super::{Names, PROFILES, Places, grammar};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
     EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern, Listener, ListenerLimits,
-    ListenerTimeouts, PathNormalization, Profile, RouteTimeouts, ServerPolicy, TRUST_ALL_HOPS,
+    ListenerTimeouts, PathNormalization, ProductPolicy, Profile, RouteTimeouts, TRUST_ALL_HOPS,
     UnderscorePolicy, VirtualHost,
 };
 use crate::limits;
@@ -202,7 +205,7 @@ fn fields(section: &mut Section<'_>, defaults: &Defaults) -> FieldPolicies {
         forwarded: section.choice("forwarded", FieldPolicy::Set, &policies),
         request_id: section.choice("request_id", FieldPolicy::Set, &policies),
         via: via(section),
-        server: server(section, &defaults.server),
+        server: product(section, &defaults.server),
         date: section.flag("date", true),
         underscores: section.choice("underscores", defaults.underscores, &underscores),
     }
@@ -233,15 +236,15 @@ fn via(section: &mut Section<'_>) -> Option<String> {
 }
 
 /// `"pass"`, `"remove"`, or `{ set = "weft" }`.
-fn server(section: &mut Section<'_>, default: &ServerPolicy) -> ServerPolicy {
+fn product(section: &mut Section<'_>, default: &ProductPolicy) -> ProductPolicy {
     let expected = "\"pass\", \"remove\" or { set = \"a value\" }";
     let read = |field: Field<'_>| match field.text() {
-        Some("pass") => Some(ServerPolicy::Pass),
-        Some("remove") => Some(ServerPolicy::Remove),
+        Some("pass") => Some(ProductPolicy::Pass),
+        Some("remove") => Some(ProductPolicy::Remove),
         _ if field.is_table() => field.section(|section| {
             let set = section.required("set", grammar::FIELD_VALUE)?;
             set.parse(grammar::FIELD_VALUE, grammar::field_value)
-                .map(ServerPolicy::Set)
+                .map(ProductPolicy::Set)
         })?,
         _ => field.expected(expected),
     };

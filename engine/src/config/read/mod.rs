@@ -1,5 +1,8 @@
 //! From the file as written to the model: which keys exist, what they default to, what they may
 //! be, and what must fit together.
+//!
+//! Readers never stop at a problem: it is noted where it stands, a default or nothing takes its
+//! place, and the rest is read. A key exists if a reader asks for it.
 
 mod cluster;
 mod defaults;

@@ -79,7 +79,7 @@ impl<'a> RouteReader<'a> {
         &mut self,
         section: &mut Section<'_>,
         default_name: &str,
-        earlier: &mut HashMap<RouteMatch, String>,
+        earlier: &mut HashMap<String, String>,
     ) -> Option<Route> {
         let name = match section.field("name") {
             None => {
@@ -195,10 +195,7 @@ impl<'a> RouteReader<'a> {
 }
 
 /// The conditions of a route; every request when there are none.
-fn matches(
-    section: &mut Section<'_>,
-    earlier: &mut HashMap<RouteMatch, String>,
-) -> Vec<RouteMatch> {
+fn matches(section: &mut Section<'_>, earlier: &mut HashMap<String, String>) -> Vec<RouteMatch> {
     let fields = match section.has("matches") {
         true => section.some_list("matches", "a list of at least one match"),
         false => section.list("matches"),
@@ -208,7 +205,7 @@ fn matches(
         let Some(Some(found)) = field.clone().section(route_match) else {
             continue;
         };
-        if let Some(other) = earlier.insert(found.clone(), field.path.clone()) {
+        if let Some(other) = earlier.insert(format!("{found:?}"), field.path.clone()) {
             field.refuse::<()>(&format!("never reached, {other} matches the same requests"));
         }
         matches.push(found);
@@ -240,7 +237,7 @@ fn route_match(section: &mut Section<'_>) -> Option<RouteMatch> {
     let query = query.map(|found| found.map(|(name, value)| QueryMatch { name, value }));
     let query: Vec<_> = query.collect();
     Some(RouteMatch {
-        path: path.map_or_else(|| Some(PathMatch::default()), |path| path)?,
+        path: path.unwrap_or_else(|| Some(PathMatch::default()))?,
         method: method.map_or(Some(None), |method| method.map(Some))?,
         headers: headers.into_iter().collect::<Option<_>>()?,
         query: query.into_iter().collect::<Option<_>>()?,
@@ -345,7 +342,7 @@ fn redirection(section: &mut Section<'_>, matches: &[RouteMatch]) -> Option<Redi
             `path` or `path_prefix`",
         );
     }
-    let status = status.map_or_else(|| Some(RedirectStatus::default()), |status| status)?;
+    let status = status.unwrap_or_else(|| Some(RedirectStatus::default()))?;
     Some(Redirect {
         scheme,
         host,
