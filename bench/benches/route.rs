@@ -69,18 +69,34 @@ fn find(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("route");
     let cases = [
         ("exact", "h0.example", "/v1/exact/3"),
-        ("prefix", "h0.example", "/v1/prefix/5/with/more/segments?and=query"),
+        (
+            "prefix",
+            "h0.example",
+            "/v1/prefix/5/with/more/segments?and=query",
+        ),
         ("fallback", "h0.example", "/v1/prefix/none"),
         ("wildcard_host", "www.H0.example", "/"),
     ];
     for route_count in [10, 1000] {
         let table = table(route_count);
         for (name, host, target) in cases {
-            measure(&mut group, &table, &format!("{name}/{route_count}"), host, target);
+            measure(
+                &mut group,
+                &table,
+                &format!("{name}/{route_count}"),
+                host,
+                target,
+            );
         }
         let table = regex_table(route_count);
         let target = format!("/users/42/part{}", route_count - 1);
-        measure(&mut group, &table, &format!("last_regex/{route_count}"), "h", &target);
+        measure(
+            &mut group,
+            &table,
+            &format!("last_regex/{route_count}"),
+            "h",
+            &target,
+        );
     }
     group.finish();
 }
