@@ -117,7 +117,7 @@ pub struct FieldPolicies {
     #[serde(serialize_with = "scalar::serialize_or_off")]
     pub via: Option<String>,
     /// `Server` in responses of an upstream.
-    pub server: ProductPolicy,
+    pub server: ServerPolicy,
     /// Whether a response without `Date` gets one.
     pub date: bool,
     /// Field names with an underscore, which some origins read as a hyphen.
@@ -141,7 +141,7 @@ pub enum FieldPolicy {
 /// What happens to `Server`, the product an origin names itself by (RFC 9110 §10.2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ProductPolicy {
+pub enum ServerPolicy {
     /// Left as it came.
     Pass,
     /// Removed.

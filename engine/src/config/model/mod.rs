@@ -22,7 +22,7 @@ use super::scalar;
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
 pub use listener::{
     EscapedSlashes, FieldPolicies, FieldPolicy, Listener, ListenerLimits, ListenerTimeouts,
-    PathNormalization, ProductPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
+    PathNormalization, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
 };
 pub use pattern::{HostPattern, Pattern};
 pub use route::{

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::config::model::{
-    EscapedSlashes, ProductPolicy, Profile, RouteTimeouts, TRUST_ALL_HOPS, UnderscorePolicy,
+    EscapedSlashes, Profile, RouteTimeouts, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
 };
 use crate::limits;
 
@@ -19,7 +19,7 @@ pub(super) struct Defaults {
     pub(super) merge_slashes: bool,
     pub(super) escaped_slashes: EscapedSlashes,
     pub(super) trusted_hops: u8,
-    pub(super) server: ProductPolicy,
+    pub(super) server: ServerPolicy,
     pub(super) underscores: UnderscorePolicy,
     pub(super) connect_timeout: Duration,
 }
@@ -35,7 +35,7 @@ impl Defaults {
                 merge_slashes: true,
                 escaped_slashes: EscapedSlashes::Refuse,
                 trusted_hops: 0,
-                server: ProductPolicy::Set("weft".to_owned()),
+                server: ServerPolicy::Set("weft".to_owned()),
                 underscores: UnderscorePolicy::Refuse,
                 connect_timeout: Duration::from_secs(5),
             },
@@ -47,7 +47,7 @@ impl Defaults {
                 merge_slashes: false,
                 escaped_slashes: EscapedSlashes::Keep,
                 trusted_hops: TRUST_ALL_HOPS,
-                server: ProductPolicy::Pass,
+                server: ServerPolicy::Pass,
                 underscores: UnderscorePolicy::Pass,
                 connect_timeout: Duration::from_secs(1),
             },

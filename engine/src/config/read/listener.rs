@@ -12,7 +12,7 @@ use super::{Names, PROFILES, Places, grammar};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
     EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern, Listener, ListenerLimits,
-    ListenerTimeouts, PathNormalization, ProductPolicy, Profile, RouteTimeouts, TRUST_ALL_HOPS,
+    ListenerTimeouts, PathNormalization, Profile, RouteTimeouts, ServerPolicy, TRUST_ALL_HOPS,
     UnderscorePolicy, VirtualHost,
 };
 use crate::limits;
@@ -236,15 +236,15 @@ fn via(section: &mut Section<'_>) -> Option<String> {
 }
 
 /// `"pass"`, `"remove"`, or `{ set = "weft" }`.
-fn product(section: &mut Section<'_>, default: &ProductPolicy) -> ProductPolicy {
+fn product(section: &mut Section<'_>, default: &ServerPolicy) -> ServerPolicy {
     let expected = "\"pass\", \"remove\" or { set = \"a value\" }";
     let read = |field: Field<'_>| match field.text() {
-        Some("pass") => Some(ProductPolicy::Pass),
-        Some("remove") => Some(ProductPolicy::Remove),
+        Some("pass") => Some(ServerPolicy::Pass),
+        Some("remove") => Some(ServerPolicy::Remove),
         _ if field.is_table() => field.section(|section| {
             let set = section.required("set", grammar::FIELD_VALUE)?;
             set.parse(grammar::FIELD_VALUE, grammar::field_value)
-                .map(ProductPolicy::Set)
+                .map(ServerPolicy::Set)
         })?,
         _ => field.expected(expected),
     };
