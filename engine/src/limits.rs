@@ -243,3 +243,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a draining shard looks whether its last connection has ended.
 pub const DRAIN_POLL: Duration = Duration::from_millis(10);
+
+/// How long the access log waits after its file failed, and at most when a shard ends.
+pub const ACCESS_LOG_PAUSE: Duration = Duration::from_secs(1);

@@ -13,7 +13,12 @@
 //! same): answering would mean reading a request first, and a proxy that is full must spend less
 //! on those it cannot take, not more.
 
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,15 +74,28 @@ pub struct Admitted {
 impl Admission {
     /// The door of `shard` to a process that may have `process_max` connections.
     pub fn new(places: Arc<dyn Places>, shard: usize, process_max: usize) -> Self {
-        Self { places, shard, process_max }
+        Self {
+            places,
+            shard,
+            process_max,
+        }
     }
 
     /// Let one connection in, or say why not.
     pub fn admit(&self, listener: usize, listener_max: usize) -> Result<Admitted, Refused> {
         let process_max = self.process_max;
-        let arrival = Arrival { shard: self.shard, listener, process_max, listener_max };
+        let arrival = Arrival {
+            shard: self.shard,
+            listener,
+            process_max,
+            listener_max,
+        };
         let shard = self.places.enter(&arrival)?;
-        Ok(Admitted { places: Arc::clone(&self.places), shard, listener })
+        Ok(Admitted {
+            places: Arc::clone(&self.places),
+            shard,
+            listener,
+        })
     }
 }
 

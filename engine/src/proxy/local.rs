@@ -87,6 +87,23 @@ impl Local {
         self.record().connection_accepted(listener);
     }
 
+    /// Counts an accept that failed for want of descriptors or memory.
+    pub fn accept_failed(&self, listener: ListenerId) {
+        self.record()
+            .connection_refused(listener, Refusal::FileLimit);
+    }
+
+    /// Connections that `listener` may have at once, in the whole process.
+    pub fn connections_max(&self, listener: ListenerId) -> usize {
+        let plan = self.snapshot.listeners.get(listener.0 as usize);
+        plan.map_or(usize::MAX, |plan| plan.connections_max)
+    }
+
+    /// Counts access-log lines that were written, and others that were lost.
+    pub fn log_written(&self, written: u64, lost: u64) {
+        self.record().access_log(written, lost);
+    }
+
     /// Counts an accepted socket that was closed at once.
     pub fn refused(&self, listener: ListenerId, why: Refused) {
         let reason = match why {

@@ -1,0 +1,193 @@
+//! What crosses shards: messages, sockets handed over, and the count of connections.
+//!
+//! The kernel spreads connections over the shards' listening sockets by a hash, which leaves
+//! cores idle when there are few, long-lived connections. So each accepted connection is given to
+//! the shard that holds the fewest, the accepting one first among equals: no shard ever holds
+//! more than one above the mean when connections only come, and new ones fill the gaps when some
+//! go. The count is taken under one lock per accept and per close, off the request path.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "the one lock that shards share: taken per connection, never per request"
+)]
+
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flume::Sender;
+
+use crate::accept::{Admitted, Arrival, Places, Refused};
+use crate::balance::ClusterReport;
+use crate::record::{ListenerId, ShardRecord};
+
+/// What a shard is asked to do.
+#[derive(Debug)]
+pub enum ShardCommand {
+    /// Serve a connection that another shard accepted.
+    Connection {
+        /// The connected socket.
+        socket: OwnedFd,
+        /// Where it was accepted.
+        listener: ListenerId,
+        /// Its place, counted for this shard.
+        admitted: Admitted,
+    },
+    /// Stop accepting, finish exchanges, end after at most `deadline`.
+    Drain {
+        /// How long exchanges in flight may take.
+        deadline: Duration,
+    },
+    /// Send what was recorded since the last report and what is counted now. A report that is
+    /// lost is lost for good: keep one channel for the life of the process.
+    Scrape(Sender<ShardReport>),
+}
+
+/// What a shard tells about itself.
+#[derive(Debug)]
+pub struct ShardReport {
+    /// Its number, from 0.
+    pub shard: usize,
+    /// Counters and histograms since the report before.
+    pub record: Box<ShardRecord>,
+    /// What each cluster's balancer counts now, by `ClusterId`.
+    pub clusters: Vec<ClusterReport>,
+    /// Downstream connections that it serves now.
+    pub connections: usize,
+    /// Tasks that ended by a panic, since the start.
+    pub task_panics: u64,
+}
+
+/// How many connections each shard and each listener holds.
+#[derive(Debug)]
+pub(super) struct Connections {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    by_shard: Vec<usize>,
+    by_listener: Vec<usize>,
+}
+
+impl Connections {
+    pub(super) fn new(shard_count: usize, listener_count: usize) -> Self {
+        let held = Held {
+            by_shard: vec![0; shard_count],
+            by_listener: vec![0; listener_count],
+        };
+        Self {
+            held: Mutex::new(held),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn of(&self, shard: usize) -> usize {
+        self.held().by_shard.get(shard).copied().unwrap_or(0)
+    }
+}
+
+impl Places for Connections {
+    fn enter(&self, arrival: &Arrival) -> Result<usize, Refused> {
+        let held = &mut *self.held();
+        if held.by_shard.iter().sum::<usize>() >= arrival.process_max {
+            return Err(Refused::ProcessLimit);
+        }
+        let of_listener = held.by_listener.get_mut(arrival.listener);
+        let of_listener = of_listener.ok_or(Refused::ListenerLimit)?;
+        if *of_listener >= arrival.listener_max {
+            return Err(Refused::ListenerLimit);
+        }
+        // The accepting shard comes first among equals: it need not send the socket away.
+        let distance = |shard: usize| usize::from(shard != arrival.shard);
+        let fewest = held.by_shard.iter_mut().enumerate();
+        let (shard, of_shard) = fewest
+            .min_by_key(|(shard, count)| (**count, distance(*shard)))
+            .ok_or(Refused::ProcessLimit)?;
+        *of_shard += 1;
+        *of_listener += 1;
+        Ok(shard)
+    }
+
+    fn leave(&self, shard: usize, listener: usize) {
+        let held = &mut *self.held();
+        for count in [
+            held.by_shard.get_mut(shard),
+            held.by_listener.get_mut(listener),
+        ] {
+            if let Some(count) = count {
+                debug_assert_ne!(*count, 0, "a connection left that never came");
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(shard: usize, process_max: usize) -> Arrival {
+        Arrival {
+            shard,
+            listener: 0,
+            process_max,
+            listener_max: usize::MAX,
+        }
+    }
+
+    #[test]
+    fn sixteen_connections_on_four_shards_are_four_each_wherever_they_arrive() {
+        for accepting in [[0; 16], [0, 1, 2, 3, 3, 3, 3, 3, 1, 1, 1, 2, 2, 0, 0, 3]] {
+            let connections = Connections::new(4, 1);
+            for shard in accepting {
+                assert!(connections.enter(&arrival(shard, 100)).is_ok());
+            }
+            let held: Vec<usize> = (0..4).map(|shard| connections.of(shard)).collect();
+            assert_eq!(held, [4; 4]);
+        }
+    }
+
+    #[test]
+    fn a_connection_stays_where_it_was_accepted_among_equals() {
+        let connections = Connections::new(3, 1);
+        assert_eq!(connections.enter(&arrival(2, 100)), Ok(2));
+        assert_eq!(connections.enter(&arrival(2, 100)), Ok(0));
+        connections.leave(2, 0);
+        assert_eq!(connections.enter(&arrival(1, 100)), Ok(1));
+        assert_eq!(connections.enter(&arrival(0, 100)), Ok(2));
+    }
+
+    #[test]
+    fn the_limit_of_the_process_counts_all_shards() {
+        let connections = Connections::new(2, 1);
+        assert!(connections.enter(&arrival(0, 2)).is_ok());
+        assert!(connections.enter(&arrival(0, 2)).is_ok());
+        assert_eq!(
+            connections.enter(&arrival(1, 2)),
+            Err(Refused::ProcessLimit)
+        );
+        connections.leave(0, 0);
+        assert!(connections.enter(&arrival(1, 2)).is_ok());
+    }
+
+    #[test]
+    fn the_limit_of_a_listener_leaves_the_others_alone() {
+        let connections = Connections::new(2, 2);
+        let first = Arrival {
+            listener_max: 1,
+            ..arrival(0, 100)
+        };
+        let second = Arrival {
+            listener: 1,
+            ..first
+        };
+        assert!(connections.enter(&first).is_ok());
+        assert_eq!(connections.enter(&first), Err(Refused::ListenerLimit));
+        assert!(connections.enter(&second).is_ok());
+    }
+}
