@@ -1,7 +1,8 @@
 //! What choosing an endpoint costs, by policy and number of endpoints.
 //!
-//! Each pick is released at once, as for a short exchange. Round robin over equal weights and
-//! least request must not depend on the number of endpoints; smooth weights look at all of them.
+//! Each pick is released at once, as for a short exchange. Over equal weights
+//! the cost must not depend on the number of endpoints; smooth weights look at all of them, drawing
+//! by weight searches a table.
 //! Random numbers come from a fixed seed.
 #![allow(
     missing_docs,
@@ -42,10 +43,13 @@ fn balancer(policy: Policy, endpoint_count: u32, weight: impl Fn(u32) -> u32) ->
 
 fn pick(criterion: &mut Criterion) {
     type Weight = fn(u32) -> u32;
-    let policies: [(&str, Policy, Weight); 3] = [
+    let policies: [(&str, Policy, Weight); 4] = [
         ("round_robin_equal", Policy::RoundRobin, |_| 1),
         ("round_robin_smooth", Policy::RoundRobin, |id| 1 + id % 5),
-        ("least_request", Policy::LeastRequest, |id| 1 + id % 5),
+        ("least_request_equal", Policy::LeastRequest, |_| 1),
+        ("least_request_weighted", Policy::LeastRequest, |id| {
+            1 + id % 5
+        }),
     ];
     for (name, policy, weight) in policies {
         let mut group = criterion.benchmark_group(name);

@@ -6,7 +6,8 @@
 //! proportion to how busy they are. Two choices, not the minimum of all: each shard sees only its
 //! own attempts, and shards that all chose the one idle endpoint would flood it.
 //!
-//! Cost: two binary searches in a table of running sums.
+//! Cost: two multiplications when all weights are equal; otherwise two binary searches in a table
+//! of running sums.
 
 use std::rc::Rc;
 
@@ -15,21 +16,29 @@ use super::endpoint::{EndpointId, EndpointState};
 /// The weights of a cluster's endpoints as running sums.
 #[derive(Debug)]
 pub(super) struct LeastRequest {
-    /// `ends[i]` is the sum of the weights of endpoints `0..=i`.
+    /// `ends[i]` is the sum of the weights of endpoints `0..=i`; empty when all weights are equal,
+    /// which are then taken as one each.
     ends: Vec<u64>,
+    /// The sum of all weights.
+    total: u64,
 }
 
 impl LeastRequest {
     pub(super) fn new(endpoints: &[Rc<EndpointState>]) -> Self {
-        let mut sum = 0u64;
-        let ends = endpoints
-            .iter()
-            .map(|state| {
-                sum = sum.saturating_add(u64::from(state.endpoint.weight()));
-                sum
-            })
-            .collect();
-        Self { ends }
+        let weight = |state: &Rc<EndpointState>| u64::from(state.endpoint.weight());
+        let first = endpoints.first().map(weight);
+        if endpoints.iter().all(|state| Some(weight(state)) == first) {
+            let total = endpoints.len() as u64;
+            let ends = Vec::new();
+            return Self { ends, total };
+        }
+        let mut total = 0u64;
+        let add = |state| {
+            total = total.saturating_add(weight(state));
+            total
+        };
+        let ends = endpoints.iter().map(add).collect();
+        Self { ends, total }
     }
 
     /// The less busy of two drawn endpoints, without `avoid`; `None` if that leaves nothing. The
@@ -40,7 +49,7 @@ impl LeastRequest {
         random: u64,
         avoid: Option<EndpointId>,
     ) -> Option<&'a Rc<EndpointState>> {
-        debug_assert_eq!(self.ends.len(), endpoints.len());
+        debug_assert!(self.ends.is_empty() || self.ends.len() == endpoints.len());
         let avoided = avoid.and_then(|id| {
             let holds = |state: &Rc<EndpointState>| state.endpoint.id() == id;
             endpoints.iter().position(holds)
@@ -62,8 +71,8 @@ impl LeastRequest {
     fn draw(&self, random: u64, a: Option<usize>, b: Option<usize>) -> Option<usize> {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
         let [low, high] = [low, high].map(|index| index.map_or((0, 0), |at| self.range(at)));
-        let total = self.ends.last()?;
-        let rest = total
+        let rest = self
+            .total
             .saturating_sub(low.1.saturating_sub(low.0))
             .saturating_sub(high.1.saturating_sub(high.0));
         if rest == 0 {
@@ -77,16 +86,22 @@ impl LeastRequest {
                 at = at.saturating_add(end.saturating_sub(start));
             }
         }
+        if self.ends.is_empty() {
+            return usize::try_from(at).ok();
+        }
         Some(self.ends.partition_point(|end| *end <= at))
     }
 
     /// Where the weight of the endpoint at `index` begins and ends among the running sums.
     fn range(&self, index: usize) -> (u64, u64) {
+        if self.ends.is_empty() {
+            return (index as u64, (index as u64).saturating_add(1));
+        }
         let before = index.checked_sub(1).and_then(|at| self.ends.get(at));
-        let end = self.ends.get(index).or_else(|| self.ends.last());
+        let end = self.ends.get(index);
         (
             before.copied().unwrap_or(0),
-            end.copied().unwrap_or_default(),
+            end.copied().unwrap_or(self.total),
         )
     }
 }

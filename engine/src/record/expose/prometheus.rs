@@ -9,6 +9,8 @@
 //! bucket (0.1 % for listeners, 1 % for routes and clusters, 1 us at least), always towards the
 //! slower side. The sum is exact.
 
+use hdrhistogram::Histogram;
+
 use super::print;
 use crate::record::counters::{CloseReason, Counters, PoolEvent, Refusal};
 use crate::record::failure::Failure;
@@ -283,22 +285,38 @@ fn write_phases(
 }
 
 fn write_buckets(out: &mut String, name: &str, labels: Labels<'_>, values: &PhaseHistogram<u64>) {
-    let bucket = format!("{name}_bucket");
-    let mut recorded = values.histogram().iter_recorded().peekable();
-    let mut below = 0u64;
+    // A scrape is mostly these lines: what they share is made once.
+    let mut start = String::new();
+    write_name(
+        &mut start,
+        &format!("{name}_bucket"),
+        &with(labels, "le", ""),
+    );
+    let start = start.trim_end_matches("\"}");
+    let histogram = values.histogram();
+    let (mut from, mut below) = (0, 0u64);
     for (bound, text) in names::BUCKETS {
-        while let Some(step) = recorded.next_if(|step| step.value_iterated_to() <= bound) {
-            below = below.saturating_add(step.count_since_last_iteration());
-        }
-        sample(out, &bucket, &with(labels, "le", text), below);
+        let to = last_whole(histogram, bound);
+        below = below.saturating_add(histogram.count_between(from, to));
+        from = to.saturating_add(1);
+        print(out, format_args!("{start}{text}\"}} {below}\n"));
     }
-    let count = values.histogram().len();
-    sample(out, &bucket, &with(labels, "le", "+Inf"), count);
+    let count = histogram.len();
+    print(out, format_args!("{start}+Inf\"}} {count}\n"));
     let nanos = values.sum_nanos();
     write_name(out, &format!("{name}_sum"), labels);
     let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
     print(out, format_args!(" {seconds}.{rest:09}\n"));
     sample(out, &format!("{name}_count"), labels, count);
+}
+
+/// The last value of the last HDR bucket that lies below `bound` with all of its values.
+fn last_whole(histogram: &Histogram<u64>, bound: u64) -> u64 {
+    if histogram.highest_equivalent(bound) == bound {
+        bound
+    } else {
+        histogram.lowest_equivalent(bound).saturating_sub(1)
+    }
 }
 
 fn with<'a>(labels: Labels<'a>, key: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
