@@ -1,3 +1,41 @@
 //! The `weft` binary.
+//!
+//! In: the command line. Out: what it asked for, or one text on standard error that says what is
+//! wrong and what to do, and the exit code that `weft --help` lists. The story of a start is
+//! `control::start::run`.
 
-fn main() {}
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use engine::control::arguments::{Arguments, Command};
+use engine::control::doctor;
+use engine::control::log::Log;
+use engine::control::start::{self, Refusal};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.command {
+        None => start::run(arguments.config.as_deref(), Log::new(arguments.log)),
+        Some(Command::Check { config }) => check(config.as_deref()),
+        Some(Command::Doctor { config }) => diagnose(config.as_deref()),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(refusal) => {
+            eprintln!("{refusal}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(file: Option<&Path>) -> Result<u8, Refusal> {
+    println!("{}", start::check(file)?);
+    Ok(0)
+}
+
+fn diagnose(file: Option<&Path>) -> Result<u8, Refusal> {
+    let diagnosis = start::diagnose(file)?;
+    print!("{}", doctor::report(&diagnosis));
+    Ok(u8::from(!diagnosis.can_run()))
+}

@@ -1,11 +1,244 @@
 //! Around the shards: command line, start, admin interface, dumps, signals.
 //!
 //! The control thread is an ordinary tokio current-thread runtime, pinned to no core. It never
-//! touches a request; it talks to the shards by messages and they answer with copies.
+//! touches a request; it talks to the shards by messages (`shard::ShardCommand`) and they answer
+//! with copies. In: the running shards and the configuration. Out: the exit code of the process.
+//!
+//! Must stay true: nothing here can make a shard wait, and no failure here (a full disk, a slow
+//! scrape) ends the process; only a signal, POST /drain or the death of a shard does.
 
+pub mod admin;
 pub mod arguments;
+pub mod collect;
 pub mod doctor;
+pub mod dump;
 pub mod echo;
 pub mod log;
 pub mod signals;
+pub mod start;
+pub mod view;
 pub mod welcome;
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use flume::Sender;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+
+use self::admin::Admin;
+use self::collect::Collector;
+use self::dump::Dump;
+use self::log::Log;
+use self::signals::{Lifecycle, Signal, Signals, Step};
+use self::view::View;
+use crate::config::Config;
+use crate::io::clock;
+use crate::limits::{COLLECT_INTERVAL, DRAIN_GRACE, LAST_DUMP_PATIENCE, SCRAPE_PATIENCE};
+use crate::record::SeriesNames;
+use crate::shard::{ShardCommand, ShardReport};
+
+/// How often the control loop looks whether a shard has died.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the control thread is given.
+#[derive(Debug)]
+pub struct Charge {
+    /// The configuration that runs.
+    pub config: Arc<Config>,
+    /// The same as it was meant, as JSON.
+    pub config_dump: String,
+    /// The mailboxes of the shards, by number.
+    pub shards: Vec<Sender<ShardCommand>>,
+    /// The admin interface's socket.
+    pub admin: Option<Admin>,
+    /// The event log.
+    pub log: Log,
+}
+
+/// The running control thread.
+#[derive(Debug)]
+pub struct Control {
+    thread: thread::JoinHandle<u8>,
+    last_reports: oneshot::Sender<Vec<ShardReport>>,
+}
+
+impl Charge {
+    fn into_view(self) -> (Option<Admin>, Rc<View>) {
+        let names = SeriesNames::compile(&self.config);
+        let view = View {
+            collector: Collector::new(self.shards, names),
+            config: self.config,
+            config_dump: self.config_dump,
+            lifecycle: Cell::new(Lifecycle::Serving),
+            drain_bell: Notify::new(),
+            started: (clock::wall(), clock::now()),
+            log: self.log,
+        };
+        (self.admin, Rc::new(view))
+    }
+}
+
+impl Control {
+    /// Starts the thread. From here on signals drain instead of killing.
+    ///
+    /// # Errors
+    /// When the thread, its runtime or the signals cannot be had.
+    pub fn start(charge: Charge) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let signals = runtime.block_on(async { Signals::new() })?;
+        let (last_reports, finished) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name("weft-control".into())
+            .spawn(move || LocalSet::new().block_on(&runtime, run(charge, signals, finished)))?;
+        Ok(Self {
+            thread,
+            last_reports,
+        })
+    }
+
+    /// Hands over what the shards recorded last, waits for the last dump, and returns the exit
+    /// code of the process.
+    #[must_use]
+    pub fn finish(self, reports: Vec<ShardReport>) -> u8 {
+        // The thread is gone only if it panicked, which the join tells.
+        let _thread_is_gone = self.last_reports.send(reports);
+        self.thread.join().unwrap_or(1)
+    }
+}
+
+/// The control loop: until the shards have ended.
+async fn run(
+    charge: Charge,
+    mut signals: Signals,
+    mut finished: oneshot::Receiver<Vec<ShardReport>>,
+) -> u8 {
+    let log = charge.log;
+    let dump = charge
+        .config
+        .histograms
+        .dump
+        .as_ref()
+        .map(|settings| Dump::new(settings, log));
+    let (admin, view) = charge.into_view();
+    let collecting = Rc::clone(&view);
+    spawn_local(async move { collecting.collector.run().await });
+    if let Some(admin) = admin {
+        spawn_local(serve_admin(admin, Rc::clone(&view)));
+    }
+    let (end_dump, dump_ends) = oneshot::channel();
+    let dump = dump.map(|dump| spawn_local(dump.run(Rc::clone(&view), dump_ends)));
+    let mut watch = steady(WATCH_INTERVAL);
+    let mut collect = steady(COLLECT_INTERVAL);
+    let (mut code, mut panics_told) = (0, 0);
+    let reports = loop {
+        tokio::select! {
+            reports = &mut finished => break reports.unwrap_or_default(),
+            signal = signals.next() => answer(signal, &view),
+            () = view.drain_bell.notified() => drain(&view, "admin"),
+            _ = collect.tick() => {
+                let view = Rc::clone(&view);
+                spawn_local(async move { view.collector.refresh(SCRAPE_PATIENCE).await });
+            }
+            _ = watch.tick() => {
+                tell_panics(&view, &mut panics_told);
+                if let Some(shard) = died(&view) {
+                    log.error("A shard has died; the others are drained.", &[("shard", &shard)]);
+                    code = 1;
+                    drain(&view, "shard death");
+                }
+            }
+        }
+    };
+    reports
+        .into_iter()
+        .for_each(|report| view.collector.absorb(report));
+    if let (Some(dump), Ok(())) = (dump, end_dump.send(())) {
+        // A disk that takes longer than this has lost the last interval.
+        let _too_slow = timeout(LAST_DUMP_PATIENCE, dump).await;
+    }
+    log.note("Stopped.", &[("exit_code", &code)]);
+    code
+}
+
+fn steady(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn serve_admin(admin: Admin, view: Rc<View>) {
+    let Err(error) = admin.serve(Rc::clone(&view)).await;
+    view.log
+        .error("The admin interface failed.", &[("error", &error)]);
+}
+
+/// A shard that ended without being told to.
+fn died(view: &View) -> Option<usize> {
+    let is_serving = view.lifecycle.get() == Lifecycle::Serving;
+    view.ended().first().copied().filter(|_| is_serving)
+}
+
+/// A panic is a bug that cost one connection; the connections beside it go on.
+fn tell_panics(view: &View, told: &mut u64) {
+    let panics = view.collector.task_panics();
+    if panics > *told {
+        *told = panics;
+        view.log.error(
+            "A connection was lost to a bug in weft; please report the panic above.",
+            &[("panics", &panics)],
+        );
+    }
+}
+
+fn answer(signal: Signal, view: &Rc<View>) {
+    match view.lifecycle.get().on(signal) {
+        Step::Drain => drain(view, "signal"),
+        Step::Ignore => view.log.warn(
+            "SIGHUP is ignored: the configuration is read at the start only.",
+            &[],
+        ),
+        Step::Exit(code) => {
+            view.log
+                .warn("Second signal: exiting at once.", &[("exit_code", &code)]);
+            std::process::exit(code.into());
+        }
+    }
+}
+
+/// Tells every shard to drain, once, and bounds how long that may take.
+fn drain(view: &Rc<View>, cause: &str) {
+    if view.lifecycle.replace(Lifecycle::Draining) == Lifecycle::Draining {
+        return;
+    }
+    let deadline = view.config.drain;
+    view.log.note(
+        "Draining: no connection is accepted any more.",
+        &[
+            ("cause", &cause),
+            ("deadline_seconds", &deadline.as_secs_f64()),
+        ],
+    );
+    for shard in view.collector.shards() {
+        let command = ShardCommand::Drain { deadline };
+        let shard = shard.clone();
+        // A full mailbox delays the command; an ended shard needs none.
+        spawn_local(async move { shard.send_async(command).await.is_ok() });
+    }
+    let log = view.log;
+    spawn_local(async move {
+        sleep(deadline + DRAIN_GRACE).await;
+        log.error(
+            "A shard did not end after the drain's deadline; exiting.",
+            &[],
+        );
+        std::process::exit(1);
+    });
+}

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/bytes/N` | 200 with N bytes |
 //! | `/delay/MS` | the request told as JSON, after MS milliseconds |
-//! | `/status/NNN` | that status (200 to 599), its number as the body |
+//! | `/status/NNN` | that status (200 to 599), its name as the body |
 //! | any other | the request told as JSON: endpoint, method, path, query, fields, body length |
 //!
 //! Every answer has a Content-Length. A request body is read to its end and counted. Memory per
@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde_json::json;
@@ -48,7 +48,7 @@ pub(super) async fn reply(name: &str, request: Request<Incoming>) -> Response<Re
             _ => text(StatusCode::BAD_REQUEST, "/bytes/N: N is 0 to 2^40\n"),
         },
         "status" => match argument.parse().ok().and_then(final_status) {
-            Some(status) => text(status, status.as_str()),
+            Some(status) => text(status, &format!("{status}\n")),
             None => text(StatusCode::BAD_REQUEST, "/status/NNN: NNN is 200 to 599\n"),
         },
         "delay" => match argument.parse() {
@@ -80,11 +80,10 @@ fn final_status(number: u16) -> Option<StatusCode> {
 }
 
 fn told(name: &str, head: &Parts, body_bytes: u64) -> Response<Reply> {
-    let fields: Vec<_> = head
-        .headers
-        .iter()
-        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
-        .collect();
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+    };
+    let fields: Vec<String> = head.headers.iter().map(line).collect();
     let body = json!({
         "endpoint": name,
         "method": head.method.as_str(),

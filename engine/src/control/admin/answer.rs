@@ -1,0 +1,169 @@
+//! What a page of the admin interface says.
+//!
+//! In: a request and the `View`. Out: an `Answer`, complete in memory. Pages with figures ask the
+//! shards first; a shard that does not answer in time is named in the field
+//! `weft-silent-shards`, and its figures are those of the last time it did.
+
+use hyper::{Request, StatusCode};
+
+use super::guard::{self, Reach};
+use super::histograms::Wanted;
+use super::page::{self, Miss, PAGES, Page};
+use super::tables;
+use crate::control::arguments::VERSION;
+use crate::control::signals::Lifecycle;
+use crate::control::view::View;
+use crate::limits::SCRAPE_PATIENCE;
+use crate::record::Ledger;
+use crate::record::expose::{prometheus, stats};
+
+/// A response, before it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    /// The value of `Allow`, for 405.
+    pub(super) allow: Option<&'static str>,
+    /// The numbers of the shards whose newest figures are missing, with commas; or nothing.
+    pub(super) silent: String,
+    pub(super) body: String,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+impl Answer {
+    fn new(status: StatusCode, content_type: &'static str, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            content_type,
+            allow: None,
+            silent: String::new(),
+            body: body.into(),
+        }
+    }
+
+    fn ok(content_type: &'static str, body: impl Into<String>) -> Self {
+        Self::new(StatusCode::OK, content_type, body)
+    }
+}
+
+/// Answers one request; its body, if it has one, is not read.
+pub(super) async fn answer<Body>(view: &View, reach: Reach, request: &Request<Body>) -> Answer {
+    if let Some(why) = guard::refuse(reach, request.method(), request.headers()) {
+        return Answer::new(StatusCode::FORBIDDEN, TEXT, why);
+    }
+    match page::find(request.method(), request.uri().path()) {
+        Ok(page) => show(view, page, request.uri().query()).await,
+        Err(miss) => missed(&miss),
+    }
+}
+
+fn missed(miss: &Miss) -> Answer {
+    let (allow, body) = match miss {
+        Miss::NotFound => (None, "No such page; / lists them.\n".to_owned()),
+        Miss::WrongMethod(methods) => (Some(*methods), format!("This page takes {methods}.\n")),
+    };
+    Answer {
+        allow,
+        ..Answer::new(miss.status(), TEXT, body)
+    }
+}
+
+async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
+    match page {
+        Page::Index => Answer::ok(TEXT, index()),
+        Page::Live => live(view),
+        Page::Ready => ready(view),
+        Page::ConfigDump => Answer::ok(JSON, format!("{}\n", view.config_dump)),
+        Page::Metrics => figures(view, metrics).await,
+        Page::Stats => figures(view, statistics).await,
+        Page::Histograms => figures(view, |ledger| histograms(view, query, ledger)).await,
+        Page::Clusters => {
+            let tell = |ledger: &Ledger| {
+                let reports = view.collector.clusters();
+                Answer::ok(JSON, tables::clusters(&view.config, ledger, &reports))
+            };
+            figures(view, tell).await
+        }
+        Page::Listeners => {
+            figures(view, |ledger| {
+                Answer::ok(JSON, tables::listeners(&view.config, ledger))
+            })
+            .await
+        }
+        Page::Drain => {
+            view.drain_bell.notify_one();
+            Answer::new(StatusCode::ACCEPTED, TEXT, "draining\n")
+        }
+    }
+}
+
+/// A page with figures: asks the shards, then tells from the ledger.
+async fn figures(view: &View, tell: impl FnOnce(&Ledger) -> Answer) -> Answer {
+    let silent = view.collector.refresh(SCRAPE_PATIENCE).await;
+    let silent: Vec<String> = silent.iter().map(ToString::to_string).collect();
+    let answer = tell(&view.collector.ledger());
+    Answer {
+        silent: silent.join(","),
+        ..answer
+    }
+}
+
+fn metrics(ledger: &Ledger) -> Answer {
+    let mut body = String::new();
+    prometheus::write(&mut body, ledger);
+    Answer::ok(prometheus::CONTENT_TYPE, body)
+}
+
+fn statistics(ledger: &Ledger) -> Answer {
+    let mut body = String::new();
+    stats::write(&mut body, ledger);
+    Answer::ok(TEXT, body)
+}
+
+fn histograms(view: &View, query: Option<&str>, ledger: &Ledger) -> Answer {
+    let written = Wanted::parse(query, ledger.names()).and_then(|wanted| {
+        let body = wanted.write(ledger, view.started)?;
+        Ok(Answer::ok(wanted.content_type(), body))
+    });
+    written.unwrap_or_else(|why| Answer::new(StatusCode::BAD_REQUEST, TEXT, why))
+}
+
+fn index() -> String {
+    let mut text = format!("weft {VERSION}\n\n");
+    for entry in &PAGES {
+        let method = if entry.changes { "POST" } else { "GET" };
+        text.push_str(&format!(
+            "{method:<5}{:<14}{}\n",
+            entry.path, entry.description
+        ));
+    }
+    text
+}
+
+/// Alive: every shard runs, or is ending because it was told to.
+fn live(view: &View) -> Answer {
+    let ended = view.ended();
+    if view.lifecycle.get() == Lifecycle::Draining || ended.is_empty() {
+        return Answer::ok(TEXT, "alive\n");
+    }
+    Answer::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        TEXT,
+        format!("shards ended: {ended:?}\n"),
+    )
+}
+
+/// Ready: connections are accepted on every shard.
+fn ready(view: &View) -> Answer {
+    if view.lifecycle.get() == Lifecycle::Draining {
+        return Answer::new(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n");
+    }
+    let live = live(view);
+    if live.status == StatusCode::OK {
+        Answer::ok(TEXT, "ready\n")
+    } else {
+        live
+    }
+}

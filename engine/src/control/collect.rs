@@ -1,0 +1,230 @@
+//! One account of all shards: each gives its record away when asked, and all end up here.
+//!
+//! A shard answers between two batches of completions: a busy one within milliseconds, a stuck
+//! one never. What it gave away exists nowhere else, so every report is absorbed whenever it
+//! arrives, also one that its page did not wait for. In: the shards' mailboxes. Out: the ledger,
+//! and for each refresh the shards missing from it, so that a page can say it is incomplete.
+//!
+//! Must stay true: at most one question to a shard is unanswered; nothing on a shard waits for
+//! this side.
+
+use std::cell::{Ref, RefCell};
+use std::time::Duration;
+
+use flume::{Receiver, Sender};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::balance::ClusterReport;
+use crate::record::{Ledger, SeriesNames};
+use crate::shard::{ShardCommand, ShardReport};
+
+/// What a shard counts now, beside what it records.
+#[derive(Clone, Debug, Default)]
+struct Present {
+    clusters: Vec<ClusterReport>,
+    task_panics: u64,
+}
+
+/// The control thread's view of what the shards record.
+#[derive(Debug)]
+pub struct Collector {
+    shards: Vec<Sender<ShardCommand>>,
+    ledger: RefCell<Ledger>,
+    /// As each shard said last, by number.
+    present: RefCell<Vec<Present>>,
+    unanswered: RefCell<Vec<bool>>,
+    reports: (Sender<ShardReport>, Receiver<ShardReport>),
+    arrived: Notify,
+}
+
+impl Collector {
+    /// A collector of `shards`, by number, for the series so named.
+    #[must_use]
+    pub fn new(shards: Vec<Sender<ShardCommand>>, names: SeriesNames) -> Self {
+        Self {
+            ledger: RefCell::new(Ledger::new(names)),
+            present: RefCell::new(vec![Present::default(); shards.len()]),
+            unanswered: RefCell::new(vec![false; shards.len()]),
+            // One answer and one farewell per shard: it cannot fill up.
+            reports: flume::unbounded(),
+            arrived: Notify::new(),
+            shards,
+        }
+    }
+
+    /// The mailboxes of the shards, by number.
+    #[must_use]
+    pub fn shards(&self) -> &[Sender<ShardCommand>] {
+        &self.shards
+    }
+
+    /// What has been collected. The borrow must end before the next `await`.
+    #[must_use]
+    pub fn ledger(&self) -> Ref<'_, Ledger> {
+        self.ledger.borrow()
+    }
+
+    /// What the balancers of all shards count, added up, by `ClusterId`.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<ClusterReport> {
+        let present = self.present.borrow();
+        let mut told = present
+            .iter()
+            .map(|shard| &shard.clusters)
+            .filter(|all| !all.is_empty());
+        let mut sums = told.next().cloned().unwrap_or_default();
+        for clusters in told {
+            for (sum, cluster) in sums.iter_mut().zip(clusters) {
+                sum.add(cluster);
+            }
+        }
+        sums
+    }
+
+    /// Tasks of all shards that ended by a panic. Each is a bug.
+    #[must_use]
+    pub fn task_panics(&self) -> u64 {
+        self.present
+            .borrow()
+            .iter()
+            .map(|shard| shard.task_panics)
+            .sum()
+    }
+
+    /// Begins a new interval of the dump.
+    pub fn end_interval(&self) {
+        self.ledger.borrow_mut().end_interval();
+    }
+
+    /// Absorbs reports as they arrive, until dropped.
+    pub async fn run(&self) {
+        while let Ok(report) = self.reports.1.recv_async().await {
+            self.absorb(report);
+        }
+    }
+
+    /// Asks every shard for what is new and waits for at most `patience`, while `run` runs.
+    /// Returns the shards that did not answer, by number.
+    pub async fn refresh(&self, patience: Duration) -> Vec<usize> {
+        let deadline = Instant::now() + patience;
+        let numbers = 0..self.shards.len();
+        let mut silent: Vec<usize> = numbers.filter(|&shard| !self.ask(shard)).collect();
+        loop {
+            let arrival = self.arrived.notified();
+            let unanswered = self.unanswered();
+            if unanswered.is_empty() || timeout_at(deadline, arrival).await.is_err() {
+                silent.extend(unanswered);
+                silent.sort_unstable();
+                return silent;
+            }
+        }
+    }
+
+    /// Adds a shard's report, asked for or not.
+    pub fn absorb(&self, mut report: ShardReport) {
+        if let Some(flag) = self.unanswered.borrow_mut().get_mut(report.shard) {
+            *flag = false;
+        }
+        if let Some(present) = self.present.borrow_mut().get_mut(report.shard) {
+            *present = Present {
+                clusters: report.clusters,
+                task_panics: report.task_panics,
+            };
+        }
+        self.ledger.borrow_mut().absorb(&mut report.record);
+        self.arrived.notify_waiters();
+    }
+
+    /// The shards that owe an answer, by number.
+    fn unanswered(&self) -> Vec<usize> {
+        let flags = self.unanswered.borrow();
+        let owing = flags.iter().enumerate().filter(|(_, owes)| **owes);
+        owing.map(|(shard, _)| shard).collect()
+    }
+
+    /// Whether an answer of this shard is to be expected. A full mailbox counts as none: waiting
+    /// for room would wait for a stuck shard.
+    fn ask(&self, shard: usize) -> bool {
+        let mut unanswered = self.unanswered.borrow_mut();
+        let (Some(flag), Some(mailbox)) = (unanswered.get_mut(shard), self.shards.get(shard))
+        else {
+            return false;
+        };
+        if !*flag {
+            let question = ShardCommand::Scrape(self.reports.0.clone());
+            *flag = mailbox.try_send(question).is_ok();
+        }
+        *flag
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::*;
+    use crate::config;
+    use crate::record::{ListenerId, Outcome, Recorder};
+
+    /// A report of shard 0 with one exchange.
+    fn report() -> ShardReport {
+        let names = SeriesNames::compile(&config::embedded());
+        let mut recorder = Recorder::new(0, names.counts());
+        recorder.exchange_started(ListenerId(0));
+        recorder.record(&Outcome::new(ListenerId(0)));
+        ShardReport {
+            shard: 0,
+            record: recorder.take(Box::default()),
+            clusters: Vec::new(),
+            connections: 0,
+            task_panics: 1,
+        }
+    }
+
+    fn requests(collector: &Collector) -> u64 {
+        collector.ledger().total().listeners[0]
+            .counters
+            .requests_all()
+    }
+
+    #[test]
+    fn what_arrives_late_is_kept_and_a_stuck_shard_is_asked_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+            let (mailbox, questions) = flume::bounded(4);
+            let names = SeriesNames::compile(&config::embedded());
+            let collector = Rc::new(Collector::new(vec![mailbox], names));
+            let collecting = Rc::clone(&collector);
+            spawn_local(async move { collecting.run().await });
+
+            for _ in 0..3 {
+                assert_eq!(collector.refresh(Duration::from_millis(1)).await, [0]);
+            }
+            assert_eq!(questions.len(), 1);
+            let Ok(ShardCommand::Scrape(answer)) = questions.recv() else {
+                panic!("a question")
+            };
+            answer.send(report()).expect("somebody listens");
+            while requests(&collector) == 0 {
+                yield_now().await;
+            }
+            assert_eq!(requests(&collector), 1);
+
+            // The last word of a shard that ends counts too.
+            collector.absorb(report());
+            assert_eq!(requests(&collector), 2);
+            assert_eq!(
+                collector.task_panics(),
+                1,
+                "a count of the shard, not one to add up"
+            );
+            drop(questions);
+            assert_eq!(collector.refresh(Duration::from_secs(60)).await, [0]);
+        });
+    }
+}

@@ -1,0 +1,228 @@
+//! From flags to a running process: configuration, machine, limits, shards, signals.
+//!
+//! `run` is the whole story of a start, in order; `check` is its first half. Whatever stops a
+//! start is a `Refusal`, which says what is wrong and what to do, and is printed by `main`.
+
+use std::env;
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::thread::sched_getaffinity;
+
+use super::admin::Admin;
+use super::doctor::{self, Diagnosis, Needs};
+use super::log::Log;
+use super::welcome::{Running, welcome};
+use super::{Charge, Control, echo};
+use crate::config::{self, Address, Config};
+use crate::proxy::Snapshot;
+use crate::shard::{Shards, StartError};
+
+/// Why weft did not start.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The configuration has errors.
+    Config(config::Errors),
+    /// The machine cannot run it.
+    Machine(Box<Diagnosis>),
+    /// The admin interface cannot listen.
+    Admin(Address, io::Error),
+    /// The built-in origins cannot start.
+    Origins(io::Error),
+    /// The shards cannot start.
+    Shards(StartError),
+    /// The control thread cannot start.
+    Control(io::Error),
+}
+
+/// Runs until drained. Returns the exit code.
+///
+/// # Errors
+/// What kept it from starting.
+pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
+    let mut config = config::load(file).map_err(Refusal::Config)?;
+    let config_dump = dump(&config);
+    examine(&config, log)?;
+    let origin_count = echo::start(&mut config).map_err(Refusal::Origins)?;
+    let admin = listen_for_admin(&config, log)?;
+    let config = Arc::new(config);
+    let snapshot = Arc::new(Snapshot::compile(&config));
+    let shards = Shards::start(&config, snapshot).map_err(Refusal::Shards)?;
+    let charge = Charge {
+        config: Arc::clone(&config),
+        config_dump,
+        shards: shards.senders().to_vec(),
+        admin,
+        log,
+    };
+    let control = Control::start(charge).map_err(Refusal::Control)?;
+    announce(&config, shards.count(), log);
+    if file.is_none() {
+        let loadgen = loadgen();
+        let shard_count = shards.count();
+        say(&welcome(&Running {
+            config: &config,
+            shard_count,
+            origin_count,
+            loadgen: &loadgen,
+        }));
+    }
+    Ok(control.finish(shards.join()))
+}
+
+/// What `weft check` prints about a configuration that is valid.
+///
+/// # Errors
+/// Every problem of the configuration.
+pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
+    let config = config::load(file).map_err(Refusal::Config)?;
+    let _compiles = Snapshot::compile(&config);
+    let routes = config
+        .listeners
+        .iter()
+        .flat_map(|listener| &listener.virtual_hosts);
+    Ok(format!(
+        "{}: ok: {}, {}, {}, {}",
+        file.map_or_else(|| "(embedded)".into(), Path::to_string_lossy),
+        Count(config.listeners.len(), "listener"),
+        Count(routes.map(|host| host.routes.len()).sum(), "route"),
+        Count(config.clusters.len(), "cluster"),
+        Count(
+            config
+                .clusters
+                .iter()
+                .map(|cluster| cluster.endpoints.len())
+                .sum(),
+            "endpoint"
+        ),
+    ))
+}
+
+/// The machine, judged by the needs of a configuration.
+///
+/// # Errors
+/// Every problem of the configuration.
+pub fn diagnose(file: Option<&Path>) -> Result<Diagnosis, Refusal> {
+    let config = config::load(file).map_err(Refusal::Config)?;
+    Ok(doctor::examine(needs(&config)))
+}
+
+fn needs(config: &Config) -> Needs {
+    let allowed = || sched_getaffinity(None).map_or(1, |cpus| cpus.count() as usize);
+    let cpus = config.shards.cpus.as_ref().map(Vec::len);
+    let shard_count = config.shards.count.or(cpus).unwrap_or_else(allowed);
+    Needs {
+        shard_count: shard_count as u64,
+        max_connections: u64::from(config.max_connections),
+    }
+}
+
+fn examine(config: &Config, log: Log) -> Result<(), Refusal> {
+    let diagnosis = doctor::examine(needs(config));
+    for shortfall in &diagnosis.shortfalls {
+        log.warn(
+            "The machine falls short.",
+            &[("cause", shortfall), ("fix", &shortfall.fix())],
+        );
+    }
+    if diagnosis.can_run() {
+        Ok(())
+    } else {
+        Err(Refusal::Machine(Box::new(diagnosis)))
+    }
+}
+
+fn listen_for_admin(config: &Config, log: Log) -> Result<Option<Admin>, Refusal> {
+    let Some(settings) = &config.admin else {
+        return Ok(None);
+    };
+    let admin = Admin::bind(&settings.address)
+        .map_err(|error| Refusal::Admin(settings.address.clone(), error))?;
+    if admin.is_exposed() {
+        log.warn(
+            "Other machines reach the admin interface, which asks for no password.",
+            &[("address", &settings.address)],
+        );
+    }
+    Ok(Some(admin))
+}
+
+fn announce(config: &Config, shard_count: usize, log: Log) {
+    for listener in &config.listeners {
+        log.note(
+            "Listening.",
+            &[("listener", &listener.name), ("address", &listener.address)],
+        );
+    }
+    if let Some(admin) = &config.admin {
+        log.note("Admin interface.", &[("address", &admin.address)]);
+    }
+    log.note(
+        "Started.",
+        &[
+            ("shards", &shard_count),
+            ("version", &super::arguments::VERSION),
+        ],
+    );
+}
+
+/// The load generator that was built beside this binary, or the one in the path.
+fn loadgen() -> String {
+    let beside = env::current_exe()
+        .ok()
+        .map(|weft| weft.with_file_name("loadgen"));
+    let found = beside.filter(|path| path.is_file());
+    found.map_or_else(|| "loadgen".into(), |path| path.display().to_string())
+}
+
+/// Prints to standard output. Nobody listening there is no reason to end.
+fn say(text: &str) {
+    let _nobody_listens = io::stdout().write_all(text.as_bytes());
+}
+
+/// The configuration as JSON. It holds strings and numbers only, which always have a JSON form.
+fn dump(config: &Config) -> String {
+    serde_json::to_string_pretty(config)
+        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
+}
+
+/// `1 route`, `2 routes`.
+struct Count(usize, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}{}",
+            self.0,
+            self.1,
+            if self.0 == 1 { "" } else { "s" }
+        )
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(errors) => errors.fmt(f),
+            Self::Machine(diagnosis) => {
+                for cause in &diagnosis.causes {
+                    writeln!(f, "{cause}\n  FIX  {}", cause.fix())?;
+                }
+                f.write_str("`weft doctor` shows all that was asked.")
+            }
+            Self::Admin(address, error) => write!(
+                f,
+                "The admin interface cannot listen on {address}: {error}.\n  FIX  Stop what \
+                 listens there (another weft?), or set another admin.address."
+            ),
+            Self::Origins(error) => {
+                write!(f, "The built-in echo endpoints cannot start: {error}.")
+            }
+            Self::Shards(error) => error.fmt(f),
+            Self::Control(error) => write!(f, "The control thread cannot start: {error}."),
+        }
+    }
+}

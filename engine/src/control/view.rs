@@ -1,0 +1,47 @@
+//! What the control thread knows of the process, for the pages of the admin interface.
+//!
+//! Single-threaded by construction: it lives on the control thread, is changed by the control
+//! loop and read by the pages. Figures of the shards are asked for when a page shows them.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::Notify;
+
+use super::collect::Collector;
+use super::log::Log;
+use super::signals::Lifecycle;
+use crate::config::Config;
+use crate::io::Instant;
+
+/// The process as the admin interface shows it.
+#[derive(Debug)]
+pub struct View {
+    /// The configuration that runs, with the addresses of built-in origins filled in.
+    pub config: Arc<Config>,
+    /// The configuration as it was meant, as JSON.
+    pub config_dump: String,
+    /// What the shards record.
+    pub collector: Collector,
+    /// Serving or draining.
+    pub lifecycle: Cell<Lifecycle>,
+    /// Rung by POST /drain; the control loop answers.
+    pub drain_bell: Notify,
+    /// Since when the shards accept, on both clocks.
+    pub started: (SystemTime, Instant),
+    /// The event log.
+    pub log: Log,
+}
+
+impl View {
+    /// The shards that have ended, by number; while serving there is none.
+    #[must_use]
+    pub fn ended(&self) -> Vec<usize> {
+        let shards = self.collector.shards().iter().enumerate();
+        shards
+            .filter(|(_, shard)| shard.is_disconnected())
+            .map(|(number, _)| number)
+            .collect()
+    }
+}
