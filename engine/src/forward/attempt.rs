@@ -122,16 +122,19 @@ pub(super) async fn run(
                 may_persist: ended.may_persist && !upload.is_last(),
             })
         }
-        Err(error) => Err(Failed {
-            error,
-            reached: match error {
-                _ if answer.is_begun => Reached::Answered,
-                ForwardError::Relay(RelayError::UpstreamClosed) if upstream.is_reused => {
-                    Reached::SentOnReused
-                }
-                _ => Reached::SentOnFresh,
-            },
-        }),
+        Err(error) => {
+            call.pool.tell(call.cluster, PoolEvent::Unclean);
+            Err(Failed {
+                error,
+                reached: match error {
+                    _ if answer.is_begun => Reached::Answered,
+                    ForwardError::Relay(RelayError::UpstreamClosed) if upstream.is_reused => {
+                        Reached::SentOnReused
+                    }
+                    _ => Reached::SentOnFresh,
+                },
+            })
+        }
     }
 }
 
@@ -362,9 +365,14 @@ impl Reply {
         // cases the rest may still arrive while the response is relayed.
         let wants_rest = is_upload_ended || (response.keep_alive() && response.status() < 400);
         if is_tunnel {
+            let connection = if response.is_switch() {
+                ConnectionReply::Upgrade
+            } else {
+                ConnectionReply::Persist
+            };
             return Self {
                 body: response.body(),
-                connection: ConnectionReply::Upgrade,
+                connection,
                 may_persist: false,
             };
         }

@@ -128,6 +128,30 @@ pub enum ForwardError {
     UnaskedSwitch,
 }
 
+impl ForwardError {
+    /// The endpoint is to blame, not the client or the lack of an endpoint.
+    fn is_upstreams(self) -> bool {
+        match self {
+            Self::Connect(_) | Self::ResponseHead(_) | Self::InterimFlood | Self::UnaskedSwitch => {
+                true
+            }
+            Self::Pick(_) => false,
+            Self::Relay(error) => match error {
+                RelayError::RequestTimeout
+                | RelayError::FirstByteTimeout
+                | RelayError::IdleTimeout
+                | RelayError::UpstreamClosed
+                | RelayError::ResponseBody(_) => true,
+                RelayError::ClientGone
+                | RelayError::BodyTruncated
+                | RelayError::ClientStalled
+                | RelayError::BodyTimeout
+                | RelayError::RequestBody(_) => false,
+            },
+        }
+    }
+}
+
 /// A response was forwarded to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forwarded {
@@ -182,7 +206,9 @@ fn next_way(
     upload: &Upload<'_>,
     trace: &Trace,
 ) -> Option<Way> {
-    way.lease.failed();
+    if failed.error.is_upstreams() {
+        way.lease.failed();
+    }
     let again = retry::again(
         failed.reached,
         call.request.method(),
@@ -199,11 +225,12 @@ fn next_way(
         }),
         Again::Elsewhere => {
             let random = call.random.rotate_left(trace.attempts);
-            let avoid = Some(way.lease.id());
+            let failed = way.lease.id();
             // Before the next pick: the failed attempt must not count against the bound.
             drop(way.lease);
-            let lease = call.balancer.pick(random, avoid).ok()?;
-            Some(Way { lease, ..way })
+            let lease = call.balancer.pick(random, Some(failed)).ok()?;
+            // The only endpoint there is would not have come up in the meantime.
+            (lease.id() != failed).then_some(Way { lease, ..way })
         }
     }
 }

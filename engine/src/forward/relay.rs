@@ -182,9 +182,10 @@ impl<'a, 'b> Relay<'a, 'b> {
             return Poll::Ready(run.map_err(|_| RelayError::UpstreamClosed));
         }
         self.poll_client(cx)?;
-        let first_byte = match self.timeouts.first_byte {
-            Some(timeout) if self.upload.pump.is_ended() => {
-                (self.trace.sent_at + timeout, RelayError::FirstByteTimeout)
+        let first_byte = match (self.timeouts.first_byte, self.upload.pump.waiting()) {
+            (Some(timeout), Waiting::Ended | Waiting::Stopped) => {
+                let since = self.trace.sent_at.max(self.upload.moved_at);
+                (since + timeout, RelayError::FirstByteTimeout)
             }
             _ => NEVER,
         };

@@ -37,19 +37,19 @@ pub async fn serve(local: Rc<Local>, listener: ListenerId, stream: Stream, admit
     let Some(connection) = Connection::open(local, listener, stream, admitted) else {
         return;
     };
-    let reason = loop {
+    loop {
         if let Some(reason) = connection.wait().await {
-            break reason;
+            connection.closed_for.set(reason);
+            return;
         }
         let mut place = connection.local.busy.take(|| Place::new(busy));
-        let next = place.run(Rc::clone(&connection)).await;
+        let close = place.run(Rc::clone(&connection)).await;
         connection.local.busy.put(place);
-        if let Some(reason) = next {
-            break reason;
+        if let Some(reason) = close {
+            connection.closed_for.set(reason);
+            return connection.linger().await;
         }
-    };
-    connection.closed_for.set(reason);
-    connection.linger().await;
+    }
 }
 
 /// Storage for the future of a busy connection.
@@ -107,7 +107,7 @@ impl Connection {
         admitted: Admitted,
     ) -> Option<Rc<Self>> {
         let plan = Arc::clone(local.snapshot.listeners.get(listener.0 as usize)?);
-        local.record().connection_opened(listener);
+        local.record(|recorder| recorder.connection_opened(listener));
         let peer = stream.peer();
         Some(Rc::new_cyclic(|weak| Self {
             key: local.remember(weak.clone()),
@@ -213,13 +213,8 @@ impl Connection {
     /// Lets the client read its last response: what is queued, FIN, then a bounded discard of what
     /// it still sends.
     async fn linger(&self) {
-        match self.closed_for.get() {
-            CloseReason::Downstream | CloseReason::IdleTimeout => return,
-            CloseReason::Requested
-            | CloseReason::RequestLimit
-            | CloseReason::Failure
-            | CloseReason::TunnelEnded
-            | CloseReason::Drained => {}
+        if self.closed_for.get() == CloseReason::Downstream {
+            return;
         }
         self.stream.shutdown_send();
         self.timer.arm(clock::now() + self.plan.timeouts.send_gap);
@@ -241,9 +236,36 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let (reason, requests) = (self.closed_for.get(), self.requests.get());
-        let mut record = self.local.record();
-        record.connection_closed(self.plan.id, reason, requests);
-        drop(record);
+        let listener = self.plan.id;
+        self.local
+            .record(|recorder| recorder.connection_closed(listener, reason, requests));
         self.local.forget(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the future that `make` gives would take, without making one.
+    fn future_bytes<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_waiting_connection_is_small() {
+        let waiting = future_bytes(serve);
+        let state = size_of::<Connection>();
+        assert!(waiting <= 512, "the future takes {waiting} bytes");
+        assert!(state <= 256, "the state takes {state} bytes");
+    }
+
+    #[test]
+    fn a_busy_connection_is_bounded() {
+        fn future_bytes<A, F>(_: fn(A) -> F) -> usize {
+            size_of::<F>()
+        }
+        let busy = future_bytes(busy);
+        assert!(busy <= 6 * 1024, "the future takes {busy} bytes");
     }
 }

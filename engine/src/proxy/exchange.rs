@@ -12,7 +12,8 @@ use crate::balance::ClusterId;
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{
-    BodyLength, FieldEdits, Forwarded, Method, Request, RequestHead, Scheme, trusted_request_id,
+    BodyLength, FieldEdits, Forwarded, Method, Request, RequestHead, Scheme, TargetForm,
+    trusted_request_id,
 };
 use crate::io::Instant;
 use crate::limits;
@@ -98,10 +99,13 @@ async fn steps(
     if local_reply::is_last_recipient(&request) {
         return Ok(local_reply::last_recipient(telling, text));
     }
-    let route = plan
-        .routes
-        .find(&request)
-        .ok_or((DownstreamFailure::NoRoute.into(), ""))?;
+    let Some(route) = plan.routes.find(&request) else {
+        // RFC 9110 §9.3.7: asks about the server, not about anything that has a route.
+        if request.target_form() == TargetForm::Asterisk {
+            return Ok(local_reply::last_recipient(telling, text));
+        }
+        return Err((DownstreamFailure::NoRoute.into(), ""));
+    };
     telling.routed(route);
     let edits = &route.response_edits;
     let clusters = match &route.action {

@@ -3,7 +3,7 @@
 //! Pools, balancers, the recorder, storage to reuse, the connections that are open. Belongs to the
 //! shard's thread; made from a [`Snapshot`], and replaced with it.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -84,13 +84,12 @@ impl Local {
 
     /// Counts a socket that `accept` returned.
     pub fn accepted(&self, listener: ListenerId) {
-        self.record().connection_accepted(listener);
+        self.record(|recorder| recorder.connection_accepted(listener));
     }
 
     /// Counts an accept that failed for want of descriptors or memory.
     pub fn accept_failed(&self, listener: ListenerId) {
-        self.record()
-            .connection_refused(listener, Refusal::FileLimit);
+        self.record(|recorder| recorder.connection_refused(listener, Refusal::FileLimit));
     }
 
     /// Connections that `listener` may have at once, in the whole process.
@@ -101,7 +100,7 @@ impl Local {
 
     /// Counts access-log lines that were written, and others that were lost.
     pub fn log_written(&self, written: u64, lost: u64) {
-        self.record().access_log(written, lost);
+        self.record(|recorder| recorder.access_log(written, lost));
     }
 
     /// Counts an accepted socket that was closed at once.
@@ -110,12 +109,12 @@ impl Local {
             Refused::ListenerLimit => Refusal::ListenerLimit,
             Refused::ProcessLimit => Refusal::ProcessLimit,
         };
-        self.record().connection_refused(listener, reason);
+        self.record(|recorder| recorder.connection_refused(listener, reason));
     }
 
     /// Counts an accepted socket that was given to another shard.
     pub fn handed_over(&self, listener: ListenerId) {
-        self.record().connection_handed_over(listener);
+        self.record(|recorder| recorder.connection_handed_over(listener));
     }
 
     /// Connections that are being served.
@@ -156,7 +155,7 @@ impl Local {
     /// Gives away what was recorded since the last time, and goes on recording in `spare`; see
     /// [`Recorder::take`].
     pub fn take_record(&self, spare: Box<ShardRecord>) -> Box<ShardRecord> {
-        self.record().take(spare)
+        self.recorder.borrow_mut().take(spare)
     }
 
     /// What each cluster's balancer counts now.
@@ -173,8 +172,12 @@ impl Local {
         self.balancers.get(cluster.0 as usize)
     }
 
-    pub(super) fn record(&self) -> RefMut<'_, Recorder> {
-        self.recorder.borrow_mut()
+    /// Records something. Also called while a panic unwinds a connection, when the recorder may
+    /// be the place of the panic: then nothing is recorded, rather than the process aborted.
+    pub(super) fn record(&self, act: impl FnOnce(&mut Recorder)) {
+        if let Ok(mut recorder) = self.recorder.try_borrow_mut() {
+            act(&mut recorder);
+        }
     }
 
     /// Remembers a connection, so that a drain finds it. Gives its key.
@@ -184,7 +187,9 @@ impl Local {
 
     /// Forgets a connection that has ended.
     pub(super) fn forget(&self, key: usize) {
-        let mut connections = self.connections.borrow_mut();
+        let Ok(mut connections) = self.connections.try_borrow_mut() else {
+            return;
+        };
         connections.try_remove(key);
         if connections.is_empty()
             && let Some(waiting) = self.ended.take()

@@ -38,7 +38,9 @@ impl<'a> Telling<'a> {
         received_at: Instant,
     ) -> Self {
         let listener = connection.plan.id;
-        connection.local.record().exchange_started(listener);
+        connection
+            .local
+            .record(|recorder| recorder.exchange_started(listener));
         Self {
             connection,
             request,
@@ -175,17 +177,18 @@ impl<'a> Telling<'a> {
                 .unwrap_or_default(),
             outcome,
         };
-        let is_kept = lines.add(&line);
-        local
-            .record()
-            .access_log(u64::from(is_kept), u64::from(!is_kept));
+        // Those that are kept are counted by whoever writes them.
+        if !lines.add(&line) {
+            local.record(|recorder| recorder.access_log(0, 1));
+        }
     }
 }
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
         self.fold(clock::now());
-        self.connection.local.record().record(&self.outcome);
+        let local = &self.connection.local;
+        local.record(|recorder| recorder.record(&self.outcome));
         self.write_log_line();
     }
 }
