@@ -21,6 +21,7 @@ pub mod welcome;
 
 use std::cell::Cell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -92,12 +93,29 @@ impl Control {
     pub fn start(charge: Charge) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .thread_name("weft-file")
             .build()?;
         let signals = runtime.block_on(async { Signals::new() })?;
         let (last_reports, finished) = oneshot::channel();
+        let log = charge.log;
+        let control = move || {
+            let code = LocalSet::new().block_on(&runtime, run(charge, signals, finished));
+            // A disk that hangs must not hold up the end of the process.
+            runtime.shutdown_background();
+            code
+        };
         let thread = thread::Builder::new()
             .name("weft-control".into())
-            .spawn(move || LocalSet::new().block_on(&runtime, run(charge, signals, finished)))?;
+            .spawn(move || {
+                catch_unwind(AssertUnwindSafe(control)).unwrap_or_else(|_| {
+                    // Nobody is left to hear a signal; better restarted than out of control.
+                    log.error(
+                        "The control thread failed; please report the panic above.",
+                        &[],
+                    );
+                    std::process::exit(1)
+                })
+            })?;
         Ok(Self {
             thread,
             last_reports,
@@ -157,6 +175,13 @@ async fn run(
             }
         }
     };
+    let cut: usize = reports.iter().map(|report| report.connections).sum();
+    if cut > 0 {
+        log.warn(
+            "The drain's deadline cut connections.",
+            &[("connections", &cut)],
+        );
+    }
     reports
         .into_iter()
         .for_each(|report| view.collector.absorb(report));

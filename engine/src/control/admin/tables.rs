@@ -1,117 +1,175 @@
 //! Listeners and clusters as JSON: what is configured, and what was counted.
 //!
 //! In: the configuration and the ledger. Out: one document per page, arrays in the order of the
-//! configuration. Counters that are zero are left out, except totals. Pure.
+//! configuration. Of counters that exist once per reason, those that are zero are left out. Pure.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-use crate::balance::ClusterReport;
-use crate::config::{Cluster, Config, Listener};
+use serde::Serialize;
+
+use crate::balance::{ClusterReport, EndpointReport};
+use crate::config::{
+    Address, Cluster, Config, Endpoint, EndpointAddress, LbPolicy, Listener, Profile,
+};
 use crate::record::{
     CloseReason, ClusterSeries, CodeClass, Counters, Ledger, ListenerSeries, PoolEvent, Refusal,
     ResponseFlag,
 };
 
+/// Counts by reason, without zeros.
+type Reasons = BTreeMap<&'static str, u64>;
+
+#[derive(Serialize)]
+struct ListenerRow<'a> {
+    name: &'a str,
+    address: &'a Address,
+    profile: Profile,
+    connections_active: u64,
+    connections_active_by_shard: Vec<u64>,
+    connections_accepted: u64,
+    connections_handed_over: u64,
+    connections_refused: Reasons,
+    connections_closed: Reasons,
+    requests_active: u64,
+    requests: Requests,
+}
+
+#[derive(Serialize)]
+struct ClusterRow<'a> {
+    name: &'a str,
+    lb_policy: LbPolicy,
+    endpoints: Vec<EndpointRow<'a>>,
+    requests_active: u32,
+    refused_by_max_connections: u64,
+    refused_without_endpoint: u64,
+    retries: u64,
+    connection_events: Reasons,
+    requests: Requests,
+}
+
+#[derive(Serialize)]
+struct EndpointRow<'a> {
+    address: &'a EndpointAddress,
+    weight: u32,
+    requests_active: u32,
+    connections: u32,
+    attempts: u64,
+    failures: u64,
+}
+
+#[derive(Serialize)]
+struct Requests {
+    total: u64,
+    by_class: Reasons,
+    by_response_flag: Reasons,
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
 /// The page `/listeners`.
 pub(super) fn listeners(config: &Config, ledger: &Ledger) -> String {
     let series = &ledger.total().listeners;
     let listeners = config.listeners.iter().zip(series).enumerate();
-    let all = listeners.map(|(id, (listener, series))| one_listener(id, listener, series, ledger));
-    print(all.collect())
-}
-
-fn one_listener(
-    id: usize,
-    listener: &Listener,
-    series: &ListenerSeries<u64>,
-    ledger: &Ledger,
-) -> Value {
-    let gauges = ledger.gauges(id);
-    let connections = &series.connections;
-    let refused = Refusal::ALL.map(|reason| (reason.label(), connections.refused(reason)));
-    let closed = CloseReason::ALL.map(|reason| (reason.label(), connections.closed(reason)));
-    let shards = ledger.shards().iter();
-    let by_shard: Vec<u64> = shards
-        .map(|shard| {
-            shard
-                .gauges
-                .get(id)
-                .map_or(0, |gauges| gauges.connections_active)
-        })
-        .collect();
-    json!({
-        "name": &*listener.name,
-        "address": listener.address,
-        "profile": listener.profile,
-        "connections_active": gauges.connections_active,
-        "connections_active_by_shard": by_shard,
-        "connections_accepted": connections.accepted,
-        "connections_handed_over": connections.handed_over,
-        "connections_refused": counted(refused),
-        "connections_closed": counted(closed),
-        "requests_active": gauges.requests_active,
-        "requests": requests(&series.counters),
-    })
+    let rows = listeners.map(|(id, (listener, series))| row(id, listener, series, ledger));
+    print(&rows.collect::<Vec<_>>())
 }
 
 /// The page `/clusters`; `reports` is what the balancers of all shards count.
 pub(super) fn clusters(config: &Config, ledger: &Ledger, reports: &[ClusterReport]) -> String {
     let series = &ledger.total().clusters;
     let clusters = config.clusters.iter().zip(series).enumerate();
-    let all = clusters.map(|(id, (cluster, series))| one_cluster(cluster, series, reports.get(id)));
-    print(all.collect())
+    let rows =
+        clusters.map(|(id, (cluster, series))| ClusterRow::new(cluster, series, reports.get(id)));
+    print(&rows.collect::<Vec<_>>())
 }
 
-fn one_cluster(
-    cluster: &Cluster,
-    series: &ClusterSeries<u64>,
-    report: Option<&ClusterReport>,
-) -> Value {
-    let events = PoolEvent::ALL.map(|event| (event.label(), series.pool(event)));
-    let reports = report.map_or(&[][..], |report| &report.endpoints);
-    let endpoints = cluster.endpoints.iter().enumerate().map(|(id, endpoint)| {
-        let report = reports.get(id);
-        json!({
-            "address": endpoint.address,
-            "weight": endpoint.weight,
-            "requests_active": report.map_or(0, |report| report.active),
-            "connections": report.map_or(0, |report| report.connections),
-            "attempts": report.map_or(0, |report| report.requests),
-            "failures": report.map_or(0, |report| report.failures),
-        })
-    });
-    json!({
-        "name": &*cluster.name,
-        "lb_policy": cluster.lb_policy,
-        "endpoints": endpoints.collect::<Vec<_>>(),
-        "requests_active": report.map_or(0, |report| report.active),
-        "refused_by_max_connections": report.map_or(0, |report| report.overflows),
-        "refused_without_endpoint": report.map_or(0, |report| report.unavailable),
-        "retries": series.counters.retries,
-        "connection_events": counted(events),
-        "requests": requests(&series.counters),
-    })
+fn row<'a>(
+    id: usize,
+    listener: &'a Listener,
+    series: &ListenerSeries<u64>,
+    ledger: &Ledger,
+) -> ListenerRow<'a> {
+    let gauges = ledger.gauges(id);
+    let connections = &series.connections;
+    let on_shard = ledger.shards().iter().map(|shard| shard.gauges.get(id));
+    let refused = |reason: Refusal| (reason.label(), connections.refused(reason));
+    let closed = |reason: CloseReason| (reason.label(), connections.closed(reason));
+    ListenerRow {
+        name: &listener.name,
+        address: &listener.address,
+        profile: listener.profile,
+        connections_active: gauges.connections_active,
+        connections_active_by_shard: on_shard
+            .map(|gauges| gauges.map_or(0, |gauges| gauges.connections_active))
+            .collect(),
+        connections_accepted: connections.accepted,
+        connections_handed_over: connections.handed_over,
+        connections_refused: reasons(Refusal::ALL.map(refused)),
+        connections_closed: reasons(CloseReason::ALL.map(closed)),
+        requests_active: gauges.requests_active,
+        requests: Requests::new(&series.counters),
+    }
 }
 
-fn requests(counters: &Counters) -> Value {
-    let classes = CodeClass::ALL.map(|class| (class.label(), counters.requests(class)));
-    let flags = ResponseFlag::ALL.map(|flag| (flag.code(), counters.flags(flag)));
-    json!({
-        "total": counters.requests_all(),
-        "by_class": counted(classes),
-        "by_response_flag": counted(flags),
-        "received_bytes": counters.received_bytes,
-        "sent_bytes": counters.sent_bytes,
-    })
+impl<'a> ClusterRow<'a> {
+    fn new(
+        cluster: &'a Cluster,
+        series: &ClusterSeries<u64>,
+        report: Option<&ClusterReport>,
+    ) -> Self {
+        let reports = report.map_or(&[][..], |report| &report.endpoints);
+        let endpoints = cluster.endpoints.iter().enumerate();
+        let event = |event: PoolEvent| (event.label(), series.pool(event));
+        Self {
+            name: &cluster.name,
+            lb_policy: cluster.lb_policy,
+            endpoints: endpoints
+                .map(|(id, endpoint)| EndpointRow::new(endpoint, reports.get(id)))
+                .collect(),
+            requests_active: report.map_or(0, |report| report.active),
+            refused_by_max_connections: report.map_or(0, |report| report.overflows),
+            refused_without_endpoint: report.map_or(0, |report| report.unavailable),
+            retries: series.counters.retries,
+            connection_events: reasons(PoolEvent::ALL.map(event)),
+            requests: Requests::new(&series.counters),
+        }
+    }
 }
 
-fn counted<const COUNT: usize>(counts: [(&'static str, u64); COUNT]) -> Map<String, Value> {
-    let present = counts.into_iter().filter(|(_, count)| *count > 0);
-    present
-        .map(|(label, count)| (label.to_owned(), count.into()))
-        .collect()
+impl<'a> EndpointRow<'a> {
+    fn new(endpoint: &'a Endpoint, report: Option<&EndpointReport>) -> Self {
+        Self {
+            address: &endpoint.address,
+            weight: endpoint.weight,
+            requests_active: report.map_or(0, |report| report.active),
+            connections: report.map_or(0, |report| report.connections),
+            attempts: report.map_or(0, |report| report.requests),
+            failures: report.map_or(0, |report| report.failures),
+        }
+    }
 }
 
-fn print(all: Vec<Value>) -> String {
-    format!("{:#}\n", Value::Array(all))
+impl Requests {
+    fn new(counters: &Counters) -> Self {
+        let class = |class: CodeClass| (class.label(), counters.requests(class));
+        let flag = |flag: ResponseFlag| (flag.code(), counters.flags(flag));
+        Self {
+            total: counters.requests_all(),
+            by_class: reasons(CodeClass::ALL.map(class)),
+            by_response_flag: reasons(ResponseFlag::ALL.map(flag)),
+            received_bytes: counters.received_bytes,
+            sent_bytes: counters.sent_bytes,
+        }
+    }
+}
+
+fn reasons<const COUNT: usize>(counts: [(&'static str, u64); COUNT]) -> Reasons {
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// Rows hold text and numbers only, which always have a JSON form.
+fn print(rows: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(rows);
+    debug_assert!(text.is_ok(), "a row has no JSON form: {text:?}");
+    text.unwrap_or_default() + "\n"
 }

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 
 /// Largest `/bytes/N`: more than any test needs, and far from overflowing.
 const BYTES_MAX: u64 = 1 << 40;
@@ -79,21 +79,34 @@ fn final_status(number: u16) -> Option<StatusCode> {
         .filter(|_| (200..600).contains(&number))
 }
 
+/// A request, told as JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    endpoint: &'a str,
+    method: &'a str,
+    path: &'a str,
+    query: Option<&'a str>,
+    version: String,
+    fields: Vec<String>,
+    body_bytes: u64,
+}
+
 fn told(name: &str, head: &Parts, body_bytes: u64) -> Response<Reply> {
     let line = |(name, value): (&HeaderName, &HeaderValue)| {
         format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
     };
-    let fields: Vec<String> = head.headers.iter().map(line).collect();
-    let body = json!({
-        "endpoint": name,
-        "method": head.method.as_str(),
-        "path": head.uri.path(),
-        "query": head.uri.query(),
-        "version": format!("{:?}", head.version),
-        "fields": fields,
-        "body_bytes": body_bytes,
-    });
-    let mut response = text(StatusCode::OK, &format!("{body:#}\n"));
+    let told = Told {
+        endpoint: name,
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query(),
+        version: format!("{:?}", head.version),
+        fields: head.headers.iter().map(line).collect(),
+        body_bytes,
+    };
+    let body = serde_json::to_string_pretty(&told);
+    debug_assert!(body.is_ok(), "text and numbers have a JSON form");
+    let mut response = text(StatusCode::OK, &(body.unwrap_or_default() + "\n"));
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
