@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::balance::ClusterReport;
-use crate::record::{Ledger, SeriesNames};
+use crate::record::{Ledger, SeriesNames, ShardRecord};
 use crate::shard::{ShardCommand, ShardReport};
 
 /// What a shard counts now, beside what it records.
@@ -34,6 +34,10 @@ pub struct Collector {
     /// As each shard said last, by number.
     present: RefCell<Vec<Present>>,
     unanswered: RefCell<Vec<bool>>,
+    /// Absorbed records, for the shards to go on in: a scrape then costs a shard no allocation.
+    /// At most one for each shard.
+    #[expect(clippy::vec_box, reason = "the box travels to the shard and back")]
+    spares: RefCell<Vec<Box<ShardRecord>>>,
     reports: (Sender<ShardReport>, Receiver<ShardReport>),
     arrived: Notify,
 }
@@ -46,6 +50,7 @@ impl Collector {
             ledger: RefCell::new(Ledger::new(names)),
             present: RefCell::new(vec![Present::default(); shards.len()]),
             unanswered: RefCell::new(vec![false; shards.len()]),
+            spares: RefCell::default(),
             // One answer and one farewell per shard: it cannot fill up.
             reports: flume::unbounded(),
             arrived: Notify::new(),
@@ -133,6 +138,7 @@ impl Collector {
             };
         }
         self.ledger.borrow_mut().absorb(&mut report.record);
+        self.spares.borrow_mut().push(report.record);
         self.arrived.notify_waiters();
     }
 
@@ -152,7 +158,9 @@ impl Collector {
             return false;
         };
         if !*flag {
-            let question = ShardCommand::Scrape(self.reports.0.clone());
+            let spare = self.spares.borrow_mut().pop().unwrap_or_default();
+            let report = self.reports.0.clone();
+            let question = ShardCommand::Scrape { spare, report };
             *flag = mailbox.try_send(question).is_ok();
         }
         *flag
@@ -206,7 +214,7 @@ mod tests {
                 assert_eq!(collector.refresh(Duration::from_millis(1)).await, [0]);
             }
             assert_eq!(questions.len(), 1);
-            let Ok(ShardCommand::Scrape(answer)) = questions.recv() else {
+            let Ok(ShardCommand::Scrape { report: answer, .. }) = questions.recv() else {
                 panic!("a question")
             };
             answer.send(report()).expect("somebody listens");

@@ -40,7 +40,12 @@ pub enum ShardCommand {
     },
     /// Send what was recorded since the last report and what is counted now. A report that is
     /// lost is lost for good: keep one channel for the life of the process.
-    Scrape(Sender<ShardReport>),
+    Scrape {
+        /// Where recording goes on: empty, best with the memory of an earlier record.
+        spare: Box<ShardRecord>,
+        /// Where the report goes.
+        report: Sender<ShardReport>,
+    },
 }
 
 /// What a shard tells about itself.

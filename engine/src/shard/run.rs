@@ -74,7 +74,7 @@ pub(super) async fn run(post: Post) {
     log_end.ring();
     log_ended.or(io::sleep(limits::ACCESS_LOG_PAUSE)).await;
     // Control reads the last reports when all shards have ended.
-    let _ = post.report.send(shard.report());
+    let _ = post.report.send(shard.report(Box::default()));
     io::stop();
 }
 
@@ -146,18 +146,18 @@ impl Shard {
             } => {
                 self.serve(listener, socket, admitted);
             }
-            ShardCommand::Scrape(answer) => {
+            ShardCommand::Scrape { spare, report } => {
                 // Fails only when control is gone, and then nobody counts any more.
-                let _ = answer.send(self.report());
+                let _ = report.send(self.report(spare));
             }
             ShardCommand::Drain { .. } => {}
         }
     }
 
-    fn report(&self) -> ShardReport {
+    fn report(&self, spare: Box<ShardRecord>) -> ShardReport {
         ShardReport {
             shard: self.number,
-            record: self.local.take_record(Box::<ShardRecord>::default()),
+            record: self.local.take_record(spare),
             clusters: self.local.cluster_reports(),
             connections: self.local.active(),
             task_panics: io::task_panics(),

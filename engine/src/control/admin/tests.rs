@@ -40,7 +40,7 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
 async fn act_as_shard(number: usize, mailbox: Receiver<ShardCommand>) {
     let counts = SeriesNames::compile(&config::embedded()).counts();
     let mut recorder = Recorder::new(number as u32, counts);
-    while let Ok(ShardCommand::Scrape(answer)) = mailbox.recv_async().await {
+    while let Ok(ShardCommand::Scrape { report: answer, .. }) = mailbox.recv_async().await {
         recorder.exchange_started(ListenerId(0));
         let mut outcome = Outcome::new(ListenerId(0));
         outcome.route = Some(RouteId(0));
