@@ -11,4 +11,16 @@
 )]
 
 mod harness;
+
+mod accept;
+mod bodies;
+mod clients;
+mod config;
+mod deadlines;
+mod drain;
+mod forward;
 mod http1;
+mod loadgen;
+mod record;
+mod route;
+mod start;

@@ -6,6 +6,8 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    thread,
+    time::Duration,
 };
 
 use super::message::{self, Message, Reading};
@@ -68,6 +70,17 @@ impl Client {
         self
     }
 
+    /// Sends `bytes` one by one with pauses, until they are sent or the peer is gone.
+    pub(crate) fn trickle(&mut self, bytes: &[u8], pause: Duration) -> &mut Self {
+        for byte in bytes {
+            if self.try_send([*byte]).is_err() {
+                break;
+            }
+            thread::sleep(pause);
+        }
+        self
+    }
+
     /// Closes the sending side.
     pub(crate) fn finish(&mut self) -> &mut Self {
         let _ = self.stream.shutdown(Shutdown::Write);
@@ -117,6 +130,11 @@ impl Client {
     /// GETs `path` from host `test` and keeps the connection.
     pub(crate) fn get(&mut self, path: &str) -> Response {
         self.exchange(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
+    }
+
+    /// Has the end of the connection been read?
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Reads until `count` bytes are there, and takes them.

@@ -33,6 +33,8 @@ struct Shared {
     records: Mutex<Vec<Record>>,
     streams: Mutex<Vec<TcpStream>>,
     stopping: AtomicBool,
+    /// Whether bytes are kept; not so for content of hundreds of megabytes.
+    recording: bool,
 }
 
 /// The origin; stops when it drops.
@@ -67,9 +69,19 @@ impl Origin {
         address: SocketAddr,
         script: impl Fn(&mut Peer) + Send + Sync + 'static,
     ) -> Self {
+        Self::launch(address, true, Box::new(script))
+    }
+
+    /// Starts an origin that keeps no bytes, for large content.
+    pub(crate) fn forgetful(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+        Self::launch(ports::free(), false, Box::new(script))
+    }
+
+    fn launch(address: SocketAddr, recording: bool, script: Box<Script>) -> Self {
         let listener = wait::until("the origin's port", || TcpListener::bind(address).ok());
         let shared = Arc::new(Shared {
-            script: Box::new(script),
+            script,
+            recording,
             records: Mutex::default(),
             streams: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -349,7 +361,9 @@ impl Peer {
             return false;
         }
         self.pending.extend(&block[..count]);
-        if let Some(record) = lock(&self.shared.records).get_mut(self.number) {
+        if self.shared.recording
+            && let Some(record) = lock(&self.shared.records).get_mut(self.number)
+        {
             record.bytes.extend(&block[..count]);
         }
         true

@@ -40,13 +40,14 @@ impl Proxy {
     /// Starts a proxy with a configuration as text, which names these two addresses.
     pub(crate) fn start_with(config: &str, address: SocketAddr, admin: SocketAddr) -> Self {
         let scratch = Scratch::new();
-        let path = scratch.write("weft.toml", config);
         let mut command = weft();
-        command.arg("--config").arg(path);
+        command
+            .arg("--config")
+            .arg(scratch.write("weft.toml", config));
         Self::spawn(command, scratch, address, admin)
     }
 
-    /// Starts what `command` says; `{…}` in its configuration is the caller's matter.
+    /// Starts what `command` says, in the scratch folder.
     pub(crate) fn spawn(
         mut command: Command,
         scratch: Scratch,
@@ -55,6 +56,7 @@ impl Proxy {
     ) -> Self {
         let log = File::create(scratch.file("stderr")).expect("a log file");
         let out = File::create(scratch.file("stdout")).expect("a log file");
+        command.current_dir(scratch.file(""));
         command.stdin(Stdio::null()).stdout(out).stderr(log);
         let child = command
             .spawn()
@@ -99,7 +101,8 @@ impl Proxy {
 
     /// GETs `path` from the admin endpoint.
     pub(crate) fn admin(&self, path: &str) -> Response {
-        Client::connect(self.admin).get(path)
+        Client::connect(self.admin)
+            .exchange(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     }
 
     /// GETs `path` from the admin endpoint and reads it as JSON.
@@ -132,6 +135,11 @@ impl Proxy {
     /// What it wrote to stdout so far.
     pub(crate) fn stdout(&self) -> String {
         fs::read_to_string(self.scratch.file("stdout")).unwrap_or_default()
+    }
+
+    /// A file in its folder, for logs and dumps.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.scratch.file(name)
     }
 
     /// Resident memory in bytes.
@@ -167,7 +175,7 @@ impl Proxy {
 
     fn is_ready(&self) -> bool {
         Client::try_connect(self.admin).is_ok_and(|mut client| {
-            client.send("GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+            client.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             client
                 .try_response_to("GET")
                 .is_ok_and(|response| response.status() == 200)

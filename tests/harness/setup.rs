@@ -9,6 +9,7 @@ use std::{fmt::Write, net::SocketAddr};
 #[derive(Clone)]
 pub(crate) struct Setup {
     shards: usize,
+    drain: String,
     top: String,
     listener: String,
     routes: String,
@@ -18,10 +19,10 @@ pub(crate) struct Setup {
 impl Setup {
     /// No cluster and no route yet.
     pub(crate) fn new() -> Self {
-        let top = "drain = \"20s\"\n".into();
         Self {
             shards: 1,
-            top,
+            drain: "20s".into(),
+            top: String::new(),
             listener: String::new(),
             routes: String::new(),
             clusters: String::new(),
@@ -36,6 +37,12 @@ impl Setup {
     /// How many shards run, unpinned tests included.
     pub(crate) fn shards(mut self, count: usize) -> Self {
         self.shards = count;
+        self
+    }
+
+    /// How long a drain may take.
+    pub(crate) fn drain(mut self, time: &str) -> Self {
+        self.drain = time.into();
         self
     }
 
@@ -96,9 +103,10 @@ impl Setup {
             routes = format!("{}{routes}", Self::new().host("all", "[\"*\"]").routes);
         }
         format!(
-            "{top}\n[shards]\ncount = {shards}\n\n[admin]\naddress = \"{admin}\"\n\n\
+            "drain = \"{drain}\"\n{top}\n[shards]\ncount = {shards}\n\n[admin]\naddress = \"{admin}\"\n\n\
              [[listeners]]\nname = \"main\"\naddress = \"{listen}\"\n{listener}\n\
              {routes}\n{clusters}",
+            drain = self.drain,
             top = self.top,
             shards = self.shards,
             listener = self.listener,

@@ -1,0 +1,118 @@
+//! The load generator against the proxy: the two commands of the README, and what they write.
+
+use std::{fs, process::Output};
+
+use serde_json::Value;
+
+use crate::harness::{
+    Client, Origin, Proxy, Setup,
+    nginx::Nginx,
+    proxy::{loadgen, output},
+    python,
+    scratch::Scratch,
+};
+
+/// A short run; what it wrote as JSON. Exit code 3 says that this machine was too slow to measure,
+/// which is no fault of either program; wrong answers would be 2.
+fn run(url: &str, arguments: &[&str], scratch: &Scratch) -> Value {
+    let json = scratch.file("run.json");
+    let mut command = loadgen();
+    command
+        .args([
+            "run",
+            url,
+            "--duration",
+            "1s",
+            "--connections",
+            "8",
+            "--json",
+        ])
+        .arg(&json);
+    let ended = output(command.args(arguments));
+    assert!(
+        matches!(ended.status.code(), Some(0 | 3)),
+        "{}",
+        told(&ended)
+    );
+    let text = fs::read_to_string(json).expect("the result");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn told(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!(
+        "{}\n{}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+#[test]
+fn closed_loop_through_the_proxy_to_nginx() {
+    let nginx = Nginx::start("");
+    nginx.scratch().write("1k.txt", &"a".repeat(1024));
+    let proxy = Proxy::to(nginx.address());
+    let scratch = Scratch::new();
+    let url = format!("http://{}/1k.txt", proxy.address());
+    run(&url, &["--expect-length", "1024"], &scratch);
+    let answered = proxy.metric("weft_listener_requests_total", "");
+    assert!(answered > 100.0, "{answered} requests in a second");
+}
+
+#[test]
+fn open_loop_with_dumps_that_others_read() {
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::to(origin.address());
+    let scratch = Scratch::new();
+    let (hlog, hgrm) = (scratch.file("run.hlog"), scratch.file("run.hgrm"));
+    let (hlog_path, hgrm_path) = (hlog.to_string_lossy(), hgrm.to_string_lossy());
+    let url = format!("http://{}/open", proxy.address());
+    run(
+        &url,
+        &["--rate", "200", "--hlog", &hlog_path, "--hgrm", &hgrm_path],
+        &scratch,
+    );
+    let read = python::run("read_hlog.py", &[&hlog_path]);
+    let read: Value = serde_json::from_str(&read).expect("JSON");
+    let counts = read.as_object().expect("tags").values();
+    let most = counts.filter_map(|series| series["count"].as_u64()).max();
+    assert_eq!(
+        most,
+        Some(200),
+        "every request that was due is in a series: {read}"
+    );
+    assert!(fs::read_to_string(hgrm).is_ok_and(|text| text.contains("#[Max")));
+}
+
+#[test]
+fn wrong_answers_are_not_fast_answers() {
+    let origin = Origin::answering("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    let proxy = Proxy::to(origin.address());
+    let url = format!("http://{}/", proxy.address());
+    let ended = output(loadgen().args(["run", &url, "--duration", "200ms"]));
+    assert_eq!(ended.status.code(), Some(2), "{}", told(&ended));
+}
+
+#[test]
+fn its_origin_behind_the_proxy() {
+    let address = crate::harness::ports::free();
+    let mut command = loadgen();
+    command.args([
+        "origin",
+        "--body-size",
+        "10KiB",
+        "--listen",
+        &address.to_string(),
+    ]);
+    let mut child = command.spawn().expect("loadgen origin");
+    crate::harness::wait::for_("the origin", || Client::try_connect(address).is_ok());
+    let setup = Setup::to(address).listener("limits.requests_per_connection = \"unlimited\"");
+    let proxy = Proxy::start(&setup);
+    assert_eq!(proxy.get("/").body.len(), 10 << 10);
+    let scratch = Scratch::new();
+    let url = format!("http://{}/?chunked=1", proxy.address());
+    run(&url, &["--expect-length", "10KiB"], &scratch);
+    child.kill().expect("ended");
+    child.wait().expect("ended");
+}
