@@ -131,7 +131,7 @@ fn idle_timeout_cuts_a_response_that_stalls() {
 }
 
 #[test]
-fn connect_timeout_is_503() {
+fn connect_timeout_is_504() {
     // A socket whose queue is full answers no SYN.
     let address = ports::free();
     let full = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
@@ -144,7 +144,7 @@ fn connect_timeout_is_503() {
         "connect_timeout = \"200ms\"",
     );
     let proxy = Proxy::start(&setup);
-    assert_eq!(proxy.get("/").status(), 503);
+    assert_eq!(proxy.get("/").status(), 504);
     assert_eq!(
         proxy.metric("weft_listener_response_flags_total", "flag=\"UF\""),
         1.0

@@ -63,10 +63,9 @@ fn least_request_avoids_the_busy_endpoint() {
     // Two clients that ask until each is caught by the busy endpoint.
     let mut caught = Vec::new();
     while busy.requests().len() < 2 {
+        let (before, freed) = (busy.requests().len(), free.requests().len());
         let mut client = proxy.connect();
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        let before = busy.requests().len();
-        let freed = free.requests().len();
         wait::for_("the request to arrive somewhere", || {
             busy.requests().len() > before || free.requests().len() > freed
         });

@@ -151,34 +151,31 @@ fn histograms_are_read_by_the_hdrhistogram_reader() {
     fs::write(&path, proxy.admin("/histograms?format=hlog").body).expect("a file");
     let read = python::run("read_hlog.py", &[&path.to_string_lossy()]);
     let read: Value = serde_json::from_str(&read).expect("JSON");
-    let all = read.as_object().expect("tags");
-    for phase in [
-        "total",
-        "added",
-        "pick",
-        "connect",
-        "send",
-        "first_byte",
-        "body",
-    ] {
-        let tag = all
-            .iter()
-            .find(|(tag, _)| tag.contains("route") && tag.ends_with(phase));
-        let (tag, series) = tag.unwrap_or_else(|| panic!("no {phase} of a route in {read}"));
-        let count = series["count"].as_u64().expect("a count");
-        assert!(
-            if phase == "connect" {
-                count >= 1
-            } else {
-                count == 50
-            },
-            "{tag}: {series}"
-        );
+    let count = |tag: &str| {
+        let series = &read[tag];
         assert!(
             series["max"]
                 .as_u64()
-                .is_some_and(|max| max > 0 && max < 60_000_000_000)
+                .is_some_and(|max| max < 60_000_000_000),
+            "{tag}: {read}"
         );
+        series["count"].as_u64()
+    };
+    for phase in ["total", "added", "pick", "send", "first_byte", "body"] {
+        assert_eq!(
+            count(&format!("listener.main.{phase}")),
+            Some(50),
+            "{phase}"
+        );
+    }
+    assert_eq!(
+        count("listener.main.connect"),
+        Some(1),
+        "one connection for all"
+    );
+    for owner in ["route.main.all", "cluster.origin"] {
+        assert_eq!(count(&format!("{owner}.total")), Some(50), "{owner}");
+        assert_eq!(count(&format!("{owner}.added")), Some(50), "{owner}");
     }
 }
 

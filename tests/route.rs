@@ -86,7 +86,10 @@ fn precedence_path_then_method_then_headers_then_query_then_order() {
             "{ path = { prefix = \"/p\" }, method = \"POST\" }",
         ),
         ("exact", "{ path = { exact = \"/p/exact\" } }"),
-        ("later", "{ path = { prefix = \"/p\" } }"),
+        (
+            "later",
+            "{ path = { prefix = \"/p\" }, headers = [{ name = \"g\", exact = \"1\" }] }",
+        ),
     ] {
         setup = named(setup, name, matches);
     }
@@ -97,7 +100,12 @@ fn precedence_path_then_method_then_headers_then_query_then_order() {
             &format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n"),
         )
     };
-    assert_eq!(ask("GET", "/p", ""), "path", "the first of two equals");
+    assert_eq!(ask("GET", "/p", ""), "path");
+    assert_eq!(
+        ask("GET", "/p", "G: 1\r\nH: 1\r\n"),
+        "header",
+        "the first of two equals"
+    );
     assert_eq!(ask("GET", "/p?q=1", ""), "query");
     assert_eq!(ask("GET", "/p?q=1", "H: 1\r\n"), "header");
     assert_eq!(

@@ -35,7 +35,7 @@ for family in text_string_to_metric_families(text):
         elif sample.name.endswith("_count"):
             counts[family.name][sample.labels.get("phase", "")] += sample.value
         else:
-            label = sample.labels.get("code", sample.labels.get("class", ""))
+            label = sample.labels.get("code_class", "")
             sums[sample.name][label] += sample.value
     for labels, found in buckets.items():
         assert found == sorted(found), f"{family.name} {labels}: buckets out of order"
