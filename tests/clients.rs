@@ -125,7 +125,7 @@ fn python_aiohttp_sends_many_requests_at_once() {
 }
 
 #[test]
-fn websocket_client_and_server_talk_through_the_tunnel() {
+fn both_ends_of_websockets_talk_through_the_tunnel() {
     let mut echo = python::spawn("websocket_echo.py", &[]);
     let mut line = String::new();
     let out = echo.stdout.take().expect("a pipe");

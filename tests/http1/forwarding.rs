@@ -22,7 +22,8 @@ fn got(listener: &str, lines: &str) -> Message {
     proxy.get("/f")
 }
 
-const FORGED: &str = "X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n";
+const FORGED: &str = "X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\n\
+    X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n";
 
 #[test]
 fn forwarded_fields_of_strangers_are_replaced() {
@@ -100,7 +101,7 @@ fn rfc9110_6_6_1_date_is_added_and_kept() {
 }
 
 #[test]
-fn rfc9110_10_2_4_server_is_ours_at_the_edge() {
+fn rfc9110_10_2_4_product_is_ours_at_the_edge() {
     assert_eq!(
         got("", "Server: nginx/1.0\r\n").field("Server"),
         Some("weft")

@@ -236,6 +236,8 @@ fn walk(root: &Path, prefix: &str, files: &mut Vec<Source>) {
             if !skipped {
                 walk(root, &path, files);
             }
+        } else if name == ".git" {
+            // A work tree's: it says where the repository lies on this machine.
         } else if let Ok(text) = fs::read_to_string(&full) {
             // Captured bytes that are no text have no rules here.
             files.push(Source::new(&path, &text));
