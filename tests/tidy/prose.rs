@@ -36,9 +36,17 @@ fn header(source: &Source, breaches: &mut Vec<Breach>) {
         .lines()
         .take_while(|line| line.starts_with("//!"))
         .count();
-    let tests: usize = source.test_module_lines().iter().map(|(start, end)| end - start + 1).sum();
+    let tests: usize = source
+        .test_module_lines()
+        .iter()
+        .map(|(start, end)| end - start + 1)
+        .sum();
     let is_short = source.text.lines().count() - tests <= SHORT_FILE_LINES;
-    let least = if source.is_test() || is_short { 1 } else { HEADER_LINES_MIN };
+    let least = if source.is_test() || is_short {
+        1
+    } else {
+        HEADER_LINES_MIN
+    };
     if !(least..=HEADER_LINES_MAX).contains(&lines) {
         let why = format!(
             "the header has {lines} lines of `//!`, needs {least} to {HEADER_LINES_MAX}: what it \
@@ -177,7 +185,10 @@ mod tests {
     fn every_module_has_a_header() {
         assert_eq!(rules("engine/src/http/x.rs", "fn f() {}\n"), ["header"]);
         let long = "fn f() {}\n".repeat(61);
-        assert_eq!(rules("engine/src/http/x.rs", &format!("//! `http`\n{long}")), ["header"]);
+        assert_eq!(
+            rules("engine/src/http/x.rs", &format!("//! `http`\n{long}")),
+            ["header"]
+        );
         assert_eq!(rules("engine/src/http/x.rs", "//! `http`\n"), [""; 0]);
         assert_eq!(rules("tests/x.rs", "//! One.\n"), [""; 0]);
         assert_eq!(engine(""), [""; 0]);
