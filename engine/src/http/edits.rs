@@ -51,9 +51,12 @@ impl FieldEdits {
         Self::default()
     }
 
-    /// Replaces all lines of this name by one with this value.
+    /// Replaces all lines of this name by one with this value; the last of several counts.
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), EditError> {
-        self.set.push(checked(name, value)?);
+        let edit = checked(name, value)?;
+        self.set
+            .retain(|earlier| !earlier.names(edit.name, &edit.name_bytes));
+        self.set.push(edit);
         Ok(())
     }
 
@@ -140,5 +143,7 @@ mod tests {
         edits.set(b"X-Forwarded-For", b"unknown").unwrap();
         assert!(edits.replaces(FieldName::XForwardedFor, b"x-forwarded-for"));
         assert!(!edits.replaces(FieldName::Other, b"x-other"));
+        edits.set(b"x-forwarded-for", b"hidden").unwrap();
+        assert_eq!(edits.set.len(), 1);
     }
 }

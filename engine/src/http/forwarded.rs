@@ -20,6 +20,9 @@ use super::field::FieldName;
 use super::h1::scan;
 use super::head::Request;
 
+/// Trust whatever is in front: inside a mesh, where only proxies can connect.
+pub const ALL_HOPS: u8 = u8::MAX;
+
 /// What is told to the upstream about the client's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forwarded {
@@ -27,7 +30,7 @@ pub struct Forwarded {
     pub client: Option<IpAddr>,
     /// The scheme of the listener.
     pub scheme: Scheme,
-    /// How many proxies in front of this one are trusted.
+    /// How many proxies in front of this one are trusted; [`ALL_HOPS`] for all.
     pub trusted_hops: u8,
 }
 
@@ -75,7 +78,7 @@ fn entries<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a [u8]> + Clone 
 /// The address of the client: what the outermost trusted hop says, else the peer.
 ///
 /// A request with fewer entries than trusted hops did not come through all of them: then only the
-/// peer is believed.
+/// peer is believed. With [`ALL_HOPS`] the first entry counts.
 pub fn client_address(
     request: &Request<'_>,
     peer: Option<IpAddr>,
@@ -86,7 +89,8 @@ pub fn client_address(
     }
     let mut trusted = trusted_entries(request, trusted_hops);
     let outermost = trusted.next();
-    let is_complete = trusted.count().saturating_add(1) == usize::from(trusted_hops);
+    let is_complete =
+        trusted_hops == ALL_HOPS || trusted.count().saturating_add(1) == usize::from(trusted_hops);
     outermost.filter(|_| is_complete).and_then(address).or(peer)
 }
 

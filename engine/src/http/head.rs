@@ -91,7 +91,8 @@ pub enum HeadError {
     HeadTooLarge,
     /// The head has more fields than allowed.
     TooManyFields,
-    /// `Connection` is not a list of tokens, or names too many fields.
+    /// `Connection` is not a list of tokens, or names too many fields; or a 101 response does not
+    /// say what it switches to.
     Connection,
     /// `Expect` asks for something other than `100-continue`.
     Expectation,

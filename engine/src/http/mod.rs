@@ -42,7 +42,7 @@ mod tests;
 
 pub use edits::{EditError, FieldEdits};
 pub use field::{Field, FieldName};
-pub use forwarded::{Forwarded, client_address, trusted_request_id};
+pub use forwarded::{ALL_HOPS, Forwarded, client_address, trusted_request_id};
 pub use framing::{BodyLength, FramingError};
 pub use h1::{HeadLimits, Parsed, UnderscoreNames};
 pub use head::{Fields, HeadError, Request, RequestHead, Response, ResponseHead, Span};

@@ -145,6 +145,15 @@ fn resume<H>(
 /// Room for the tokeniser; on the stack, not initialised.
 type Slots<'a> = [MaybeUninit<httparse::Header<'a>>; limits::FIELD_COUNT_MAX];
 
+/// As many slots as fields are allowed.
+fn allowed<'s, 'a>(
+    slots: &'s mut Slots<'a>,
+    limits: &HeadLimits,
+) -> &'s mut [MaybeUninit<httparse::Header<'a>>] {
+    let count = limits.field_count.min(slots.len());
+    slots.get_mut(..count).unwrap_or_default()
+}
+
 /// The tokeniser's errors in our words; `Version` is judged by the callers.
 fn tokenise_error(error: httparse::Error) -> HeadError {
     match error {

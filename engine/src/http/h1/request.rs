@@ -51,7 +51,7 @@ fn attempt(bytes: &[u8], limits: &HeadLimits, head: &mut RequestHead) -> Result<
     let line = text.get(..line_feed).unwrap_or_default();
 
     let mut slots: Slots<'_> = [const { std::mem::MaybeUninit::uninit() }; _];
-    let slots = slots.get_mut(..limits.field_count).unwrap_or(&mut []);
+    let slots = super::allowed(&mut slots, limits);
     let mut tokens = httparse::Request::new(&mut []);
     let length = match tokens.parse_with_uninit_headers(text, slots) {
         Ok(httparse::Status::Complete(length)) => length,

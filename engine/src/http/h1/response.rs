@@ -41,7 +41,7 @@ fn attempt(
         return Err(HeadError::LineEnd);
     }
     let mut slots: Slots<'_> = [const { std::mem::MaybeUninit::uninit() }; _];
-    let slots = slots.get_mut(..limits.field_count).unwrap_or(&mut []);
+    let slots = super::allowed(&mut slots, limits);
     let mut tokens = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
     let length = match parser.parse_response_with_uninit_headers(&mut tokens, bytes, slots) {
@@ -97,8 +97,9 @@ fn judge(
     let options = hop::connection(notes, &mut head.fields, bytes)?;
     head.keep_alive = options.persists(head.version) && body != framing::BodyLength::UntilClose;
     head.keep_alive_timeout = hop::keep_alive_timeout(notes, bytes);
-    // RFC 9110 §15.2.2: a switch names its protocol.
+    // RFC 9110 §15.2.2: a switch names its protocol; HTTP/1.0 knows none (§7.8).
     head.upgrade = match head.status {
+        101 if head.version == Version::Http10 => return Err(HeadError::Connection),
         101 => Some(notes.upgrade.single().ok_or(HeadError::Connection)?),
         _ => None,
     };

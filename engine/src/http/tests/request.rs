@@ -3,6 +3,7 @@
 use crate::http::h1::request::parse;
 use crate::http::h1::{HeadLimits, Parsed, UnderscoreNames, scan};
 use crate::http::{BodyLength, FieldName, HeadError, Method, RequestHead, TargetForm, Version};
+use crate::limits::FIELD_COUNT_MAX;
 
 /// Everything that is decided about a request, as text, so that two readings can be compared.
 fn reading(bytes: &[u8], head: &RequestHead) -> String {
@@ -396,6 +397,26 @@ fn rfc9110_15_5_and_rfc6585_5_limits() {
     assert_eq!(read(four), Err(HeadError::TooManyFields));
     assert_eq!(HeadError::HeadTooLarge.status(), 431);
     assert_eq!(HeadError::TooManyFields.status(), 431);
+}
+
+#[test]
+fn limits_above_what_can_be_held_are_lowered() {
+    let limits = HeadLimits {
+        head_bytes: usize::MAX,
+        request_line_bytes: usize::MAX,
+        field_count: usize::MAX,
+        ..HeadLimits::default()
+    };
+    let mut head = RequestHead::new();
+    let mut with_count = |count: usize| {
+        let text = with_fields(&"A: b\r\n".repeat(count - 1));
+        parse(text.as_bytes(), &limits, &mut head).map(|_| ())
+    };
+    assert_eq!(with_count(FIELD_COUNT_MAX), Ok(()));
+    assert_eq!(
+        with_count(FIELD_COUNT_MAX + 1),
+        Err(HeadError::TooManyFields)
+    );
 }
 
 #[test]

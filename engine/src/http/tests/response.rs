@@ -325,6 +325,8 @@ fn rfc9110_15_2_2_interim_responses_and_101() {
     let response = head.view(&bytes);
     assert!(response.is_switch() && !response.is_interim());
     assert_eq!(response.upgrade(), Some(&b"websocket"[..]));
+    let old = "HTTP/1.0 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    assert_eq!(read(Method::Get, old).err(), Some(HeadError::Connection));
     let (head, bytes) = accepted("HTTP/1.1 426 X\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(head.view(&bytes).upgrade(), None);
 }
