@@ -159,7 +159,7 @@ async fn run(
     let reports = loop {
         tokio::select! {
             reports = &mut finished => break reports.unwrap_or_default(),
-            signal = signals.next() => answer(signal, &view),
+            signal = signals.next() => answer(signal, &mut signals, &view).await,
             () = view.drain_bell.notified() => drain(&view, "admin"),
             _ = collect.tick() => {
                 let view = Rc::clone(&view);
@@ -223,9 +223,12 @@ fn tell_panics(view: &View, told: &mut u64) {
     }
 }
 
-fn answer(signal: Signal, view: &Rc<View>) {
+async fn answer(signal: Signal, signals: &mut Signals, view: &Rc<View>) {
     match view.lifecycle.get().on(signal) {
-        Step::Drain => drain(view, "signal"),
+        Step::Drain => {
+            signals.settle().await;
+            drain(view, "signal");
+        }
         Step::Ignore => view.log.warn(
             "SIGHUP is ignored: the configuration is read at the start only.",
             &[],

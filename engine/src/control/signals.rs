@@ -1,14 +1,22 @@
 //! Signals, and what each one means at each moment.
 //!
 //! SIGTERM and SIGINT drain; a second one of either ends the process at once, with the exit code
-//! a shell gives to a process that died of it. SIGHUP is ignored with a line in the log, because
+//! a shell gives to a process that died of it. One wish may arrive as two signals (`timeout`, and
+//! supervisors that signal a process and then its group), so those that follow within
+//! `ECHO_WINDOW` are the same one; the drain begins after it. SIGHUP is ignored with a line in the log, because
 //! its usual answer (reload) does not exist yet and its default one (death) would surprise.
 //!
 //! `Lifecycle` is the pure half; `Signals` waits for the kernel.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal as Source, SignalKind, signal};
+
+/// Within this, a signal repeats the one before. Nobody changes their mind so fast.
+const ECHO_WINDOW: Duration = Duration::from_millis(10);
 
 /// The signals that weft answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +91,23 @@ impl Signals {
             _ = self.hang_up.recv() => Signal::HangUp,
         }
     }
+
+    /// Waits until the signal just received has arrived as often as it will, and forgets the
+    /// repetitions.
+    pub async fn settle(&mut self) {
+        tokio::time::sleep(ECHO_WINDOW).await;
+        poll_fn(|cx| {
+            let _repeated = (self.terminate.poll_recv(cx), self.interrupt.poll_recv(cx));
+            Poll::Ready(())
+        })
+        .await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{getpid, kill_process};
+
     use super::*;
 
     #[test]
@@ -101,5 +122,24 @@ mod tests {
         ] {
             assert_eq!(lifecycle.on(signal), expected, "{lifecycle:?} {signal:?}");
         }
+    }
+
+    #[test]
+    fn a_signal_that_arrives_twice_at_once_is_one_and_a_later_one_is_another() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            let mut signals = Signals::new().expect("signals");
+            let send = || kill_process(getpid(), rustix::process::Signal::TERM).expect("sent");
+            send();
+            assert_eq!(signals.next().await, Signal::Terminate);
+            send();
+            signals.settle().await;
+            let repeated = tokio::time::timeout(ECHO_WINDOW, signals.next()).await;
+            assert!(repeated.is_err(), "forgotten");
+            send();
+            assert_eq!(signals.next().await, Signal::Terminate);
+        });
     }
 }

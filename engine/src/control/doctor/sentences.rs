@@ -213,7 +213,7 @@ fn write_report(text: &mut String, diagnosis: &Diagnosis) -> fmt::Result {
         )?;
     }
     let unlimited = if facts.may_lock_memory {
-        " (CAP_IPC_LOCK: not enforced)"
+        " (CAP_IPC_LOCK: rings are not counted)"
     } else {
         ""
     };
