@@ -3,8 +3,9 @@
 //! SIGTERM and SIGINT drain; a second one of either ends the process at once, with the exit code
 //! a shell gives to a process that died of it. One wish may arrive as two signals (`timeout`, and
 //! supervisors that signal a process and then its group), so those that follow within
-//! `ECHO_WINDOW` are the same one; the drain begins after it. SIGHUP is ignored with a line in the log, because
-//! its usual answer (reload) does not exist yet and its default one (death) would surprise.
+//! `ECHO_WINDOW` are the same one; the drain begins after it. SIGHUP is ignored with a line in the
+//! log, because its usual answer (reload) does not exist yet and its default one (death) would
+//! surprise.
 //!
 //! `Lifecycle` is the pure half; `Signals` waits for the kernel.
 
