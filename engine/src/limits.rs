@@ -171,7 +171,7 @@ pub const WEIGHT_MAX: u32 = 100_000;
 /// Proxies in front of this one that can be trusted.
 pub const TRUSTED_HOPS_MAX: u8 = 32;
 
-// Configuration: defaults. Those that a profile chooses have their reason in `config/README.md`.
+// Configuration: defaults. Sources are compared in `config/README.md`.
 
 /// Downstream connections of the process.
 pub const CONNECTIONS_DEFAULT: u32 = 10_000;

@@ -1,1 +1,49 @@
-fn main() {}
+//! loadgen: a load generator for HTTP/1.1 that says how far its figures can be trusted, and the
+//! origin to measure against.
+//!
+//! `run` measures, `origin` answers. Of the engine it uses `io` (ring, buffers, clock) and nothing
+//! else: a judge that shares the parser shares the bug. README.md says what is measured, from
+//! where to where.
+
+mod cli;
+mod client;
+mod descriptors;
+mod expect;
+mod http1;
+mod origin;
+mod quantity;
+mod report;
+mod run;
+mod sample;
+mod schedule;
+mod target;
+mod verdict;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Command, CommandLine};
+
+/// Wrong usage, no connection at all, a file that cannot be written.
+const EXIT_ERROR: u8 = 1;
+
+fn main() -> ExitCode {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(answer) => {
+            let _ = answer.print();
+            // `--help` and `--version` are answers, not errors.
+            return ExitCode::from(if answer.use_stderr() { EXIT_ERROR } else { 0 });
+        }
+    };
+    let result = match line.command {
+        Command::Run(options) => run::run(&options).map(|outcome| ExitCode::from(outcome as u8)),
+        Command::Origin(options) => origin::run(&options).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "loadgen: {error}");
+        ExitCode::from(EXIT_ERROR)
+    })
+}

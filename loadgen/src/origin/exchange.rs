@@ -1,0 +1,268 @@
+//! One connection of the origin: read a request, wait, answer, again.
+//!
+//! A request is read to the end of its body before it is answered, so the delay counts from its
+//! last byte. Requests that arrive early (pipelined) are answered one after the other. A request
+//! that breaks HTTP/1.1 or wishes something impossible gets 400 and the connection is closed.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Display, Formatter};
+use std::rc::Rc;
+use std::time::Duration;
+
+use engine::io::{self, Buf, Stream, Timer, clock};
+
+use super::bell::{Bell, Seat};
+use super::content::Content;
+use super::plan::{Defaults, Random, Reply};
+use super::reply::{BodyFraming, Date, push_decimal, push_head};
+use crate::http1::Progress;
+use crate::http1::request::RequestParser;
+
+/// How long a connection stays half open after its last answer, so that the client can read it
+/// before unread bytes of its own turn the close into a reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What a shard's connections share.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Rung when the origin drains.
+    pub bell: Rc<Bell>,
+    defaults: Defaults,
+    content: Content,
+    random: RefCell<Random>,
+    date: RefCell<Date>,
+    served: Cell<Served>,
+}
+
+impl Origin {
+    /// An origin that answers as `defaults` say.
+    pub(crate) fn new(defaults: Defaults, random: Random) -> Self {
+        Self {
+            bell: Bell::new(),
+            defaults,
+            content: Content::new(),
+            random: RefCell::new(random),
+            date: RefCell::new(Date::new()),
+            served: Cell::default(),
+        }
+    }
+
+    /// What was served so far.
+    pub(crate) fn served(&self) -> Served {
+        self.served.get()
+    }
+
+    fn count(&self, served: Served) {
+        let mut total = self.served.get();
+        total.add(&served);
+        self.served.set(total);
+    }
+}
+
+/// What an origin has served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Served {
+    connections: u64,
+    requests: u64,
+    refused: u64,
+}
+
+impl Served {
+    /// Adds another shard's.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.requests += other.requests;
+        self.refused += other.refused;
+    }
+}
+
+impl Display for Served {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            connections,
+            requests,
+            refused,
+        } = self;
+        write!(
+            f,
+            "{requests} requests on {connections} connections, {refused} refused"
+        )
+    }
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The client has closed it, or it broke.
+    Gone,
+    /// Answered with `Connection: close`.
+    Close,
+    /// The request cannot be answered as asked.
+    Refuse,
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(origin: Rc<Origin>, stream: Stream) {
+    origin.count(Served {
+        connections: 1,
+        ..Served::default()
+    });
+    let seat = origin.bell.seat();
+    let mut connection = Connection {
+        origin: &origin,
+        stream: &stream,
+        request: RequestParser::new(),
+    };
+    let end = connection.serve(&seat).await;
+    if end == End::Refuse {
+        origin.count(Served {
+            refused: 1,
+            ..Served::default()
+        });
+        connection.head(400, BodyFraming::Sized(0), true);
+    }
+    if end != End::Gone && stream.drained(0).await.is_ok() {
+        stream.shutdown_send();
+        let timer = Timer::new();
+        timer.arm(clock::now() + LINGER);
+        while let Ok(Ok(Some(_))) = timer.guard(stream.recv()).await {}
+    }
+}
+
+struct Connection<'a> {
+    origin: &'a Origin,
+    stream: &'a Stream,
+    request: RequestParser,
+}
+
+impl Connection<'_> {
+    /// Request after request; why it ended.
+    async fn serve(&mut self, seat: &Seat) -> End {
+        let mut rest = None;
+        loop {
+            let first = match rest.take() {
+                Some(run) => run,
+                None => match self.first_run(seat).await {
+                    Ok(run) => run,
+                    Err(end) => return end,
+                },
+            };
+            match self.exchange(first).await {
+                Ok(run) if run.is_empty() => {}
+                Ok(run) => rest = Some(run),
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Waits, idle, for the first bytes of a request; a drain ends the wait.
+    async fn first_run(&self, seat: &Seat) -> Result<Buf, End> {
+        match seat.until(self.stream.recv()).await {
+            Some(Ok(Some(run))) => Ok(run),
+            Some(Ok(None) | Err(_)) => Err(End::Gone),
+            // What is here already is answered.
+            None if !self.stream.quiet() => self.more().await,
+            None => Err(End::Close),
+        }
+    }
+
+    async fn more(&self) -> Result<Buf, End> {
+        self.stream.recv().await.ok().flatten().ok_or(End::Gone)
+    }
+
+    /// One request, which begins in `run`, and its answer; gives what was received after it.
+    async fn exchange(&mut self, mut run: Buf) -> Result<Buf, End> {
+        self.request.reset();
+        loop {
+            match self.request.feed_head(&run).map_err(|_| End::Refuse)? {
+                Progress::Partial => run = self.more().await?,
+                Progress::Complete { used } => {
+                    run.advance(used);
+                    break;
+                }
+            }
+        }
+        let reply = self.draw()?;
+        if reply.echo {
+            self.request.hash_body();
+        }
+        if self.request.expects_continue() && run.is_empty() {
+            self.stream
+                .write(|out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
+        }
+        loop {
+            match self.request.feed_body(&run).map_err(|_| End::Refuse)? {
+                Progress::Partial => run = self.more().await?,
+                Progress::Complete { used } => {
+                    run.advance(used);
+                    break;
+                }
+            }
+        }
+        if !reply.delay.is_zero() {
+            io::sleep(reply.delay).await;
+        }
+        self.answer(&reply).await?;
+        Ok(run)
+    }
+
+    /// What the answer to the request whose head was read will be like.
+    fn draw(&self) -> Result<Reply, End> {
+        let mut random = self.origin.random.borrow_mut();
+        let drawn = self
+            .origin
+            .defaults
+            .reply(self.request.query(), &mut random);
+        drawn.map_err(|_| End::Refuse)
+    }
+
+    async fn answer(&mut self, reply: &Reply) -> Result<(), End> {
+        self.origin.count(Served {
+            requests: 1,
+            ..Served::default()
+        });
+        let close = reply.close || !self.request.keeps_open() || self.origin.bell.is_rung();
+        if reply.echo {
+            self.echo(reply.status, close);
+        } else {
+            self.send(reply, close).await.map_err(|_| End::Gone)?;
+        }
+        if close { Err(End::Close) } else { Ok(()) }
+    }
+
+    async fn send(&self, reply: &Reply, close: bool) -> std::io::Result<()> {
+        let chunked = reply.chunked && self.request.reads_chunked();
+        let framing = match reply.status {
+            204 | 304 => BodyFraming::Absent,
+            _ if chunked => BodyFraming::Chunked,
+            _ => BodyFraming::Sized(reply.size),
+        };
+        self.head(reply.status, framing, close);
+        if framing == BodyFraming::Absent || self.request.is_head() {
+            return Ok(());
+        }
+        self.origin
+            .content
+            .send(self.stream, reply.size, chunked)
+            .await
+    }
+
+    /// Answers with the length and hash of the request's body: `11 0d4a1185`.
+    fn echo(&self, status: u16, close: bool) {
+        let mut told = Vec::with_capacity(32);
+        push_decimal(&mut told, self.request.body_bytes());
+        let hash = self.request.body_hash().unwrap_or_default();
+        told.extend_from_slice(format!(" {hash:08x}\n").as_bytes());
+        self.head(status, BodyFraming::Sized(told.len() as u64), close);
+        if !self.request.is_head() {
+            self.stream.write(|out| out.extend_from_slice(&told));
+        }
+    }
+
+    fn head(&self, status: u16, framing: BodyFraming, close: bool) {
+        let mut date = self.origin.date.borrow_mut();
+        date.set(clock::wall());
+        self.stream
+            .write(|out| push_head(out, status, framing, close, &date));
+    }
+}

@@ -1,0 +1,197 @@
+//! `loadgen origin`: an HTTP/1.1 origin whose answers are drawn from distributions.
+//!
+//! One thread per processor asked for, each with its own listening socket (or, on a Unix socket, a
+//! duplicate of the one). SIGTERM or SIGINT drains: no more connections, idle ones are closed,
+//! requests in progress are answered with `Connection: close`, within `--drain`; then exit 0. A
+//! second signal ends at once.
+//!
+//! `plan.rs` draws what an answer is like, `exchange.rs` reads a request and sends it, `reply.rs`
+//! and `content.rs` make its bytes.
+
+mod bell;
+mod content;
+mod exchange;
+pub(crate) mod plan;
+mod reply;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::io::{self, Address, Listener, Runtime, Stream, Timer, clock};
+use flume::{Receiver, Sender};
+
+use crate::cli::OriginOptions;
+use crate::descriptors;
+use bell::Bell;
+use exchange::{Origin, Served};
+use plan::{Defaults, Random};
+
+/// Connections the kernel may hold for us; it cuts the number at `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
+/// The pause after an accept that failed: descriptors come back when connections end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Serves until a signal.
+///
+/// *Errors:* one sentence for the user; nothing was served.
+pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
+    options.check()?;
+    descriptors::reserve(0)?;
+    let placement = options.placement();
+    let (sockets, address) = listen(&options.listen, placement.len())
+        .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
+    let seen = Arc::new(AtomicBool::new(false));
+    let mut signals =
+        signals(&seen).map_err(|error| format!("cannot listen for signals: {error}"))?;
+
+    let (sender, served) = flume::unbounded();
+    let (mut threads, mut drains) = (Vec::new(), Vec::new());
+    for (shard, (socket, cpu)) in sockets.into_iter().zip(placement).enumerate() {
+        let (drain, orders) = flume::unbounded();
+        let random = Random::new(options.seed, shard as u64);
+        let (defaults, limit, sender) = (defaults(options), options.drain, sender.clone());
+        let runtime = Runtime {
+            cpu,
+            name: format!("origin-{shard}"),
+            ..Runtime::default()
+        };
+        let thread = runtime
+            .start(move || serve(socket, Origin::new(defaults, random), limit, orders, sender))
+            .map_err(|error| format!("cannot start thread {shard}: {error}"))?;
+        threads.push(thread);
+        drains.push(drain);
+    }
+    drop(sender);
+    let _ = writeln!(std::io::stdout(), "listening on {address}");
+
+    signals.forever().next();
+    seen.store(true, Ordering::Relaxed);
+    for drain in &drains {
+        // A thread that has ended needs no order to.
+        let _ = drain.send(());
+    }
+    let mut total = Served::default();
+    served.iter().for_each(|served| total.add(&served));
+    for thread in threads {
+        thread
+            .join()
+            .map_err(|error| format!("a thread failed: {error}"))?;
+    }
+    if let Address::Unix(path) = &options.listen {
+        let _ = std::fs::remove_file(path);
+    }
+    let _ = writeln!(std::io::stderr(), "{total}");
+    Ok(())
+}
+
+/// The root task of a shard: accepts until the drain, then waits for what is in progress.
+async fn serve(
+    socket: OwnedFd,
+    origin: Origin,
+    limit: Duration,
+    drain: Receiver<()>,
+    report: Sender<Served>,
+) {
+    let origin = Rc::new(origin);
+    let bell = Rc::clone(&origin.bell);
+    io::spawn(async move {
+        // An error means that the main thread is gone, which is an end as well.
+        let _ = drain.recv_async().await;
+        bell.ring();
+    });
+    // Nothing is ever sent over `alive`: it is closed when the last connection has ended.
+    let (alive, ended) = flume::bounded::<()>(0);
+    let adopt = |fd: OwnedFd| {
+        let (origin, alive) = (Rc::clone(&origin), alive.clone());
+        io::spawn(async move {
+            exchange::serve(origin, Stream::from_fd(fd)).await;
+            drop(alive);
+        });
+    };
+    let listener = Listener::from_fd(socket);
+    accept(&listener, &origin.bell, &adopt).await;
+    // The queue of a Unix socket belongs to all shards: it goes when the last one drops it.
+    if listener.address().is_some() {
+        listener.close().await.into_iter().for_each(&adopt);
+    } else {
+        drop(listener);
+    }
+    drop(alive);
+    let timer = Timer::new();
+    timer.arm(clock::now() + limit);
+    let _ = timer.guard(ended.recv_async()).await;
+    let _ = report.send(origin.served());
+    io::stop();
+}
+
+async fn accept(listener: &Listener, bell: &Rc<Bell>, adopt: &impl Fn(OwnedFd)) {
+    let seat = bell.seat();
+    while let Some(accepted) = seat.until(listener.accept()).await {
+        match accepted {
+            Ok(fd) => adopt(fd),
+            Err(_) => io::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+fn defaults(options: &OriginOptions) -> Defaults {
+    Defaults {
+        sizes: options.body_size.clone(),
+        delays: options.delay.clone(),
+        statuses: options.status.clone(),
+        close_probability: options.close_probability,
+        chunked: options.chunked,
+    }
+}
+
+/// A listening socket for each of `count` shards, and where they listen in fact.
+fn listen(address: &Address, count: usize) -> std::io::Result<(Vec<OwnedFd>, Address)> {
+    if let Address::Unix(path) = address {
+        remove_stale(path);
+    }
+    let first = io::bind(address, BACKLOG)?;
+    let mut sockets = Vec::with_capacity(count);
+    let bound = match address {
+        Address::Unix(_) => {
+            for _ in 1..count {
+                sockets.push(first.try_clone()?);
+            }
+            sockets.push(first);
+            address.clone()
+        }
+        Address::Tcp(_) => {
+            let first = TcpListener::from(first);
+            let bound = Address::Tcp(first.local_addr()?);
+            sockets.push(first.into());
+            for _ in 1..count {
+                sockets.push(io::bind(&bound, BACKLOG)?);
+            }
+            bound
+        }
+    };
+    Ok((sockets, bound))
+}
+
+/// Removes a socket file that nobody listens on any more.
+fn remove_stale(path: &Path) {
+    let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    if UnixStream::connect(path).is_err_and(refused) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// SIGINT and SIGTERM; once `seen`, either ends the program at once.
+fn signals(seen: &Arc<AtomicBool>) -> std::io::Result<signal_hook::iterator::Signals> {
+    let numbers = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+    for number in numbers {
+        signal_hook::flag::register_conditional_shutdown(number, 1, Arc::clone(seen))?;
+    }
+    signal_hook::iterator::Signals::new(numbers)
+}

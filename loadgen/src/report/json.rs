@@ -1,0 +1,142 @@
+//! The report for programs: one JSON object, described in README.md.
+//!
+//! Times are nanoseconds where a name ends in `_ns`, seconds where it ends in `_seconds`. `schema`
+//! grows when a field changes its meaning or goes away; a new field does not change it.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::{Description, IntervalRow, Report};
+use crate::run::environment::Environment;
+use crate::sample::Failure;
+use crate::verdict::share;
+
+/// Version of the schema.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    run: &'a Description,
+    environment: &'a Environment,
+    measured_seconds: f64,
+    interrupted: bool,
+    requests: Requests,
+    answers_per_second: f64,
+    received_bytes: u64,
+    errors: BTreeMap<&'static str, u64>,
+    statuses: BTreeMap<usize, u64>,
+    response_time: Series,
+    service_time: Option<Series>,
+    send_lag: Option<Series>,
+    generator: Generator,
+    result: &'static str,
+    exit_code: u8,
+    broken: &'a [String],
+    intervals: &'a [IntervalRow],
+}
+
+#[derive(Serialize)]
+struct Requests {
+    due: u64,
+    answered: u64,
+    failed: u64,
+    unanswered: u64,
+    waited_for_connection: u64,
+}
+
+#[derive(Serialize)]
+struct Series {
+    count: u64,
+    mean_ns: f64,
+    stdev_ns: f64,
+    min_ns: u64,
+    max_ns: u64,
+    percentiles_ns: BTreeMap<String, u64>,
+}
+
+#[derive(Serialize)]
+struct Generator {
+    bottleneck: bool,
+    reasons: Vec<String>,
+    cpu_us_per_request: f64,
+    cpu_seconds: f64,
+    threads: Vec<Thread>,
+    machine_cpu_pressure_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Thread {
+    busy_share: f64,
+    waiting_share: f64,
+}
+
+/// The report as one JSON object.
+pub(crate) fn document(report: &Report) -> String {
+    let counts = &report.samples.counts;
+    let open = report.samples.open.as_ref();
+    let document = Document {
+        schema: SCHEMA,
+        run: &report.description,
+        environment: &report.environment,
+        measured_seconds: report.measured.as_secs_f64(),
+        interrupted: report.interrupted,
+        requests: Requests {
+            due: counts.total(),
+            answered: counts.answered,
+            failed: counts.failed_total(),
+            unanswered: counts.unanswered,
+            waited_for_connection: if open.is_some() { counts.waited } else { 0 },
+        },
+        answers_per_second: report.answered_per_second(),
+        received_bytes: counts.received_bytes,
+        errors: Failure::ALL
+            .map(|failure| (failure.label(), counts.failed(failure)))
+            .into(),
+        statuses: counts.statuses().collect(),
+        response_time: series(&report.samples.latency),
+        service_time: open.map(|open| series(&open.service)),
+        send_lag: open.map(|open| series(&open.lag)),
+        generator: generator(report),
+        result: report.verdict.outcome.label(),
+        exit_code: report.verdict.outcome as u8,
+        broken: &report.verdict.broken,
+        intervals: &report.intervals,
+    };
+    // Numbers, strings and maps with plain keys: there is nothing that could fail.
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+}
+
+fn series(times: &Histogram<u64>) -> Series {
+    let at = |percentile: f64| {
+        (
+            format!("{percentile}"),
+            times.value_at_percentile(percentile),
+        )
+    };
+    Series {
+        count: times.len(),
+        mean_ns: times.mean(),
+        stdev_ns: times.stdev(),
+        min_ns: times.min(),
+        max_ns: times.max(),
+        percentiles_ns: super::PERCENTILES.map(at).into(),
+    }
+}
+
+fn generator(report: &Report) -> Generator {
+    let thread = |usage: &crate::run::usage::Usage| Thread {
+        busy_share: share(usage.thread, report.measured),
+        waiting_share: share(usage.waiting, report.measured),
+    };
+    Generator {
+        bottleneck: !report.verdict.bottleneck.is_empty(),
+        reasons: report.verdict.bottleneck.clone(),
+        cpu_us_per_request: report.cpu_us_per_request(),
+        cpu_seconds: report.cpu_total().as_secs_f64(),
+        threads: report.usages.iter().map(thread).collect(),
+        machine_cpu_pressure_seconds: report.cpu_pressure.map(|total| total.as_secs_f64()),
+    }
+}

@@ -1,0 +1,131 @@
+//! The result of a run, in the forms people and programs read.
+//!
+//! | form | for | file |
+//! |---|---|---|
+//! | text | a person at a terminal | `text.rs` |
+//! | JSON | scripts; the schema is in README.md and has a version | `json.rs` |
+//! | `.hgrm` | HdrHistogram plotters: percentile spectrum of the response time | `hgrm.rs` |
+//! | `.hlog` | HdrHistogram log tools: all series, interval by interval | `hlog.rs` |
+//!
+//! Writers only write: every figure they need is in [`Report`].
+
+pub(crate) mod hgrm;
+pub(crate) mod hlog;
+pub(crate) mod json;
+pub(crate) mod text;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::run::environment::Environment;
+use crate::run::usage::Usage;
+use crate::sample::Samples;
+use crate::verdict::Verdict;
+
+/// The percentiles that reports show.
+pub(crate) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99, 99.999];
+
+/// What was run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Description {
+    /// The URL as given.
+    pub url: String,
+    /// The Unix socket used instead of the URL's host, if any.
+    pub unix: Option<String>,
+    /// Requests per second of an open loop; `None` for a closed loop.
+    pub rate: Option<f64>,
+    /// Connections, over all threads.
+    pub connections: usize,
+    /// Threads.
+    pub threads: usize,
+    /// The processors they are pinned to; empty if not.
+    pub cpus: Vec<usize>,
+    /// Seconds before recording.
+    pub warmup_seconds: f64,
+    /// Seconds of recording asked for.
+    pub duration_seconds: f64,
+}
+
+/// One interval, in short.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct IntervalRow {
+    /// Seconds from the start of the measured time.
+    pub start_seconds: f64,
+    /// Seconds it lasted.
+    pub length_seconds: f64,
+    /// Right answers.
+    pub answered: u64,
+    /// Wrong or broken ones.
+    pub failed: u64,
+    /// 50th percentile of the response time.
+    pub p50_ns: u64,
+    /// 99th percentile of the response time.
+    pub p99_ns: u64,
+    /// The longest response time.
+    pub max_ns: u64,
+}
+
+/// All that is known about a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    /// What was run.
+    pub description: Description,
+    /// Where.
+    pub environment: Environment,
+    /// What was measured.
+    pub samples: Samples,
+    /// The same, in short, second by second.
+    pub intervals: Vec<IntervalRow>,
+    /// The measured time; shorter than asked for when the run was interrupted.
+    pub measured: Duration,
+    /// Was it interrupted?
+    pub interrupted: bool,
+    /// By shard: what its thread used in the measured time.
+    pub usages: Vec<Usage>,
+    /// How long some task of the machine waited for a processor meanwhile, if the kernel says so.
+    pub cpu_pressure: Option<Duration>,
+    /// How it is judged.
+    pub verdict: Verdict,
+}
+
+impl Report {
+    /// Right answers per second.
+    fn answered_per_second(&self) -> f64 {
+        self.per_second(self.samples.counts.answered)
+    }
+
+    fn per_second(&self, count: u64) -> f64 {
+        if self.measured.is_zero() {
+            0.0
+        } else {
+            count as f64 / self.measured.as_secs_f64()
+        }
+    }
+
+    /// CPU time of the whole generator in the measured time.
+    fn cpu_total(&self) -> Duration {
+        self.usages
+            .iter()
+            .map(|usage| usage.process)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// CPU microseconds of the whole generator per request.
+    fn cpu_us_per_request(&self) -> f64 {
+        self.cpu_total().as_secs_f64() * 1e6 / self.samples.counts.total().max(1) as f64
+    }
+
+    /// The busiest thread: its CPU time and its waiting time.
+    fn busiest(&self) -> (Duration, Duration) {
+        let busiest = self
+            .usages
+            .iter()
+            .max_by_key(|usage| usage.thread + usage.waiting);
+        busiest.map_or_else(Default::default, |usage| (usage.thread, usage.waiting))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Is the run valid, and did it hold what was asked of it? Pure: figures in, verdict out.
+//!
+//! The generator was the bottleneck, and the run is *invalid*, when
+//! 1. open loop: a request of the schedule is missing from the counts (a fault of this program),
+//! 2. a shard's thread was busy, or ready and waiting for a CPU, for more than
+//!    [`BUSY_SHARE_MAX`] of the measured time (not judged when the wait spins: it is then busy by
+//!    design), or
+//! 3. open loop: the 99th percentile of the send lag is more than [`LAG_SHARE_MAX`] of the 99th
+//!    percentile of the response time: that much of the figure may be the generator's own.
+//!
+//! A wrong or missing answer breaks the run whether it is valid or not; a limit on a figure is
+//! judged only in a valid run.
+
+use std::time::Duration;
+
+use crate::quantity;
+use crate::run::usage::Usage;
+use crate::sample::Samples;
+
+/// The share of the time a thread may be busy or waiting for a CPU before it is the bottleneck.
+pub(crate) const BUSY_SHARE_MAX: f64 = 0.95;
+/// The share of the response time's 99th percentile that the send lag's may reach.
+pub(crate) const LAG_SHARE_MAX: f64 = 0.25;
+
+/// An upper bound for one figure of the response time, `p99=20ms`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Limit {
+    figure: Figure,
+    bound: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Figure {
+    Mean,
+    Max,
+    Percentile(f64),
+}
+
+impl Limit {
+    /// Parses `p99=20ms`, `p99.9=1s`, `mean=500us`, `max=2s`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let expected = || format!("`{text}` is not a limit; write p99=20ms, mean=1ms or max=1s");
+        let (figure, bound) = text.split_once('=').ok_or_else(expected)?;
+        let figure = match figure {
+            "mean" => Figure::Mean,
+            "max" => Figure::Max,
+            _ => figure
+                .strip_prefix('p')
+                .and_then(|percentile| percentile.parse().ok())
+                .filter(|percentile| (0.0..=100.0).contains(percentile))
+                .map(Figure::Percentile)
+                .ok_or_else(expected)?,
+        };
+        Ok(Self {
+            figure,
+            bound: quantity::duration(bound)?,
+        })
+    }
+
+    /// The breach in words, if there is one; a run without samples breaks every limit.
+    fn breach(&self, samples: &Samples) -> Option<String> {
+        let latency = &samples.latency;
+        let (name, value) = match self.figure {
+            Figure::Mean => ("mean".into(), latency.mean()),
+            Figure::Max => ("max".into(), latency.max() as f64),
+            Figure::Percentile(percentile) => (
+                format!("p{percentile}"),
+                latency.value_at_percentile(percentile) as f64,
+            ),
+        };
+        let bound = self.bound.as_nanos() as f64;
+        let (value, bound, broken) = (
+            quantity::show_nanos(value),
+            quantity::show_nanos(bound),
+            value > bound,
+        );
+        match latency.is_empty() {
+            true => Some(format!(
+                "{name} has no samples to hold against its limit of {bound}"
+            )),
+            false => broken.then(|| format!("{name} is {value}, its limit {bound}")),
+        }
+    }
+}
+
+/// What was asked of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Demands {
+    /// The share of requests that may be wrong, broken or unanswered.
+    pub error_share_max: f64,
+    /// How many requests the schedule has in the measured time; `None` for a closed loop.
+    pub scheduled: Option<u64>,
+    /// Bounds on response times.
+    pub limits: Vec<Limit>,
+    /// The wait before a due time spins, so CPU time says nothing.
+    pub spins: bool,
+}
+
+/// What became of it; the number is the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All demands held.
+    Pass = 0,
+    /// A demand was broken.
+    Broken = 2,
+    /// The figures describe the generator, not the target.
+    Invalid = 3,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Broken => "broken",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// The verdict on a run, with a sentence for every reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why the generator was the bottleneck; empty when it was not.
+    pub bottleneck: Vec<String>,
+    /// Which demands were broken.
+    pub broken: Vec<String>,
+}
+
+/// Judges a run: all samples, and what each shard's thread used in `measured` time.
+pub(crate) fn judge(
+    demands: &Demands,
+    samples: &Samples,
+    usages: &[Usage],
+    measured: Duration,
+) -> Verdict {
+    let bottleneck = bottleneck(demands, samples, usages, measured);
+    let mut broken = Vec::new();
+    let counts = &samples.counts;
+    let wrong = counts.failed_total() + counts.unanswered;
+    let share = wrong as f64 / counts.total().max(1) as f64;
+    if counts.total() == 0 {
+        broken.push("no request was due in the measured time".into());
+    } else if share > demands.error_share_max {
+        let (total, max) = (counts.total(), demands.error_share_max);
+        broken.push(format!(
+            "{wrong} of {total} requests got no right answer (allowed: {max})"
+        ));
+    }
+    let answers_wrong = !broken.is_empty();
+    broken.extend(
+        demands
+            .limits
+            .iter()
+            .filter_map(|limit| limit.breach(samples)),
+    );
+    let outcome = match (bottleneck.is_empty(), broken.is_empty()) {
+        _ if answers_wrong => Outcome::Broken,
+        (false, _) => Outcome::Invalid,
+        (true, false) => Outcome::Broken,
+        (true, true) => Outcome::Pass,
+    };
+    Verdict {
+        outcome,
+        bottleneck,
+        broken,
+    }
+}
+
+fn bottleneck(
+    demands: &Demands,
+    samples: &Samples,
+    usages: &[Usage],
+    measured: Duration,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let total = samples.counts.total();
+    if let Some(scheduled) = demands.scheduled.filter(|&scheduled| scheduled != total) {
+        reasons.push(format!(
+            "{scheduled} requests were scheduled, {total} accounted for"
+        ));
+    }
+    for (shard, usage) in usages.iter().enumerate().filter(|_| !demands.spins) {
+        let (busy, waiting) = (
+            share(usage.thread, measured),
+            share(usage.waiting, measured),
+        );
+        if busy + waiting > BUSY_SHARE_MAX {
+            reasons.push(format!(
+                "thread {shard} was busy {:.0} % and waiting for a CPU {:.0} % of the time",
+                busy * 100.0,
+                waiting * 100.0
+            ));
+        }
+    }
+    if let Some(open) = &samples.open {
+        let (lag, latency) = (
+            open.lag.value_at_percentile(99.0),
+            samples.latency.value_at_percentile(99.0),
+        );
+        if !samples.latency.is_empty() && lag as f64 > latency as f64 * LAG_SHARE_MAX {
+            let (lag, latency) = (
+                quantity::show_nanos(lag as f64),
+                quantity::show_nanos(latency as f64),
+            );
+            reasons.push(format!(
+                "p99 of the send lag is {lag}, of the response time {latency}"
+            ));
+        }
+    }
+    reasons
+}
+
+/// `part` of `whole`; nothing of nothing is nothing.
+pub(crate) fn share(part: Duration, whole: Duration) -> f64 {
+    if whole.is_zero() {
+        0.0
+    } else {
+        part.as_secs_f64() / whole.as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
