@@ -1,4 +1,8 @@
 //! A listening socket of this shard: connections accepted by one standing operation.
+//!
+//! In: an address, or a socket bound elsewhere. Out: connected sockets, as descriptors that may be
+//! sent to another shard. Closing gives back what the kernel had accepted already, so that no
+//! client whose connect succeeded is lost. Does not decide who may come in (`accept` does).
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,9 +15,9 @@ use std::task::{Context, Poll};
 use rustix::net::{Shutdown, SocketFlags};
 
 use super::address::Address;
+use super::driver::socket::{Role, remember};
 use super::driver::{self, Driver};
 use super::ring::{Kind, Operation, Token};
-use super::socket::{Role, remember};
 
 /// A listening socket. Accepting goes on in the kernel while nobody waits; what was accepted is
 /// kept until it is taken, bounded by the descriptors of the process.

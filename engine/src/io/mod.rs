@@ -13,29 +13,23 @@
 #![allow(unsafe_code, reason = "each block has its reason and its proof")]
 
 mod address;
-mod buffer;
 pub mod clock;
 mod driver;
 mod file;
 mod listener;
-mod memory;
-pub mod probe;
 mod ring;
 mod runtime;
-mod send;
-mod socket;
 mod stream;
-mod task;
 #[cfg(test)]
 mod tests;
-mod timer;
 mod wait;
 
 pub use address::Address;
-pub use buffer::Buf;
 pub use clock::Instant;
 pub use file::AppendFile;
 pub use listener::{Listener, bind};
+pub use ring::buffer::Buf;
+pub use ring::probe;
 pub use runtime::{Runtime, RuntimeThread};
 pub use stream::Stream;
 pub use wait::{Elapsed, Timer, sleep, sleep_until, spawn, stop, task_panics, yield_now};

@@ -1,4 +1,8 @@
 //! One shard's thread: a glommio executor, pinned where asked, with the driver as its main task.
+//!
+//! In: where to run, how large a receive pool, and what to do first. Out: a running thread, or the
+//! reason why the kernel refuses it, known before `start` returns. glommio gives placement, the
+//! executor and files; sockets, timers and tasks are the driver's.
 
 use std::future::Future;
 use std::io::{Error, Result};

@@ -14,10 +14,10 @@ use std::task::{Context, Poll};
 use rustix::io::Errno;
 
 use super::address::Address;
-use super::buffer::Buf;
+use super::driver::socket::{Receive, Role, Sending, Socket, remember};
 use super::driver::{self, Driver};
+use super::ring::buffer::Buf;
 use super::ring::{Kind, Operation, Token};
-use super::socket::{Receive, Role, Sending, Socket, remember};
 use crate::limits;
 
 /// A connected stream socket of this shard.

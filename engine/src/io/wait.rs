@@ -1,4 +1,8 @@
 //! Waiting on this shard: deadlines, sleeps, new tasks.
+//!
+//! Two kinds of time: a [`Timer`] is a deadline that rarely passes and is moved often, so it is
+//! coarse and moving it is free; a sleep is meant to pass, so it is exact. Both end with the
+//! driver's batch, whose clock is read once and is never ahead of the real one.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -7,8 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::clock::{self, Instant};
+use super::driver::timer::{self, TimerKey};
 use super::driver::{self, Driver};
-use super::timer::{self, TimerKey};
 
 /// The armed deadline passed before the guarded future was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,9 @@
 //! The life of one shard: accept, obey, drain.
+//!
+//! In: the sockets it listens on, the snapshot it serves, its mailbox. It places each accepted
+//! connection on the shard that holds the fewest and serves those placed here, one task each. Out:
+//! reports when control asks, and a last one when it ends. A drain stops accepting first, then
+//! waits for the exchanges in flight, and cuts what is left at the deadline.
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;

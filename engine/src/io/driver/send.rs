@@ -15,7 +15,7 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
-use super::buffer::Buf;
+use crate::io::Buf;
 use crate::limits;
 
 #[derive(Debug)]

@@ -5,6 +5,10 @@
 //! the completion. Sends are not among them: they are direct calls that finish at once, so no
 //! outgoing byte is ever lent to the kernel.
 
+pub(crate) mod buffer;
+pub mod probe;
+mod region;
+
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -14,7 +18,6 @@ use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
 use socket2::SockAddr;
 
-use super::buffer;
 use crate::limits;
 
 /// What a completion is for: packed into the 64 bits that the kernel hands back.

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use bytes::Bytes;
 use io_uring::types::BufRingEntry;
 
-use super::memory::Region;
+use super::region::Region;
 
 /// The buffer group id of the pool. One pool per ring, so one id.
 pub(crate) const GROUP: u16 = 0;

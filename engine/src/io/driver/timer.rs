@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::clock::Instant;
+use crate::io::Instant;
 use crate::limits;
 
 /// Names a deadline of this shard.

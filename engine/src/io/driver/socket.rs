@@ -17,8 +17,8 @@ use std::task::Waker;
 use rustix::io::Errno;
 use socket2::SockAddr;
 
-use super::buffer::Buf;
 use super::send::SendQueue;
+use crate::io::Buf;
 
 /// Where receiving stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
