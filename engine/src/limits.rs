@@ -101,9 +101,9 @@ pub const BUFFER_COUNT: u16 = 256;
 /// Bytes of a block of the receive pool.
 pub const BUFFER_BYTES: u32 = 16 * 1024;
 
-/// Memory that glommio registers for file writes; its default of 10 MiB per shard would count
-/// against the locked-memory limit for the sake of an access log.
-pub const FOREIGN_IO_MEMORY: usize = 512 * 1024;
+/// Memory that glommio registers for file writes, with each of its three rings. It counts against
+/// the locked-memory limit, and an access log goes through ordinary writes: the least it takes.
+pub const FOREIGN_IO_MEMORY: usize = 64 * 1024;
 
 /// Depth of glommio's own rings, which carry only file writes.
 pub const FOREIGN_RING_DEPTH: usize = 32;

@@ -32,4 +32,6 @@ pub use ring::buffer::Buf;
 pub use ring::probe;
 pub use runtime::{Runtime, RuntimeThread};
 pub use stream::Stream;
-pub use wait::{Elapsed, Timer, sleep, sleep_until, spawn, stop, task_panics, yield_now};
+pub use wait::{
+    Elapsed, Timer, end_other_tasks, sleep, sleep_until, spawn, stop, task_panics, yield_now,
+};

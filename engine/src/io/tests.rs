@@ -341,3 +341,27 @@ fn stop_ends_a_shard_whose_tasks_wait_for_ever() {
         stop();
     });
 }
+
+#[test]
+fn ending_the_others_drops_what_they_hold_now() {
+    struct Told(Rc<Cell<u32>>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    on_shard(|| async {
+        let dropped = Rc::new(Cell::new(0));
+        for _ in 0..3 {
+            let told = Told(Rc::clone(&dropped));
+            spawn(async move {
+                std::future::pending::<()>().await;
+                drop(told);
+            });
+        }
+        yield_now().await;
+        end_other_tasks();
+        assert_eq!(dropped.get(), 3);
+        sleep(Duration::from_millis(1)).await;
+    });
+}

@@ -108,6 +108,11 @@ pub fn stop() {
     driver::current().stopping.set(true);
 }
 
+/// Drop every task of this shard but the one that calls: what they hold is released now.
+pub fn end_other_tasks() {
+    driver::current().tasks.end_others();
+}
+
 /// Tasks of this shard that ended by a panic, since it started.
 pub fn task_panics() -> u64 {
     driver::current().tasks.panics()

@@ -4,36 +4,40 @@
 //! one append. When the file does not keep up the lines are dropped there and counted; when it
 //! fails, what was to be written is lost, counted, and the next batch is tried again.
 
-use std::rc::Rc;
-
 use super::drain::Bell;
 use crate::config::AccessLog;
-use crate::io::{self, AppendFile};
+use crate::io::{self, AppendFile, Timer, clock};
 use crate::limits;
 use crate::proxy::Local;
 
-/// Write until `bell` rings, and then what is left.
-pub(super) async fn write(settings: AccessLog, local: Rc<Local>, bell: Rc<Bell>) {
+/// Write, if there is an access log, until `last_line` rings, and then what is left. A file that
+/// hangs then is given up after a while.
+pub(super) async fn write(local: &Local, last_line: &Bell) {
+    let Some(settings) = &local.snapshot().access_log else {
+        return;
+    };
     let Some(lines) = local.log_lines() else {
         return;
     };
     let mut file = None;
     loop {
-        let ended = bell.or(lines.arrived()).await.is_none()
-            || bell.or(io::sleep(settings.flush)).await.is_none();
+        let is_last = last_line.or(lines.arrived()).await.is_none()
+            || last_line.or(io::sleep(settings.flush)).await.is_none();
         let batch = lines.take(Vec::new());
         let count = batch.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let patience = Timer::new();
+        if is_last {
+            patience.arm(clock::now() + limits::ACCESS_LOG_PAUSE);
+        }
         if count > 0 {
-            let written = append(&mut file, &settings, batch).await;
-            local.log_written(
-                if written { count } else { 0 },
-                if written { 0 } else { count },
-            );
-            if !written && !ended {
-                bell.or(io::sleep(limits::ACCESS_LOG_PAUSE)).await;
+            let is_written = patience.guard(append(&mut file, settings, batch)).await == Ok(true);
+            let (written, lost) = if is_written { (count, 0) } else { (0, count) };
+            local.log_written(written, lost);
+            if !is_written {
+                last_line.or(io::sleep(limits::ACCESS_LOG_PAUSE)).await;
             }
         }
-        if ended {
+        if is_last {
             break;
         }
     }

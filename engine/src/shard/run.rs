@@ -5,9 +5,12 @@
 //! reports when control asks, and a last one when it ends. A drain stops accepting first, then
 //! waits for the exchanges in flight, and cuts what is left at the deadline.
 
+use std::future::poll_fn;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use flume::{Receiver, Sender};
@@ -55,18 +58,6 @@ pub(super) async fn run(post: Post) {
         mailboxes: post.mailboxes,
         drain: Bell::default(),
     });
-    let log_end = Rc::new(Bell::default());
-    let log_ended = Rc::new(Bell::default());
-    if let Some(settings) = shard.local.snapshot().access_log.clone() {
-        let (local, end) = (Rc::clone(&shard.local), Rc::clone(&log_end));
-        let ended = Rc::clone(&log_ended);
-        io::spawn(async move {
-            access_log::write(settings, local, end).await;
-            ended.ring();
-        });
-    } else {
-        log_ended.ring();
-    }
     for (listener, socket) in post.sockets {
         io::spawn(accept(
             Rc::clone(&shard),
@@ -74,13 +65,34 @@ pub(super) async fn run(post: Post) {
             Listener::from_fd(socket),
         ));
     }
-    let patience = shard.obey(&post.inbox).await;
-    shard.finish(&post.inbox, patience).await;
-    log_end.ring();
-    log_ended.or(io::sleep(limits::ACCESS_LOG_PAUSE)).await;
+    let last_line = Bell::default();
+    let service = async {
+        let patience = shard.obey(&post.inbox).await;
+        shard.finish(&post.inbox, patience).await;
+        // What is cut here is recorded as cut, before the log and the report are closed.
+        io::end_other_tasks();
+        last_line.ring();
+    };
+    both(service, access_log::write(&shard.local, &last_line)).await;
     // Control reads the last reports when all shards have ended.
     let _ = post.report.send(shard.report(Box::default()));
     io::stop();
+}
+
+/// Until both are done, in one task.
+async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let mut done = (false, false);
+    poll_fn(|cx| {
+        done.0 = done.0 || one.as_mut().poll(cx).is_ready();
+        done.1 = done.1 || other.as_mut().poll(cx).is_ready();
+        if done == (true, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Take connections from one listening socket until the shard drains.

@@ -225,8 +225,29 @@ impl Tasks {
     /// Drops run outside the borrow (they may touch the slab), and a panic in one stays here.
     fn end(&self, task: TaskKey, future: TaskFuture) {
         let slot = self.slots.borrow_mut().try_remove(task as usize);
-        if catch_unwind(AssertUnwindSafe(|| drop((slot, future)))).is_err() {
+        self.discard((slot, future));
+    }
+
+    fn discard(&self, task: impl Sized) {
+        if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
             self.panics.set(self.panics.get() + 1);
+        }
+    }
+
+    /// Drop all tasks but the one that is being polled, whose future is not in its slot.
+    pub(crate) fn end_others(&self) {
+        let mut slots = self.slots.borrow_mut();
+        let others: Vec<usize> = slots
+            .iter()
+            .filter_map(|(key, task)| task.future.is_some().then_some(key))
+            .collect();
+        let others: Vec<Task> = others
+            .into_iter()
+            .filter_map(|key| slots.try_remove(key))
+            .collect();
+        drop(slots);
+        for task in others {
+            self.discard(task);
         }
     }
 
