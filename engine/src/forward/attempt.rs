@@ -23,7 +23,7 @@ use crate::balance::Lease;
 use crate::http::date::DATE_BYTES;
 use crate::http::h1::encode::{self, ConnectionReply, ResponseEdits};
 use crate::http::h1::{Parsed, response};
-use crate::http::{BodyLength, Response, ResponseHead, Version};
+use crate::http::{BodyLength, HeadError, Response, ResponseHead, Version};
 use crate::io::{Address, Buf, Elapsed, Instant, Stream, clock};
 use crate::limits;
 
@@ -305,6 +305,9 @@ impl Answer<'_, '_> {
             } else {
                 self.gathered.as_slice()
             };
+            if !is_http(bytes) {
+                return Err(ForwardError::ResponseHead(HeadError::Line));
+            }
             let parsed = response::parse(bytes, limits, method, self.head);
             match parsed.map_err(ForwardError::ResponseHead)? {
                 Parsed::Partial if is_whole => self.gathered.extend_from_slice(&run),
@@ -344,6 +347,14 @@ impl Answer<'_, '_> {
     }
 }
 
+/// Whether `bytes` may begin a status line (RFC 9112 §4). A peer that speaks something else, a TLS
+/// alert for example, may never send a line end that the parser waits for.
+fn is_http(bytes: &[u8]) -> bool {
+    let begin = b"HTTP/";
+    let known = bytes.len().min(begin.len());
+    begin.starts_with(bytes.get(..known).unwrap_or_default())
+}
+
 /// How the response is told to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reply {
@@ -379,7 +390,7 @@ impl Reply {
         Self::framed(
             response.body(),
             call.request.version(),
-            call.may_persist && wants_rest,
+            call.may_persist && !call.is_draining.get() && wants_rest,
         )
     }
 
@@ -455,6 +466,12 @@ fn cut(downstream: &Stream, reply: &Reply, error: RelayError) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc9112_4_another_protocol_is_known_by_its_first_byte() {
+        assert!(!is_http(b"\x15") && !is_http(b"SSH-2.0-x\r\n"));
+        assert!(is_http(b"") && is_http(b"HT") && is_http(b"HTTP/1.1 200 OK\r\n"));
+    }
 
     #[test]
     fn rfc9112_6_1_an_http_1_0_client_gets_no_chunks() {

@@ -125,7 +125,12 @@ impl Body {
         };
         let payload = taken.payload.as_ref().map_or(0, |payload| payload.len());
         self.bytes = self.bytes.saturating_add(payload as u64);
-        if self.bytes > self.bytes_max {
+        // A chunk that is announced too large is refused at once, not when it has arrived.
+        let announced = match &self.rest {
+            Rest::Chunked(decoder) => decoder.announced(),
+            Rest::Sized(_) | Rest::UntilClose | Rest::Nothing => 0,
+        };
+        if self.bytes.saturating_add(announced) > self.bytes_max {
             return Err(BodyError::TooLarge);
         }
         Ok(taken)
@@ -266,6 +271,13 @@ mod tests {
     fn a_body_beyond_its_limit_is_refused_also_when_chunked() {
         let mut body = Body::new(BodyLength::Chunked, 4);
         let run = Buf::from_vec(b"5\r\nhello\r\n".to_vec());
+        assert_eq!(body.take(run).err(), Some(BodyError::TooLarge));
+    }
+
+    #[test]
+    fn a_chunk_beyond_the_limit_is_refused_when_it_is_announced() {
+        let mut body = Body::new(BodyLength::Chunked, 4);
+        let run = Buf::from_vec(b"100000005\r\nh".to_vec());
         assert_eq!(body.take(run).err(), Some(BodyError::TooLarge));
     }
 }

@@ -1,4 +1,7 @@
 //! The `Date` field's value, made once a second (RFC 9110 §6.6.1).
+//!
+//! In: the shard's clock. Out: 29 bytes of text that never lag more than a second behind the wall
+//! clock. One cache per shard serves forwarded responses and local replies alike.
 
 use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};

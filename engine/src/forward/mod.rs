@@ -31,6 +31,7 @@ mod retry;
 mod trace;
 mod upgrade;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ pub struct Call<'a> {
     pub downstream: &'a Stream,
     /// The downstream connection may go on after this exchange, as far as is known before it.
     pub may_persist: bool,
+    /// It may not any more: the shard began to drain. Read when the response's head is there.
+    pub is_draining: &'a Cell<bool>,
     /// Bytes of request body let through.
     pub body_bytes_max: u64,
     /// How long the phases may take.

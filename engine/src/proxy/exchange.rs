@@ -133,6 +133,7 @@ async fn steps(
         date: plan.fields.adds_date.then_some(&local.date),
         downstream: &connection.stream,
         may_persist: connection.may_persist(&request),
+        is_draining: &local.is_draining,
         body_bytes_max: plan.body_bytes_max,
         timeouts: timeouts(telling, route),
         connect_timeout: upstream.ok_or(no_cluster)?.connect_timeout,

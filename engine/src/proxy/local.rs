@@ -37,7 +37,7 @@ pub struct Local {
     recorder: Rc<RefCell<Recorder>>,
     log_lines: Option<LogLines>,
     connections: RefCell<Slab<Weak<Connection>>>,
-    is_draining: Cell<bool>,
+    pub(super) is_draining: Cell<bool>,
     /// Waits for the last connection to end.
     ended: Cell<Option<Waker>>,
 }

@@ -1,4 +1,7 @@
 //! Random numbers for choices and identifiers of one shard: fast, not secret.
+//!
+//! They spread load and tell requests apart. Nothing that must not be guessed may be made of them:
+//! who sees some request ids can compute the next ones.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};

@@ -194,6 +194,16 @@ impl Decoder {
         self.state == State::Done
     }
 
+    /// Bytes of the chunk being read that are still to come. With those already read they bound
+    /// the body from below, before it has arrived.
+    pub fn announced(&self) -> u64 {
+        if self.state == State::Data {
+            self.remaining
+        } else {
+            0
+        }
+    }
+
     /// The next event in `bytes`, which follow those already consumed.
     ///
     /// *Output*: everything before the data, and the data itself, is consumed.
