@@ -86,7 +86,8 @@ impl Listener {
     fn stop_listening(&self) -> Vec<OwnedFd> {
         let mut waiting = Vec::new();
         let sockets = self.driver.sockets.borrow();
-        if let Some(fd) = sockets[self.index as usize].fd() {
+        let socket = &sockets[self.index as usize];
+        if let Some(fd) = socket.fd() {
             if rustix::io::ioctl_fionbio(fd, true).is_ok() {
                 while let Ok(connection) = rustix::net::accept_with(fd, SocketFlags::CLOEXEC) {
                     waiting.push(connection);
@@ -95,6 +96,12 @@ impl Listener {
             // Fails only on a socket that does not listen any more (one shared with a shard that
             // was faster).
             let _ = rustix::net::shutdown(fd, Shutdown::Both);
+        }
+        let is_armed = matches!(&socket.role, Role::Listening(accepted) if accepted.armed);
+        if is_armed {
+            // A Unix socket's accept does not end by the shutdown.
+            let standing = Token::new(Kind::Accept, socket.generation, self.index);
+            self.driver.cancel(standing);
         }
         waiting
     }

@@ -335,6 +335,21 @@ fn closing_a_listener_gives_what_the_kernel_had_accepted() {
 }
 
 #[test]
+fn closing_a_unix_listener_that_waits_ends() {
+    let path = std::env::temp_dir().join(format!("weft-close-{}", std::process::id()));
+    let address = Address::Unix(path.clone());
+    on_shard(move || async move {
+        let socket = bind(&address, 16).expect("bind");
+        let listener = Listener::from_fd(socket.try_clone().expect("clone"));
+        let timer = Timer::new();
+        timer.arm(clock::now() + Duration::from_millis(5));
+        assert!(timer.guard(listener.accept()).await.is_err());
+        assert_eq!(listener.close().await.len(), 0);
+    });
+    std::fs::remove_file(&path).expect("remove");
+}
+
+#[test]
 fn stop_ends_a_shard_whose_tasks_wait_for_ever() {
     on_shard(|| async {
         spawn(std::future::pending());
