@@ -150,3 +150,39 @@ fn ten_thousand_idle_connections_take_two_kibibytes_each() {
         assert_eq!(client.get("/").status(), 200, "they are alive");
     }
 }
+
+/// Connections that end in every way there is.
+fn come_and_go(proxy: &Proxy, count: usize) {
+    for turn in 0..count {
+        let mut client = proxy.connect();
+        match turn % 5 {
+            // Never says anything.
+            0 => {}
+            1 => assert_eq!(client.get("/").status(), 200),
+            2 => assert_eq!(client.exchange("BAD\r\n\r\n").status(), 400),
+            // Leaves before its answer.
+            3 => drop(client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")),
+            _ => drop(client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhal")),
+        }
+    }
+    wait::for_("the connections to be gone", || active(proxy) == 0);
+}
+
+#[test]
+fn connections_that_have_ended_leave_nothing_behind() {
+    let origin = Origin::forgetful(|peer| {
+        while peer.request().is_some() {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let proxy = Proxy::to(origin.address());
+    come_and_go(&proxy, 2000);
+    let (bytes, descriptors) = (proxy.resident_bytes(), proxy.descriptors());
+    come_and_go(&proxy, 4000);
+    let grown = proxy.resident_bytes().saturating_sub(bytes);
+    assert!(grown < 1 << 20, "{grown} bytes more after 4000 connections");
+    // A few pooled connections to the origin more or less.
+    wait::for_("the descriptors to be closed", || {
+        proxy.descriptors() <= descriptors + 8
+    });
+}

@@ -126,7 +126,7 @@ fn python_aiohttp_sends_many_requests_at_once() {
 
 #[test]
 fn both_ends_of_websockets_talk_through_the_tunnel() {
-    let mut echo = python::spawn("websocket_echo.py", &[]);
+    let mut echo = python::start("websocket_echo.py", &[]);
     let mut line = String::new();
     let out = echo.stdout.take().expect("a pipe");
     BufReader::new(out).read_line(&mut line).expect("the port");
@@ -138,8 +138,6 @@ fn both_ends_of_websockets_talk_through_the_tunnel() {
         "websocket_client.py",
         &[&format!("ws://{}/chat", proxy.address())],
     );
-    let _ = echo.kill();
-    let _ = echo.wait();
 }
 
 #[test]

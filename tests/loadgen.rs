@@ -9,6 +9,7 @@ use crate::harness::{
     nginx::Nginx,
     proxy::{loadgen, output},
     python,
+    running::Running,
     scratch::Scratch,
 };
 
@@ -105,7 +106,7 @@ fn its_origin_behind_the_proxy() {
         "--listen",
         &address.to_string(),
     ]);
-    let mut child = command.spawn().expect("loadgen origin");
+    let _origin = Running::start(&mut command);
     crate::harness::wait::for_("the origin", || Client::try_connect(address).is_ok());
     let setup = Setup::to(address).listener("limits.requests_per_connection = \"unlimited\"");
     let proxy = Proxy::start(&setup);
@@ -113,6 +114,4 @@ fn its_origin_behind_the_proxy() {
     let scratch = Scratch::new();
     let url = format!("http://{}/?chunked=1", proxy.address());
     run(&url, &["--expect-length", "10KiB"], &scratch);
-    child.kill().expect("ended");
-    child.wait().expect("ended");
 }

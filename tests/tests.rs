@@ -18,6 +18,7 @@ mod clients;
 mod config;
 mod deadlines;
 mod drain;
+mod exchange;
 mod forward;
 mod http1;
 mod loadgen;

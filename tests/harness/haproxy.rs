@@ -3,14 +3,14 @@
 use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use super::{ports, scratch::Scratch, wait};
+use super::{ports, running::Running, scratch::Scratch, wait};
 
 /// A running haproxy.
 pub(crate) struct Haproxy {
-    child: Child,
+    child: Running,
     address: SocketAddr,
     _scratch: Scratch,
 }
@@ -44,12 +44,12 @@ impl Haproxy {
         } else {
             Path::new("haproxy")
         };
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["-db", "-q", "-f"])
             .arg(config)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("haproxy starts");
+            .stdin(Stdio::null());
+        let child = Running::start(&mut command);
         let mut haproxy = Self {
             child,
             address,
@@ -66,12 +66,5 @@ impl Haproxy {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-impl Drop for Haproxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod pattern;
 pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod python;
+pub(crate) mod running;
 pub(crate) mod scratch;
 pub(crate) mod setup;
 pub(crate) mod wait;

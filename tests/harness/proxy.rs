@@ -155,6 +155,14 @@ impl Proxy {
             * 1024
     }
 
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        let folder = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        folder
+            .expect("the descriptors of a running process")
+            .count()
+    }
+
     /// Asks it to drain and stop.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
@@ -187,9 +195,14 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if thread::panicking() {
+        let panicked = self.stderr().contains("panicked at");
+        if thread::panicking() || panicked {
             eprintln!("-- the proxy wrote:\n{}{}--", self.stdout(), self.stderr());
         }
+        assert!(
+            thread::panicking() || !panicked,
+            "the proxy panicked, whatever it answered"
+        );
     }
 }
 

@@ -6,8 +6,10 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
+
+use super::running::Running;
 
 /// Runs `tests/python/<program>` with arguments and gives back what it printed.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
@@ -22,15 +24,14 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
 }
 
 /// Starts `tests/python/<program>` and leaves it running, with its stdout to be read.
-pub(crate) fn spawn(program: &str, arguments: &[&str]) -> Child {
+pub(crate) fn start(program: &str, arguments: &[&str]) -> Running {
     let mut command = command(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    Running::start(
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped()),
+    )
 }
 
 fn text(bytes: &[u8]) -> String {
