@@ -208,6 +208,30 @@ fn both_directions_at_once() {
     });
 }
 
+/// Sends `block` again and again until nothing is taken any more.
+fn stall(client: &mut Client, block: &[u8]) {
+    client
+        .stream()
+        .set_nonblocking(true)
+        .expect("a socket option");
+    let mut sent = 0_usize;
+    let mut refusals = 0;
+    wait::for_("the proxy to stop reading", || {
+        match client.stream().write(&block[sent % block.len()..]) {
+            Ok(count) => {
+                sent += count;
+                refusals = 0;
+            }
+            Err(_) => refusals += 1,
+        }
+        assert!(
+            sent < 1 << 30,
+            "a gigabyte was taken although nobody reads it"
+        );
+        refusals > 100
+    });
+}
+
 #[test]
 fn an_upload_waits_for_an_origin_that_does_not_read() {
     let origin = Origin::forgetful(|peer| {
@@ -265,4 +289,23 @@ fn every_small_size_around_the_buffers() {
         assert_eq!(response.body.len(), size);
         assert_eq!(pattern::mismatch(0, &response.body), None, "{size}");
     }
+}
+
+#[test]
+fn requests_whose_answers_nobody_reads_stop_being_read() {
+    let origin = Origin::forgetful(|peer| {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n{}",
+            "a".repeat(4096)
+        );
+        while peer.request().is_some() && peer.send(&answer) {}
+    });
+    let setup = Setup::to(origin.address())
+        .listener("limits.requests_per_connection = \"unlimited\"\ntimeouts.send_gap = \"1h\"");
+    let proxy = Proxy::start(&setup);
+    let before = proxy.resident_bytes();
+    let mut client = proxy.connect();
+    let block = "GET /flood HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    stall(&mut client, block.as_bytes());
+    assert_small(&proxy, before);
 }

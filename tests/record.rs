@@ -273,3 +273,18 @@ fn admin_pages_tell_what_is_there() {
     let mut browser = crate::harness::Client::connect(proxy.admin_address());
     assert_eq!(browser.exchange(rebound).status(), 403);
 }
+
+#[test]
+fn a_full_disk_costs_lines_not_service() {
+    let origin = Origin::echoing_targets();
+    // A device on which every write fails for want of space.
+    let log = "access_log = { path = \"/dev/full\", flush = \"20ms\" }\n\
+        histograms = { dump = { path = \"/dev/full\", interval = \"50ms\" } }";
+    let mut proxy = Proxy::start(&Setup::to(origin.address()).top(log));
+    wait::for_("dropped lines to be counted", || {
+        assert_eq!(proxy.get("/").status(), 200);
+        proxy.metric("weft_access_log_dropped_lines_total", "") > 0.0
+    });
+    proxy.terminate();
+    assert_eq!(proxy.wait().code(), Some(0));
+}

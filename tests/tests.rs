@@ -24,4 +24,5 @@ mod http1;
 mod loadgen;
 mod record;
 mod route;
+mod shard;
 mod start;

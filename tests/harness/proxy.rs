@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 
 use super::{Client, Response, Setup, ports, scratch::Scratch, wait};
@@ -163,6 +163,27 @@ impl Proxy {
             .count()
     }
 
+    /// Sets how many descriptors it may open, while it runs.
+    pub(crate) fn limit_descriptors(&self, count: usize) {
+        let limit = Rlimit {
+            current: Some(count as u64),
+            maximum: Some(count as u64),
+        };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("a child's limit");
+    }
+
+    /// How often each of its threads was put to sleep by waiting, by thread name.
+    pub(crate) fn waits(&self) -> Vec<(String, u64)> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let waits = tasks.filter_map(|task| {
+            let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+            let value = |key| status.lines().find_map(|line: &str| line.strip_prefix(key));
+            let count = value("voluntary_ctxt_switches:")?.trim().parse().ok()?;
+            Some((value("Name:")?.trim().to_owned(), count))
+        });
+        waits.collect()
+    }
+
     /// Asks it to drain and stop.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
@@ -170,8 +191,12 @@ impl Proxy {
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("a signal can be sent");
+    }
+
+    fn pid(&self) -> Pid {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), signal).expect("a signal can be sent");
+        pid.expect("a process id")
     }
 
     /// Waits for its end.

@@ -1,7 +1,8 @@
 //! Waiting for a condition, never for an amount of time.
 //!
 //! The only place where a test sleeps. A condition that does not come true within [`PATIENCE`]
-//! fails the test with its own words; the length of the wait is never asserted.
+//! fails the test with its own words; the length of the wait is never asserted. [`pass`] is for the
+//! opposite: a while in which nothing must happen.
 
 use std::{
     thread,
@@ -26,4 +27,9 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// Waits until `holds`.
 pub(crate) fn for_(what: &str, mut holds: impl FnMut() -> bool) {
     until(what, || holds().then_some(()));
+}
+
+/// Lets time pass in which nothing must happen.
+pub(crate) fn pass(time: Duration) {
+    thread::sleep(time);
 }

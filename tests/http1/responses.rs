@@ -5,6 +5,7 @@
 
 mod broken;
 mod empty;
+mod endless;
 mod interim;
 mod reuse;
 mod table;

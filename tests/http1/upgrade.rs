@@ -155,3 +155,51 @@ fn rfc9110_9_3_6_connect_becomes_a_tunnel_when_allowed() {
     client.send("hello");
     assert_eq!(client.take(5), b"HELLO");
 }
+
+#[test]
+fn rfc9110_7_8_an_upgrade_with_content_has_one_reading() {
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::to(origin.address());
+    let mut client = proxy.connect();
+    client.send(
+        "POST /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Content-Length: 35\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+    );
+    let status = client.response_to("POST").status();
+    let seen = origin.requests();
+    let targets: Vec<_> = seen.iter().map(crate::harness::Message::target).collect();
+    match status {
+        200 => assert_eq!(targets, ["/ws"]),
+        _ => assert_eq!((status, &targets[..]), (400, &[][..])),
+    }
+}
+
+#[test]
+fn rfc9110_7_8_another_protocol_than_was_offered_is_a_502() {
+    for switching in [
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: irc\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n",
+    ] {
+        let origin = Origin::start(move |peer| {
+            peer.head();
+            peer.send(switching);
+            while peer.some().is_some() {}
+        });
+        let proxy = Proxy::to(origin.address());
+        assert_eq!(
+            proxy.connect().exchange(UPGRADE).status(),
+            502,
+            "{switching}"
+        );
+    }
+}
+
+#[test]
+fn an_idle_tunnel_is_closed_on_both_sides() {
+    let origin = Origin::start(shout);
+    let setup = Setup::to(origin.address()).listener("route_timeouts.idle = \"200ms\"");
+    let proxy = Proxy::start(&setup);
+    let mut client = open_tunnel(&proxy);
+    client.rest();
+    wait::for_("the origin's side to close", || origin.open() == 0);
+}

@@ -103,6 +103,8 @@ const START: &[Case] = &[
         Refused(BAD_VERSION)),
     case("tls_client_hello_on_a_clear_text_port",
         b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", Refused(BAD)),
+    case("tls_client_hello_without_a_line_end",
+        b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", Refused(BAD)),
     case("proxy_protocol_v1_that_nobody_configured",
         b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /s HTTP/1.1\r\nHost: a\r\n\r\n",
         Refused(BAD_VERSION)),

@@ -155,6 +155,61 @@ fn rfc9112_9_3_1_the_race_by_reset() {
 }
 
 #[test]
+fn rfc9110_9_2_2_an_idempotent_request_is_repeated_with_its_content() {
+    let origin = Origin::start(|peer| {
+        if let Some(request) = peer.request() {
+            let text = request.text();
+            let length = text.len();
+            peer.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{text}"
+            ));
+        }
+        if peer.some().is_some() {
+            peer.finish();
+        }
+    });
+    let proxy = Proxy::to(origin.address());
+    for (turn, framing) in ["Content-Length: 5\r\n\r\nhello", CHUNKED_HELLO]
+        .iter()
+        .enumerate()
+    {
+        for _ in 0..5 {
+            let put = format!("PUT /{turn} HTTP/1.1\r\nHost: a\r\n{framing}");
+            let response = proxy.connect().exchange(put);
+            assert_eq!(
+                (response.status(), &*response.text()),
+                (200, "hello"),
+                "{framing}"
+            );
+        }
+    }
+}
+
+const CHUNKED_HELLO: &str = "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+
+#[test]
+fn pool_holds_no_more_idle_connections_than_configured() {
+    let origin = Origin::start(|peer| {
+        while peer.request().is_some() {
+            // All eight are in use at once.
+            peer.wait_for_connections(8);
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let endpoint = [origin.address().to_string()];
+    let setup = Setup::new().cluster_with("origin", &endpoint, "pool.max_idle = 3");
+    let proxy = Proxy::start(&setup);
+    let mut clients: Vec<_> = (0..8).map(|_| proxy.connect()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().status(), 200);
+    }
+    wait::for_("the others to be closed", || origin.open() == 3);
+}
+
+#[test]
 fn rfc9110_9_2_2_a_post_is_not_sent_twice() {
     let origin = Origin::start(close_on_second);
     let proxy = Proxy::to(origin.address());
