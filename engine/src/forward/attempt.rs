@@ -153,7 +153,7 @@ async fn connection(
             .take(call.cluster, endpoint.id(), now, way.idle_max)
     {
         trace.is_reused = true;
-        trace.connected_at = clock::now();
+        trace.connected_at = now;
         return Ok(upstream);
     }
     match connect(call, endpoint.address(), now).await {

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
+use crate::limits;
 
 /// Run `root` on a shard of its own and fail if it fails.
 fn on_shard<F: Future<Output = ()> + 'static>(root: impl FnOnce() -> F + Send + 'static) {
@@ -143,6 +144,39 @@ fn tasks_that_hold_most_blocks_while_they_wait_do_not_stop_the_shard() {
         }
         while left.get() > 0 {
             sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+#[test]
+fn what_a_stalled_reader_holds_is_bounded() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = Address::Tcp(listener.local_addr().expect("address"));
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("accept");
+        // Until the reader has gone.
+        while stream.write_all(&[b'x'; 65536]).is_ok() {}
+    });
+    on_shard(move || async move {
+        const BOUND: usize = limits::RECEIVED_BYTES_MAX + limits::RECEIVED_BYTES_RESUME;
+        let stream = Stream::connect(&address).await.expect("connect");
+        let held = || {
+            let driver = driver::current();
+            let sockets = driver.sockets.borrow();
+            sockets
+                .iter()
+                .map(|(_, socket)| socket.received_bytes)
+                .max()
+        };
+        for _ in 0..20 {
+            let run = stream.recv().await.expect("recv").expect("open");
+            assert!(!run.is_empty());
+            sleep(Duration::from_millis(5)).await;
+            assert!(
+                held() <= Some(2 * crate::limits::RECEIVED_BYTES_MAX),
+                "{:?}",
+                held()
+            );
         }
     });
 }

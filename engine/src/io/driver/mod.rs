@@ -59,7 +59,7 @@ pub(crate) fn current() -> Rc<Driver> {
 /// Everything the shard's I/O consists of.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    ring: RefCell<Ring>,
+    pub(super) ring: RefCell<Ring>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) sockets: RefCell<Slab<Socket>>,
     pub(crate) timers: RefCell<Timers>,
@@ -228,11 +228,16 @@ impl Driver {
     fn receive_ended(&self, index: u32, socket: &mut Socket, result: i32) {
         const NOBUFS: i32 = -Errno::NOBUFS.raw_os_error();
         const CANCELED: i32 = -Errno::CANCELED.raw_os_error();
+        const INVAL: i32 = -Errno::INVAL.raw_os_error();
         socket.receive = match result {
             0 => Receive::Ended,
             NOBUFS => {
                 self.starved.borrow_mut().push(index);
                 Receive::Starved
+            }
+            INVAL if self.ring.borrow().limits_receives() => {
+                self.ring.borrow_mut().give_up_receive_limit();
+                Receive::Off
             }
             1.. | CANCELED => Receive::Off,
             error => Receive::Failed(Errno::from_raw_os_error(-error)),
