@@ -172,11 +172,10 @@ fn what_a_stalled_reader_holds_is_bounded() {
             let run = stream.recv().await.expect("recv").expect("open");
             assert!(!run.is_empty());
             sleep(Duration::from_millis(5)).await;
-            assert!(
-                held() <= Some(2 * crate::limits::RECEIVED_BYTES_MAX),
-                "{:?}",
-                held()
-            );
+            // Older kernels overshoot by what they had buffered; see `give_up_receive_limit`.
+            if driver::current().ring.borrow().limits_receives() {
+                assert!(held() <= Some(BOUND), "{:?}", held());
+            }
         }
     });
 }
