@@ -4,10 +4,9 @@
 //! with `tests/run`, which builds the binaries and installs the peers.
 
 #![allow(
-    dead_code,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "the harness offers more than each test uses, and its peers are plain threads"
+    reason = "the peers of a test are plain threads that share what they record"
 )]
 
 mod harness;

@@ -47,16 +47,11 @@ struct Observed {
 
 /// Runs every case; fails with the list of those that went wrong.
 pub(super) fn run(cases: &[Case]) {
-    run_with(&|setup| setup, cases);
-}
-
-/// As [`run`], with another configuration.
-pub(super) fn run_with(change: &dyn Fn(Setup) -> Setup, cases: &[Case]) {
     let origin = Origin::echoing_targets();
     // A request that is taken for incomplete shows as 408.
     let setup = Setup::to(origin.address())
         .listener("timeouts.header = \"5s\"\ntimeouts.body_gap = \"5s\"");
-    let proxy = Proxy::start(&change(setup));
+    let proxy = Proxy::start(&setup);
     let mut wrong = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         for piece in [usize::MAX, 1] {
