@@ -94,12 +94,12 @@ pub const FOREIGN_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a stopping shard waits for the kernel to complete cancelled operations.
 pub const SHUT_DOWN_WAIT: Duration = Duration::from_secs(1);
 
-/// Blocks of a shard's receive pool. 4 MiB with [`BUFFER_BYTES`]: enough for 64 busy connections
+/// Blocks of a shard's receive pool. 8 MiB with [`BUFFER_BYTES`]: enough for 64 busy connections
 /// with two blocks each before received bytes are copied to the heap.
 pub const BUFFER_COUNT: u16 = 256;
 
 /// Bytes of a block of the receive pool.
-pub const BUFFER_BYTES: u32 = 16 * 1024;
+pub const BUFFER_BYTES: u32 = 32 * 1024;
 
 /// Memory that glommio registers for file writes, with each of its three rings. It counts against
 /// the locked-memory limit, and an access log goes through ordinary writes: the least it takes.

@@ -184,7 +184,7 @@ pub async fn run(
     let length = call.request.body();
     let body = Body::new(length, call.body_bytes_max);
     let pump = Pump::new(body, Outgoing::of(length));
-    let mut upload = Upload::new(pump, Replay::new(&mut space.replay), clock::now());
+    let mut upload = Upload::new(pump, Replay::new(&mut space.replay), clock::recent());
     trace.is_request_whole = length.is_empty();
     let mut way = Way::first(call, lease);
     let result = loop {

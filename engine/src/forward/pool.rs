@@ -151,7 +151,7 @@ impl ConnectionPool {
         let Some(list) = pool.endpoints.get_mut(endpoint.0 as usize) else {
             return;
         };
-        let now = clock::now();
+        let now = clock::recent();
         let until = upstream
             .retires
             .min(now + pool.policy.idle_limit(announced));

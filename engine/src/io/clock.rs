@@ -3,6 +3,7 @@
 //! The pure steps never read a clock: they are handed an [`Instant`] called `now`. This module is
 //! the only one that asks the kernel, through the vDSO (about 20 ns, no system call).
 
+use std::cell::Cell;
 use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime};
 
@@ -57,6 +58,27 @@ pub fn now() -> Instant {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     Instant(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+}
+
+thread_local! {
+    /// When this shard's batch began.
+    static RECENT: Cell<Instant> = const { Cell::new(Instant(0)) };
+}
+
+/// The monotonic clock when this shard's batch of completions began: never ahead of [`now`], at
+/// most a batch behind, and free to read. For deadlines; phases are measured with [`now`].
+pub fn recent() -> Instant {
+    let recent = RECENT.get();
+    if recent == Instant::default() {
+        now()
+    } else {
+        recent
+    }
+}
+
+/// A batch begins.
+pub(super) fn set_recent(now: Instant) {
+    RECENT.set(now);
 }
 
 /// The wall clock now; for log lines and the `Date` field, never for measuring.

@@ -126,7 +126,7 @@ impl Connection {
 
     /// Waits for the first byte of a request. Says why the connection ends instead.
     async fn wait(&self) -> Option<CloseReason> {
-        let now = clock::now();
+        let now = clock::recent();
         let timeouts = &self.plan.timeouts;
         // A client that connects is expected to send its request, not to idle.
         let patience = if self.requests.get() == 0 {
@@ -174,7 +174,7 @@ impl Connection {
             return CloseReason::Drained;
         }
         let lifetime = self.plan.timeouts.lifetime;
-        let is_old = lifetime.is_some_and(|lifetime| clock::now() >= self.opened_at + lifetime);
+        let is_old = lifetime.is_some_and(|lifetime| clock::recent() >= self.opened_at + lifetime);
         if is_old || self.requests.get() >= self.plan.requests_max {
             return CloseReason::RequestLimit;
         }

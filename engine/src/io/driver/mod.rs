@@ -77,8 +77,6 @@ pub(crate) struct Driver {
     /// Tasks that wait for something of glommio's.
     pub(crate) foreign_waits: Cell<u32>,
     foreign_turn: Cell<Instant>,
-    /// The clock when this batch began: exact enough for deadlines, and free to read.
-    pub(crate) now: Cell<Instant>,
     /// End although tasks are left.
     pub(crate) stopping: Cell<bool>,
 }
@@ -103,7 +101,6 @@ impl Driver {
             completions: RefCell::default(),
             foreign_waits: Cell::new(0),
             foreign_turn: Cell::new(Instant::default()),
-            now: Cell::new(clock::now()),
             stopping: Cell::new(false),
         });
         let fd = driver.tasks.remote().eventfd().as_raw_fd();
@@ -125,8 +122,9 @@ impl Driver {
             }
             self.wait();
             self.deliver();
-            self.now.set(clock::now());
-            self.timers.borrow_mut().fire(self.now.get());
+            let now = clock::now();
+            clock::set_recent(now);
+            self.timers.borrow_mut().fire(now);
         }
         self.shut_down();
     }
