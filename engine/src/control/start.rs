@@ -47,9 +47,12 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     examine(&config, log)?;
     let origin_count = echo::start(&mut config).map_err(Refusal::Origins)?;
     let admin = listen_for_admin(&config, log)?;
-    let config = Arc::new(config);
     let snapshot = Arc::new(Snapshot::compile(&config));
     let shards = Shards::start(&config, snapshot).map_err(Refusal::Shards)?;
+    for (listener, bound) in config.listeners.iter_mut().zip(shards.addresses()) {
+        listener.address.clone_from(bound);
+    }
+    let config = Arc::new(config);
     let charge = Charge {
         config: Arc::clone(&config),
         config_dump,

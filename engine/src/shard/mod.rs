@@ -36,6 +36,7 @@ pub struct Shards {
     threads: Vec<RuntimeThread>,
     mailboxes: Vec<Sender<ShardCommand>>,
     reports: Receiver<ShardReport>,
+    addresses: Vec<config::Address>,
 }
 
 /// Why the shards could not start.
@@ -72,7 +73,7 @@ impl Shards {
         let allowed = placement::allowed().map_err(StartError::Affinity)?;
         let cpus = placement::assign(config.shards.count, config.shards.cpus.as_deref(), &allowed)
             .map_err(StartError::Processor)?;
-        let sockets = listen(config, cpus.len())?;
+        let listening = listen(config, cpus.len())?;
         let connections = Arc::new(Connections::new(cpus.len(), config.listeners.len()));
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
             cpus.iter().map(|_| flume::bounded(limits::MAILBOX)).unzip();
@@ -82,8 +83,9 @@ impl Shards {
             threads: Vec::new(),
             mailboxes,
             reports,
+            addresses: listening.addresses,
         };
-        let posts = cpus.iter().zip(inboxes).zip(sockets).enumerate();
+        let posts = cpus.iter().zip(inboxes).zip(listening.by_shard).enumerate();
         for (shard, ((cpu, inbox), sockets)) in posts {
             let post = Post {
                 shard,
@@ -109,6 +111,11 @@ impl Shards {
             }
         }
         Ok(shards)
+    }
+
+    /// Where each listener is bound, in the order of the configuration.
+    pub fn addresses(&self) -> &[config::Address] {
+        &self.addresses
     }
 
     /// How many there are.
@@ -143,11 +150,17 @@ impl Shards {
 }
 
 /// One listening socket per listener and shard.
-fn listen(
-    config: &Config,
-    shard_count: usize,
-) -> Result<Vec<Vec<(ListenerId, OwnedFd)>>, StartError> {
-    let mut sockets: Vec<Vec<_>> = (0..shard_count).map(|_| Vec::new()).collect();
+struct Listening {
+    by_shard: Vec<Vec<(ListenerId, OwnedFd)>>,
+    /// Where each listener is bound, with the port that the kernel chose for port 0.
+    addresses: Vec<config::Address>,
+}
+
+fn listen(config: &Config, shard_count: usize) -> Result<Listening, StartError> {
+    let mut listening = Listening {
+        by_shard: (0..shard_count).map(|_| Vec::new()).collect(),
+        addresses: Vec::new(),
+    };
     for (id, listener) in (0..).map(ListenerId).zip(&config.listeners) {
         let bound = bind_all(&listener.address, shard_count).map_err(|error| {
             let (listener, address) = (Arc::clone(&listener.name), listener.address.clone());
@@ -157,11 +170,17 @@ fn listen(
                 error,
             }
         })?;
-        for (shard, socket) in sockets.iter_mut().zip(bound) {
+        let chosen = bound.first().and_then(|socket| {
+            let address = socket2::SockRef::from(socket).local_addr().ok()?;
+            address.as_socket().map(config::Address::Tcp)
+        });
+        let address = chosen.unwrap_or_else(|| listener.address.clone());
+        listening.addresses.push(address);
+        for (shard, socket) in listening.by_shard.iter_mut().zip(bound) {
             shard.push((id, socket));
         }
     }
-    Ok(sockets)
+    Ok(listening)
 }
 
 /// A socket of its own for each shard; for a Unix path, duplicates of one.
