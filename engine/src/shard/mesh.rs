@@ -120,14 +120,13 @@ impl Places for Connections {
 
     fn leave(&self, shard: usize, listener: usize) {
         let held = &mut *self.held();
-        for count in [
+        let counts = [
             held.by_shard.get_mut(shard),
             held.by_listener.get_mut(listener),
-        ] {
-            if let Some(count) = count {
-                debug_assert_ne!(*count, 0, "a connection left that never came");
-                *count = count.saturating_sub(1);
-            }
+        ];
+        for count in counts.into_iter().flatten() {
+            debug_assert_ne!(*count, 0, "a connection left that never came");
+            *count = count.saturating_sub(1);
         }
     }
 }
