@@ -19,20 +19,13 @@ use crate::balance::ClusterReport;
 use crate::record::{Ledger, SeriesNames, ShardRecord};
 use crate::shard::{ShardCommand, ShardReport};
 
-/// What a shard counts now, beside what it records.
-#[derive(Clone, Debug, Default)]
-struct Present {
-    clusters: Vec<ClusterReport>,
-    task_panics: u64,
-}
-
 /// The control thread's view of what the shards record.
 #[derive(Debug)]
 pub struct Collector {
     shards: Vec<Sender<ShardCommand>>,
     ledger: RefCell<Ledger>,
-    /// As each shard said last, by number.
-    present: RefCell<Vec<Present>>,
+    /// What the balancers of each shard counted last, by number.
+    clusters: RefCell<Vec<Vec<ClusterReport>>>,
     unanswered: RefCell<Vec<bool>>,
     /// Absorbed records, for the shards to go on in: a scrape then costs a shard no allocation.
     /// At most one for each shard.
@@ -48,7 +41,7 @@ impl Collector {
     pub fn new(shards: Vec<Sender<ShardCommand>>, names: SeriesNames) -> Self {
         Self {
             ledger: RefCell::new(Ledger::new(names)),
-            present: RefCell::new(vec![Present::default(); shards.len()]),
+            clusters: RefCell::new(vec![Vec::new(); shards.len()]),
             unanswered: RefCell::new(vec![false; shards.len()]),
             spares: RefCell::default(),
             // One answer and one farewell per shard: it cannot fill up.
@@ -73,11 +66,8 @@ impl Collector {
     /// What the balancers of all shards count, added up, by `ClusterId`.
     #[must_use]
     pub fn clusters(&self) -> Vec<ClusterReport> {
-        let present = self.present.borrow();
-        let mut told = present
-            .iter()
-            .map(|shard| &shard.clusters)
-            .filter(|all| !all.is_empty());
+        let by_shard = self.clusters.borrow();
+        let mut told = by_shard.iter().filter(|clusters| !clusters.is_empty());
         let mut sums = told.next().cloned().unwrap_or_default();
         for clusters in told {
             for (sum, cluster) in sums.iter_mut().zip(clusters) {
@@ -90,11 +80,7 @@ impl Collector {
     /// Tasks of all shards that ended by a panic. Each is a bug.
     #[must_use]
     pub fn task_panics(&self) -> u64 {
-        self.present
-            .borrow()
-            .iter()
-            .map(|shard| shard.task_panics)
-            .sum()
+        self.ledger().total().task_panics
     }
 
     /// Begins a new interval of the dump.
@@ -131,11 +117,8 @@ impl Collector {
         if let Some(flag) = self.unanswered.borrow_mut().get_mut(report.shard) {
             *flag = false;
         }
-        if let Some(present) = self.present.borrow_mut().get_mut(report.shard) {
-            *present = Present {
-                clusters: report.clusters,
-                task_panics: report.task_panics,
-            };
+        if let Some(clusters) = self.clusters.borrow_mut().get_mut(report.shard) {
+            *clusters = report.clusters;
         }
         self.ledger.borrow_mut().absorb(&mut report.record);
         self.spares.borrow_mut().push(report.record);
@@ -183,12 +166,12 @@ mod tests {
         let mut recorder = Recorder::new(0, names.counts());
         recorder.exchange_started(ListenerId(0));
         recorder.record(&Outcome::new(ListenerId(0)));
+        recorder.tasks_panicked(1);
         ShardReport {
             shard: 0,
             record: recorder.take(Box::default()),
             clusters: Vec::new(),
             connections: 0,
-            task_panics: 1,
         }
     }
 
@@ -226,11 +209,7 @@ mod tests {
             // The last word of a shard that ends counts too.
             collector.absorb(report());
             assert_eq!(requests(&collector), 2);
-            assert_eq!(
-                collector.task_panics(),
-                1,
-                "a count of the shard, not one to add up"
-            );
+            assert_eq!(collector.task_panics(), 2);
             drop(questions);
             assert_eq!(collector.refresh(Duration::from_secs(60)).await, [0]);
         });

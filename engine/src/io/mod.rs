@@ -33,5 +33,5 @@ pub use ring::probe;
 pub use runtime::{Runtime, RuntimeThread};
 pub use stream::Stream;
 pub use wait::{
-    Elapsed, Timer, end_other_tasks, sleep, sleep_until, spawn, stop, task_panics, yield_now,
+    Elapsed, Timer, end_other_tasks, sleep, sleep_until, spawn, stop, take_task_panics, yield_now,
 };

@@ -269,7 +269,7 @@ fn a_panic_ends_one_task_and_not_the_shard() {
         spawn(async { panic!("a bug") });
         yield_now().await;
         yield_now().await;
-        assert_eq!(driver::current().tasks.panics(), 1);
+        assert_eq!(take_task_panics(), 1);
         drop(std::panic::take_hook());
     });
 }

@@ -111,9 +111,9 @@ pub fn end_other_tasks() {
     driver::current().tasks.end_others();
 }
 
-/// Tasks of this shard that ended by a panic, since it started.
-pub fn task_panics() -> u64 {
-    driver::current().tasks.panics()
+/// Tasks of this shard that ended by a panic since this was asked last.
+pub fn take_task_panics() -> u64 {
+    driver::current().tasks.take_panics()
 }
 
 /// Let the other tasks that are ready run first.

@@ -103,6 +103,11 @@ impl Local {
         self.record(|recorder| recorder.access_log(written, lost));
     }
 
+    /// Counts tasks of the shard that ended by a panic.
+    pub fn tasks_panicked(&self, count: u64) {
+        self.record(|recorder| recorder.tasks_panicked(count));
+    }
+
     /// Counts an accepted socket that was closed at once.
     pub fn refused(&self, listener: ListenerId, why: Refused) {
         let reason = match why {

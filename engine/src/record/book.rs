@@ -39,6 +39,8 @@ pub struct Book<C: Counter> {
     pub access_log_written: u64,
     /// Access-log lines dropped because the file did not keep up.
     pub access_log_dropped: u64,
+    /// Tasks that ended by a panic: bugs, each of which cost one connection.
+    pub task_panics: u64,
     /// Exchanges of routes and clusters that could not get a histogram any more.
     pub without_histogram: u64,
     /// Routes and clusters that have histograms.
@@ -202,6 +204,7 @@ impl<C: Counter> Book<C> {
         }
         self.access_log_written = 0;
         self.access_log_dropped = 0;
+        self.task_panics = 0;
         self.without_histogram = 0;
     }
 }
@@ -243,6 +246,7 @@ impl Book<u64> {
         }
         counters::add(&mut self.access_log_written, other.access_log_written);
         counters::add(&mut self.access_log_dropped, other.access_log_dropped);
+        counters::add(&mut self.task_panics, other.task_panics);
         counters::add(&mut self.without_histogram, other.without_histogram);
     }
 }
@@ -256,6 +260,7 @@ impl<C: Counter> Default for Book<C> {
             clusters: Vec::new(),
             access_log_written: 0,
             access_log_dropped: 0,
+            task_panics: 0,
             without_histogram: 0,
             histogram_series: 0,
         }

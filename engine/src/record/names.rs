@@ -187,6 +187,11 @@ pub const ACCESS_LOG_DROPPED: Metric = counter(
     "Access-log lines dropped because the file did not keep up.",
 );
 /// One series.
+pub const TASK_PANICS: Metric = counter(
+    "weft_task_panics_total",
+    "Connections lost to a bug in weft; please report each.",
+);
+/// One series.
 pub const WITHOUT_HISTOGRAM: Metric = counter(
     "weft_requests_untimed_total",
     "Exchanges not in a route's or cluster's histogram because too many of them exist.",

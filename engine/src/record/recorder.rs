@@ -138,6 +138,12 @@ impl Recorder {
         book.access_log_dropped = book.access_log_dropped.wrapping_add(dropped);
     }
 
+    /// So many more tasks of the shard have ended by a panic.
+    pub const fn tasks_panicked(&mut self, count: u64) {
+        let book = &mut self.record.book;
+        book.task_panics = book.task_panics.wrapping_add(count);
+    }
+
     /// What is in progress on this listener now.
     pub fn gauges(&self, listener: ListenerId) -> ShardGauges {
         let gauges = self.gauges.get(listener.0 as usize);

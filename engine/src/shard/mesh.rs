@@ -59,8 +59,6 @@ pub struct ShardReport {
     pub clusters: Vec<ClusterReport>,
     /// Downstream connections that it serves now.
     pub connections: usize,
-    /// Tasks that ended by a panic, since the start.
-    pub task_panics: u64,
 }
 
 /// How many connections each shard and each listener holds.

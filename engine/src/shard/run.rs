@@ -172,12 +172,12 @@ impl Shard {
     }
 
     fn report(&self, spare: Box<ShardRecord>) -> ShardReport {
+        self.local.tasks_panicked(io::take_task_panics());
         ShardReport {
             shard: self.number,
             record: self.local.take_record(spare),
             clusters: self.local.cluster_reports(),
             connections: self.local.active(),
-            task_panics: io::task_panics(),
         }
     }
 

@@ -55,7 +55,6 @@ async fn act_as_shard(number: usize, mailbox: Receiver<ShardCommand>) {
             record,
             clusters: vec![cluster_report()],
             connections: 1,
-            task_panics: 0,
         });
     }
 }

@@ -150,9 +150,9 @@ impl Tasks {
         self.slots.borrow().len()
     }
 
-    /// Tasks that ended by a panic.
-    pub(crate) fn panics(&self) -> u64 {
-        self.panics.get()
+    /// Tasks that ended by a panic since this was asked last.
+    pub(crate) fn take_panics(&self) -> u64 {
+        self.panics.take()
     }
 
     pub(crate) fn spawn(&self, future: TaskFuture) {

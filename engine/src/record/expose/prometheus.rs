@@ -245,6 +245,7 @@ fn write_process(out: &mut String, ledger: &Ledger) {
     let single = [
         (names::ACCESS_LOG_LINES, total.access_log_written),
         (names::ACCESS_LOG_DROPPED, total.access_log_dropped),
+        (names::TASK_PANICS, total.task_panics),
         (names::WITHOUT_HISTOGRAM, total.without_histogram),
     ];
     for (metric, value) in single {

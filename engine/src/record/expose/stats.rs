@@ -85,6 +85,7 @@ fn write_shards(out: &mut String, ledger: &Ledger) {
     let total = ledger.total();
     line(out, "access_log", "lines", total.access_log_written);
     line(out, "access_log", "dropped_lines", total.access_log_dropped);
+    line(out, "tasks", "panics", total.task_panics);
     line(
         out,
         "histograms",
