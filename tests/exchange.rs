@@ -2,25 +2,12 @@
 
 use std::thread;
 
-use crate::harness::{Client, Origin, Peer, Proxy, Setup};
-
-/// Small numbers that look random and are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
+use crate::harness::{Client, Origin, Peer, Proxy, Setup, dice::Dice};
 
 /// Answers with the target and the content it got, in one of several framings; now and then the
 /// last answer of a connection.
 fn answer(peer: &mut Peer) {
-    let mut dice = Dice(peer.number() as u64);
+    let mut dice = Dice::new(peer.number() as u64);
     while let Some(request) = peer.request() {
         let text = format!("{} {}", request.target(), request.text());
         let length = text.len();
@@ -47,11 +34,11 @@ fn answer(peer: &mut Peer) {
 
 /// One client: requests of every kind, some pipelined, some abandoned.
 fn converse(proxy: &Proxy, number: u64) {
-    let mut dice = Dice(number.wrapping_mul(977));
+    let mut dice = Dice::new(number);
     let mut client = proxy.connect();
     for turn in 0..150 {
         let target = format!("/{number}/{turn}");
-        let content = "x".repeat(usize::try_from(dice.below(3000)).expect("small"));
+        let content = "x".repeat(dice.below(3000));
         let length = content.len();
         let sized = format!(
             "POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{content}"

@@ -5,6 +5,7 @@
 //! was started is stopped when its value drops, also when the test fails.
 
 pub(crate) mod client;
+pub(crate) mod dice;
 pub(crate) mod haproxy;
 pub(crate) mod message;
 pub(crate) mod nginx;

@@ -2,6 +2,7 @@
 
 mod connection;
 mod forwarding;
+mod mutation;
 mod requests;
 mod responses;
 mod table;
