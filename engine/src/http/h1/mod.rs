@@ -72,8 +72,8 @@ pub enum Parsed {
 /// How far a head that came in pieces was looked at.
 ///
 /// A head that trickles in is not parsed again for every byte: only when its end has come, when
-/// the bytes have doubled since the last attempt (so that errors are found early) or when the
-/// limit is reached. The total work stays linear: at most 2n bytes of attempts before the last
+/// the bytes have doubled since the last attempt (so that errors are found early), when a line end
+/// is broken or when the limit is reached. The total work stays linear: at most 2n bytes of attempts before the last
 /// one, and each byte searched once for the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
@@ -97,7 +97,7 @@ impl Progress {
         // The LF of the last line may have been the last or last but one byte scanned.
         let unseen = window.get(self.scanned.saturating_sub(2)..);
         self.scanned = window.len();
-        unseen.is_some_and(holds_head_end)
+        unseen.is_some_and(|bytes| holds_head_end(bytes) || holds_bare_cr(bytes))
     }
 
     /// Notes a full attempt that needs more bytes.
@@ -115,6 +115,13 @@ fn holds_head_end(bytes: &[u8]) -> bool {
             Some([b'\n', ..] | [b'\r', b'\n', ..])
         )
     })
+}
+
+/// Is there a CR that no LF follows? Such a head is refused (RFC 9112 §2.2), so that parsing it
+/// once more is the last time.
+fn holds_bare_cr(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'\r', bytes)
+        .any(|cr| !matches!(bytes.get(cr.saturating_add(1)), Some(b'\n') | None))
 }
 
 /// Runs `attempt` on as much of `bytes` as a head may take, if it is due.
