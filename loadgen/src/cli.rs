@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use engine::io::Address;
 
+use crate::compare::options::{self, CompareOptions};
 use crate::expect::{self, StatusSet};
+use crate::launch::LaunchOptions;
 use crate::origin::plan::{Delays, Sizes, Statuses};
 use crate::quantity::{self, Rate};
 use crate::schedule::Arrivals;
@@ -35,6 +37,12 @@ pub(crate) enum Command {
     /// Be the server behind the proxy that is measured: sizes, delays, errors as wanted.
     #[command(long_about = ORIGIN_LONG, after_help = ORIGIN_AFTER)]
     Origin(OriginOptions),
+    /// Measure proxies side by side, and say which differences are real.
+    #[command(long_about = options::LONG, after_help = options::AFTER)]
+    Compare(Box<CompareOptions>),
+    /// Become another program, tied to the parent; for `compare` only.
+    #[command(hide = true)]
+    Launch(LaunchOptions),
 }
 
 const EXAMPLES: &str = "\
@@ -42,6 +50,7 @@ Examples:
   loadgen origin --listen 127.0.0.1:9000 --body-size 1KiB --delay 2ms
   loadgen run http://127.0.0.1:9000/                        as fast as 64 connections go
   loadgen run http://127.0.0.1:9000/ --rate 5000 -d 30s     what users see at 5000 requests/s
+  loadgen compare h1-1k                                     weft, nginx and haproxy side by side
 
 Exit codes:
   0  pass     the run is valid and everything asked of it held
@@ -145,6 +154,10 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "0s",
         requires = "rate", help_heading = "Generator")]
     pub spin: Duration,
+
+    /// Also measure the CPU time and memory of this process and its children.
+    #[arg(long, value_name = "PID", help_heading = "Generator")]
+    pub watch_pid: Option<u32>,
 
     /// Method.
     #[arg(short = 'X', long, value_parser = target::method, default_value = "GET",
@@ -281,7 +294,8 @@ impl OriginOptions {
 #[derive(Clone, Debug)]
 pub(crate) struct CpuList(pub Vec<usize>);
 
-fn cpu_list(text: &str) -> Result<CpuList, String> {
+/// Parses a list of processors.
+pub(crate) fn cpu_list(text: &str) -> Result<CpuList, String> {
     quantity::cpus(text).map(CpuList)
 }
 
@@ -323,7 +337,7 @@ mod tests {
         let line = format!("loadgen run {arguments}");
         match CommandLine::try_parse_from(line.split(' ')).map(|line| line.command) {
             Ok(Command::Run(options)) => options.check(),
-            Ok(Command::Origin(_)) => unreachable!("`run` was asked for"),
+            Ok(_) => unreachable!("`run` was asked for"),
             Err(error) => Err(error.to_string()),
         }
     }

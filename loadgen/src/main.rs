@@ -1,15 +1,17 @@
 //! loadgen: a load generator for HTTP/1.1 that says how far its figures can be trusted, and the
 //! origin to measure against.
 //!
-//! `run` measures, `origin` answers. Of the engine it uses `io` (ring, buffers, clock) and nothing
-//! else: a judge that shares the parser shares the bug. README.md says what is measured, from
-//! where to where.
+//! `run` measures, `origin` answers, `compare` puts proxies side by side. Of the engine it uses
+//! `io` (ring, buffers, clock) and nothing else: a judge that shares the parser shares the bug.
+//! README.md says what is measured, from where to where.
 
 mod cli;
 mod client;
+mod compare;
 mod descriptors;
 mod expect;
 mod http1;
+mod launch;
 mod origin;
 mod quantity;
 mod report;
@@ -41,6 +43,10 @@ fn main() -> ExitCode {
     let result = match line.command {
         Command::Run(options) => run::run(&options).map(|outcome| ExitCode::from(outcome as u8)),
         Command::Origin(options) => origin::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Compare(options) => {
+            compare::run(&options).map(|outcome| ExitCode::from(outcome as u8))
+        }
+        Command::Launch(options) => launch::launch(&options).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "loadgen: {error}");

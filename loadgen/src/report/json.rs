@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Description, IntervalRow, Report};
 use crate::run::environment::Environment;
+use crate::run::watched::Consumption;
 use crate::sample::Failure;
 use crate::verdict::share;
 
@@ -32,6 +33,7 @@ struct Document<'a> {
     service_time: Option<Series>,
     send_lag: Option<Series>,
     generator: Generator,
+    watched: Option<Watched>,
     result: &'static str,
     exit_code: u8,
     broken: &'a [String],
@@ -68,6 +70,13 @@ struct Generator {
 }
 
 #[derive(Serialize)]
+struct Watched {
+    cpu_us_per_request: Option<f64>,
+    #[serde(flatten)]
+    consumption: Consumption,
+}
+
+#[derive(Serialize)]
 struct Thread {
     busy_share: f64,
     waiting_share: f64,
@@ -100,6 +109,10 @@ pub(crate) fn document(report: &Report) -> String {
         service_time: open.map(|open| series(&open.service)),
         send_lag: open.map(|open| series(&open.lag)),
         generator: generator(report),
+        watched: report.watched.map(|consumption| Watched {
+            cpu_us_per_request: report.watched_us_per_request(),
+            consumption,
+        }),
         result: report.verdict.outcome.label(),
         exit_code: report.verdict.outcome as u8,
         broken: &report.verdict.broken,

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::run::environment::Environment;
 use crate::run::usage::Usage;
+use crate::run::watched::Consumption;
 use crate::sample::Samples;
 use crate::verdict::Verdict;
 
@@ -85,6 +86,8 @@ pub(crate) struct Report {
     pub usages: Vec<Usage>,
     /// How long some task of the machine waited for a processor meanwhile, if the kernel says so.
     pub cpu_pressure: Option<Duration>,
+    /// What the watched process consumed, if one was named.
+    pub watched: Option<Consumption>,
     /// How it is judged.
     pub verdict: Verdict,
 }
@@ -115,6 +118,14 @@ impl Report {
     /// CPU microseconds of the whole generator per request.
     fn cpu_us_per_request(&self) -> f64 {
         self.cpu_total().as_secs_f64() * 1e6 / self.samples.counts.total().max(1) as f64
+    }
+
+    /// CPU microseconds of the watched process per right answer. The readings lie a little off the
+    /// ends of the measured time, hence shares of time and not sums.
+    fn watched_us_per_request(&self) -> Option<f64> {
+        let watched = self.watched.filter(|watched| watched.seconds > 0.0)?;
+        let rate = self.answered_per_second();
+        (rate > 0.0).then(|| watched.cpu_seconds / watched.seconds / rate * 1e6)
     }
 
     /// The busiest thread: its CPU time and its waiting time.

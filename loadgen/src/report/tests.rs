@@ -58,6 +58,7 @@ fn report(samples: Samples) -> Report {
         measured: Duration::from_secs(2),
         interrupted: false,
         usages: vec![usage],
+        watched: None,
         cpu_pressure: Some(Duration::from_millis(3)),
         verdict: Verdict {
             outcome: Outcome::Broken,

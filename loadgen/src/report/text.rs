@@ -23,6 +23,7 @@ impl Display for Text<'_> {
         self.times(f)?;
         self.errors(f)?;
         self.generator(f)?;
+        self.watched(f)?;
         self.verdict(f)
     }
 }
@@ -139,6 +140,20 @@ impl Text<'_> {
             "busiest thread {:.0} % busy, {:.1} % waiting for a CPU",
             share(busy, measured) * 100.0,
             share(waiting, measured) * 100.0
+        )
+    }
+
+    fn watched(&self, f: &mut Formatter<'_>) -> Result {
+        let Some((watched, cpu)) = self.0.watched.zip(self.0.watched_us_per_request()) else {
+            return Ok(());
+        };
+        writeln!(
+            f,
+            "watched        {cpu:.2} us CPU per request; waiting for a CPU {:.1} % of the time; \
+             {} resident in {} process(es)",
+            watched.waiting_seconds / watched.seconds * 100.0,
+            show_bytes(watched.resident_bytes as f64),
+            watched.process_count
         )
     }
 

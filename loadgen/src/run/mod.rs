@@ -8,6 +8,7 @@ mod collect;
 pub(crate) mod environment;
 mod shard;
 pub(crate) mod usage;
+pub(crate) mod watched;
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ use self::collect::{Merged, Merger};
 use self::environment::Environment;
 use self::shard::{Assignment, Link, News, Order, Phases};
 use self::usage::Usage;
+use self::watched::Watched;
 
 /// From "all are ready" to the start: long enough for every shard to have set up its tasks.
 const START_DELAY: Duration = Duration::from_millis(20);
@@ -62,8 +64,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<Outcome, String> {
         Some(path) => Some(Sink::create(path).map_err(|error| cannot_write(path, &error))?),
         None => None,
     };
+    let watched = options.watch_pid.map(Watched::new).transpose()?;
     let shards = Shards::start(options, &plan)?;
-    let mut collector = Collector::new(options, plan.schedule.is_some());
+    let mut collector = Collector::new(options, plan.schedule.is_some(), watched);
     let environment = Environment::read();
     let pressure = environment::cpu_pressure();
     let from = shards.begin(options)?;
@@ -217,19 +220,21 @@ struct Collector<'a> {
     total: Samples,
     intervals: Vec<IntervalRow>,
     usages: Vec<Usage>,
+    watched: Option<Watched>,
     /// When the last interval that held requests of the measured time ended.
     from: Instant,
     interrupted: Option<Instant>,
 }
 
 impl<'a> Collector<'a> {
-    fn new(options: &'a RunOptions, is_open: bool) -> Self {
+    fn new(options: &'a RunOptions, is_open: bool, watched: Option<Watched>) -> Self {
         Self {
             options,
             shows_progress: !options.quiet && stderr().is_terminal(),
             total: Samples::new(is_open),
             intervals: Vec::new(),
             usages: vec![Usage::default(); options.placement().len()],
+            watched,
             from: Instant::default(),
             interrupted: None,
         }
@@ -246,7 +251,7 @@ impl<'a> Collector<'a> {
         let mut merger = Merger::new(shards.threads.len());
         let mut running = shards.threads.len();
         while running > 0 {
-            match shards.news.recv_timeout(SIGNAL_CHECK) {
+            match shards.news.recv_timeout(self.pause()) {
                 Ok(News::Interval(interval)) => {
                     let shard = interval.shard;
                     if let Some(spare) = merger.add(interval) {
@@ -264,6 +269,7 @@ impl<'a> Collector<'a> {
                     return Err("a thread of the generator failed during the run".into());
                 }
             }
+            self.look();
             while let Some(merged) = merger.next(running == 0) {
                 let mut samples = self.add(merged, log.as_deref_mut())?;
                 samples.reset();
@@ -280,6 +286,22 @@ impl<'a> Collector<'a> {
             let _ = write!(stderr(), "\r\x1b[K");
         }
         Ok(())
+    }
+
+    /// Until the next look at the watched process or for a signal.
+    fn pause(&self) -> Duration {
+        let now = clock::now();
+        let bounds = [self.from, self.from + self.options.duration];
+        let next = bounds.into_iter().find(|&bound| bound > now);
+        next.filter(|_| self.watched.is_some())
+            .map_or(SIGNAL_CHECK, |next| next.since(now).min(SIGNAL_CHECK))
+    }
+
+    fn look(&mut self) {
+        let (from, to) = (self.from, self.from + self.options.duration);
+        if let Some(watched) = &mut self.watched {
+            watched.look(clock::now(), from, self.interrupted.unwrap_or(to).min(to));
+        }
     }
 
     fn add(
@@ -340,7 +362,7 @@ fn progress(row: &IntervalRow, duration: Duration) {
 }
 
 /// Becomes true at the first SIGINT or SIGTERM; the second ends the program.
-fn ending_signal() -> Result<Arc<AtomicBool>, String> {
+pub(crate) fn ending_signal() -> Result<Arc<AtomicBool>, String> {
     let signal = Arc::new(AtomicBool::new(false));
     for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // In this order: the first sees the flag still down.
@@ -362,6 +384,7 @@ fn report(
         total,
         intervals,
         usages,
+        watched,
         from,
         interrupted,
         ..
@@ -397,6 +420,7 @@ fn report(
         cpu_pressure: environment::cpu_pressure()
             .zip(pressure)
             .map(|(after, before)| after.saturating_sub(before)),
+        watched: watched.and_then(|watched| watched.consumption()),
         verdict,
     }
 }

@@ -44,7 +44,7 @@ impl Usage {
 }
 
 /// `CPU-nanoseconds waiting-nanoseconds slices`; zero CPU means the kernel does not count.
-fn parse_schedstat(text: &str) -> Option<(Duration, Duration)> {
+pub(super) fn parse_schedstat(text: &str) -> Option<(Duration, Duration)> {
     let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
     let (cpu, waiting) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     (cpu > 0).then(|| (Duration::from_nanos(cpu), Duration::from_nanos(waiting)))

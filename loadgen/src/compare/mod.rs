@@ -1,0 +1,164 @@
+//! `loadgen compare`: proxies side by side on one machine, and which differences are real.
+//!
+//! `scenario.rs` and `peer.rs` read what is to be compared, `stage.rs` starts it, `round.rs`
+//! measures one entry once, `order.rs` says in which order, `summary.rs` draws the conclusions with
+//! `statistics.rs`, `document.rs` and `text.rs` write them down. `child.rs` sees to it that nothing
+//! is left running, whatever happens. All traffic stays on the loopback interface.
+
+mod child;
+pub(crate) mod document;
+mod machine;
+pub(crate) mod metric;
+pub(crate) mod options;
+mod order;
+mod peer;
+mod probe;
+mod round;
+mod scenario;
+mod stage;
+pub(crate) mod statistics;
+pub(crate) mod summary;
+mod syscalls;
+mod template;
+mod text;
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::descriptors;
+use crate::verdict::Outcome;
+
+use self::document::Document;
+use self::machine::Machine;
+use self::metric::Place;
+use self::options::CompareOptions;
+use self::peer::Peers;
+use self::scenario::Scenario;
+use self::stage::Stage;
+use self::summary::{Frame, Run};
+use self::text::Text;
+
+/// Descriptors that everything besides the connections needs.
+const DESCRIPTORS: u64 = 256;
+
+/// Compares and reports.
+///
+/// *Errors:* sentences for the user; nothing was compared.
+pub(crate) fn run(options: &CompareOptions) -> Result<Outcome, String> {
+    let stop = crate::run::ending_signal()?;
+    let document = compare(options, &stop)?;
+    let mut out = stdout().lock();
+    let printed = match options.json {
+        true => out.write_all(document.json().as_bytes()),
+        false => write!(out, "{}", Text(&document)),
+    };
+    printed
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("cannot print: {error}"))?;
+    Ok(outcome(&document))
+}
+
+/// Compares; writes the folder if one is asked for.
+pub(crate) fn compare(
+    options: &CompareOptions,
+    stop: &Arc<AtomicBool>,
+) -> Result<Document, String> {
+    let (mut scenario, folder) = Scenario::read(&options.scenario)?;
+    options.amend(&mut scenario)?;
+    let peers = Peers::read(&folder)?;
+    // The children inherit the limit: each side of each connection is a descriptor.
+    descriptors::reserve(2 * scenario.load.connections as u64 + DESCRIPTORS)?;
+    let machine = Machine::read(&options.proxy_cpus.0, &options.load_cpus.0);
+    let stage = Stage::start(&scenario, &peers, options, stop)?;
+    let names: Vec<String> = stage
+        .entries
+        .iter()
+        .map(|entry| entry.name.clone())
+        .collect();
+    let at = |name: &String| names.iter().position(|found| found == name);
+    let places: Vec<Place> = stage
+        .entries
+        .iter()
+        .map(|entry| Place {
+            resident_at_start: entry.resident_at_start,
+            connections: scenario.load.connections,
+        })
+        .collect();
+    let frame = Frame {
+        names: &names,
+        places: &places,
+        ratio_to: options
+            .ratio_to
+            .as_ref()
+            .or(scenario.ratio_to.as_ref())
+            .and_then(at),
+        twice: scenario
+            .twice
+            .as_ref()
+            .and_then(at)
+            .map(|first| [first, names.len() - 1]),
+        confidence: options.confidence,
+    };
+    let runs = rounds(&stage, &scenario, options, stop)?;
+    let summary = frame.summary(&runs);
+    let mut syscalls = Vec::new();
+    for entry in stage.entries.iter().filter(|_| options.syscalls) {
+        syscalls.push(syscalls::count(&stage, entry, &scenario, options, stop)?);
+    }
+    let document = Document::new(
+        scenario,
+        &stage,
+        machine,
+        options.confidence,
+        (runs, summary),
+        syscalls,
+    );
+    if let Some(folder) = &options.out {
+        document.write(&stage, folder)?;
+    }
+    Ok(document)
+}
+
+fn rounds(
+    stage: &Stage,
+    scenario: &Scenario,
+    options: &CompareOptions,
+    stop: &AtomicBool,
+) -> Result<Vec<Run>, String> {
+    let shows_progress = !options.quiet && stderr().is_terminal();
+    let mut runs = Vec::new();
+    for round in 0..scenario.rounds {
+        for index in order::of_round(stage.entries.len(), round) {
+            let Some(entry) = stage.entries.get(index) else {
+                continue;
+            };
+            if shows_progress {
+                let (round, total) = (round + 1, scenario.rounds);
+                let _ = write!(stderr(), "\r\x1b[Kround {round}/{total}  {}", entry.name);
+            }
+            let name = document::run_name(&entry.name, round);
+            let measured = round::measure(stage, entry, scenario, options, &name, stop)?;
+            runs.push(Run {
+                round,
+                entry: index,
+                worth: measured.judge(scenario.load.rate),
+                measured,
+            });
+        }
+    }
+    if shows_progress {
+        let _ = write!(stderr(), "\r\x1b[K");
+    }
+    Ok(runs)
+}
+
+/// Wrong answers break a comparison; an entry without a round that counts makes it invalid.
+pub(crate) fn outcome(document: &Document) -> Outcome {
+    let lines = &document.summary.entries;
+    match () {
+        () if lines.iter().any(|line| !line.errors.is_empty()) => Outcome::Broken,
+        () if lines.iter().any(|line| line.rounds == 0) => Outcome::Invalid,
+        () => Outcome::Pass,
+    }
+}

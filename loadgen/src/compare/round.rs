@@ -1,0 +1,312 @@
+//! One entry of one round: a `loadgen run` of its own, and what it measured.
+//!
+//! The generator is a process of its own on its own processors, so that what this program does in
+//! between costs the generator nothing. Its JSON is read back. Pure but for [`measure`].
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::child::{Launch, Running};
+use super::options::CompareOptions;
+use super::scenario::Scenario;
+use super::stage::{Entry, Stage};
+use crate::launch::ITSELF;
+use crate::verdict::{BUSY_SHARE_MAX, LAG_SHARE_MAX};
+
+/// How much of the rate must have been answered within the measured time's requests.
+const RATE_SHARE_MIN: f64 = 0.995;
+/// What a run may take beyond its warm-up, duration and grace: opening thousands of connections.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// What one run measured, as far as comparisons need it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Measured {
+    /// Right answers per second.
+    pub answers_per_second: f64,
+    /// Requests by what became of them.
+    pub requests: Requests,
+    /// Wrong or missing answers by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// From the due time; in a closed loop from sending.
+    pub response_time: Times,
+    /// From sending; open loops only.
+    pub service_time: Option<Times>,
+    /// How late the generator was; open loops only.
+    pub send_lag: Option<Times>,
+    /// The generator itself.
+    pub generator: Generator,
+    /// The proxy.
+    pub watched: Option<Watched>,
+}
+
+/// Requests by what became of them.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Requests {
+    /// All of the measured time.
+    pub due: u64,
+    /// Right answers.
+    pub answered: u64,
+    /// Wrong answers and broken connections.
+    pub failed: u64,
+    /// No answer at all.
+    pub unanswered: u64,
+}
+
+/// A series of times.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Times {
+    /// By percentile, in nanoseconds.
+    pub percentiles_ns: BTreeMap<String, u64>,
+}
+
+/// The generator itself.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Generator {
+    /// CPU time per request.
+    pub cpu_us_per_request: f64,
+    /// Its threads.
+    pub threads: Vec<Thread>,
+}
+
+/// One thread of the generator, in shares of the measured time.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Thread {
+    /// Running.
+    pub busy_share: f64,
+    /// Ready to run, without a processor.
+    pub waiting_share: f64,
+}
+
+/// What the proxy and its children consumed.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Watched {
+    /// CPU microseconds per right answer; `None` without answers.
+    pub cpu_us_per_request: Option<f64>,
+    /// From the first to the last reading.
+    pub seconds: f64,
+    /// CPU time.
+    pub cpu_seconds: f64,
+    /// Time its threads were ready to run without a processor.
+    pub waiting_seconds: f64,
+    /// Resident memory at the end.
+    pub resident_bytes: u64,
+    /// The same with shared pages divided.
+    pub proportional_bytes: u64,
+}
+
+impl Times {
+    /// A percentile, `"99"`.
+    pub(crate) fn at(&self, percentile: &str) -> Option<f64> {
+        self.percentiles_ns
+            .get(percentile)
+            .map(|&nanos| nanos as f64)
+    }
+}
+
+/// What a run is worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Worth {
+    /// Nothing of it counts, and why.
+    pub discarded: Option<String>,
+    /// The generator was the bottleneck: throughput and times describe it, the CPU time per
+    /// request still the proxy.
+    pub generator_bound: bool,
+}
+
+impl Measured {
+    /// Judges a run; `rate` of an open loop.
+    pub(crate) fn judge(&self, rate: Option<f64>) -> Worth {
+        let saturated = self.generator.threads.iter().any(|thread| {
+            // Both are shares of the same time.
+            thread.busy_share + thread.waiting_share > BUSY_SHARE_MAX
+        });
+        let lagged = self.send_lag.as_ref().zip(rate).is_some_and(|(lag, _)| {
+            let (lag, response) = (lag.at("99"), self.response_time.at("99"));
+            lag.zip(response)
+                .is_some_and(|(lag, response)| lag > response * LAG_SHARE_MAX)
+        });
+        let wrong = self.requests.failed + self.requests.unanswered;
+        let reached = rate.map(|rate| self.answers_per_second / rate);
+        let discarded = match reached {
+            _ if wrong > 0 => Some(format!("{wrong} requests got no right answer")),
+            Some(share) if share < RATE_SHARE_MIN => Some(format!(
+                "only {:.1} % of the rate was reached",
+                share * 100.0
+            )),
+            Some(_) if saturated => Some("the generator had no time left at this rate".into()),
+            _ if self.requests.answered == 0 => Some("nothing was answered".into()),
+            _ if self.watched.is_none() => Some("the proxy's CPU time could not be read".into()),
+            _ => None,
+        };
+        Worth {
+            discarded,
+            generator_bound: saturated || lagged,
+        }
+    }
+
+    /// The share of the time that the proxy's threads waited for a processor.
+    pub(crate) fn proxy_waiting_share(&self) -> Option<f64> {
+        self.watched
+            .filter(|watched| watched.seconds > 0.0)
+            .map(|watched| watched.waiting_seconds / watched.seconds)
+    }
+}
+
+/// Puts the scenario's load on an entry; `name` is the stem of the files it leaves.
+pub(crate) fn measure(
+    stage: &Stage,
+    entry: &Entry,
+    scenario: &Scenario,
+    options: &CompareOptions,
+    name: &str,
+    stop: &AtomicBool,
+) -> Result<Measured, String> {
+    let file = |ending: &str| stage.scratch.file(&format!("{name}.{ending}"));
+    let arguments = arguments(
+        stage,
+        entry,
+        scenario,
+        options,
+        [&file("json"), &file("hlog")],
+    );
+    let mut running = Running::start(&Launch {
+        name: "the generator",
+        program: ITSELF.as_ref(),
+        arguments: &arguments,
+        cpus: &options.load_cpus.0,
+        log: file("log"),
+    })?;
+    let limit = scenario.load.warmup + scenario.load.duration + SLACK;
+    let status = running.wait(limit, stop)?;
+    match status.code() {
+        // Broken and invalid are judged here, with the figures.
+        Some(0 | 2 | 3) => {}
+        _ => return Err(running.complaint(&format!("failed against {}", entry.name))),
+    }
+    if entry.running.ends_within(Duration::ZERO) {
+        return Err(entry.running.complaint("ended while it was measured"));
+    }
+    read(&file("json"))
+}
+
+fn read(path: &Path) -> Result<Measured, String> {
+    let unreadable = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    serde_json::from_str(&text).map_err(|error| unreadable(&error))
+}
+
+fn arguments(
+    stage: &Stage,
+    entry: &Entry,
+    scenario: &Scenario,
+    options: &CompareOptions,
+    [json, hlog]: [&Path; 2],
+) -> Vec<String> {
+    let (load, request, answer) = (&scenario.load, &scenario.request, stage.answer);
+    let cpus: Vec<String> = options
+        .load_cpus
+        .0
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let nanos = |time: Duration| format!("{}ns", time.as_nanos());
+    let mut arguments = vec![
+        "run".to_owned(),
+        format!("http://{}{}", entry.address, request.path),
+    ];
+    let mut add = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
+    add("--connections", load.connections.to_string());
+    add("--warmup", nanos(load.warmup));
+    add("--duration", nanos(load.duration));
+    add("--cpus", cpus.join(","));
+    add("--watch-pid", entry.running.pid().to_string());
+    add("--method", request.method.clone());
+    add("--expect-status", answer.status.to_string());
+    add("--expect-length", answer.length.to_string());
+    add("--expect-hash", format!("{:08x}", answer.hash));
+    add("--json", json.display().to_string());
+    add("--hlog", hlog.display().to_string());
+    if let Some(rate) = load.rate {
+        add("--rate", rate.to_string());
+    }
+    if let Some(size) = &request.body_size {
+        add("--body-size", size.clone());
+    }
+    for field in &request.fields {
+        add("--header", field.clone());
+    }
+    arguments.push("--quiet".into());
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(answered: u64, failed: u64, busy: f64, lag: u64) -> Measured {
+        let times = |nanos| Times {
+            percentiles_ns: [("99".to_owned(), nanos)].into(),
+        };
+        Measured {
+            answers_per_second: answered as f64,
+            requests: Requests {
+                due: answered + failed,
+                answered,
+                failed,
+                unanswered: 0,
+            },
+            errors: BTreeMap::new(),
+            response_time: times(1_000),
+            service_time: None,
+            send_lag: Some(times(lag)),
+            generator: Generator {
+                cpu_us_per_request: 1.0,
+                threads: vec![Thread {
+                    busy_share: busy,
+                    waiting_share: 0.06,
+                }],
+            },
+            watched: Some(Watched {
+                cpu_us_per_request: Some(10.0),
+                seconds: 2.0,
+                cpu_seconds: 1.0,
+                waiting_seconds: 0.5,
+                resident_bytes: 0,
+                proportional_bytes: 0,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_rate_that_was_not_reached_discards_the_run() {
+        let rate = Some(5_000.0);
+        let worth = |run: &Measured| run.judge(rate).discarded.unwrap_or_default();
+        assert_eq!(worth(&measured(5_000, 0, 0.5, 10)), "");
+        assert!(worth(&measured(4_900, 0, 0.5, 10)).contains("98.0 %"));
+        assert!(worth(&measured(5_000, 0, 0.9, 10)).contains("no time left"));
+        assert!(worth(&measured(5_000, 1, 0.5, 10)).contains("1 requests"));
+        let mut blind = measured(5_000, 0, 0.5, 10);
+        blind.watched = None;
+        assert!(worth(&blind).contains("CPU time"));
+    }
+
+    #[test]
+    fn a_saturated_generator_leaves_the_cpu_time_of_a_closed_loop() {
+        let busy = measured(5_000, 0, 0.9, 10).judge(None);
+        assert!(busy.discarded.is_none() && busy.generator_bound);
+        let idle = measured(5_000, 0, 0.5, 10).judge(None);
+        assert!(!idle.generator_bound);
+        let late = measured(5_000, 0, 0.5, 300).judge(Some(5_000.0));
+        assert!(late.discarded.is_none() && late.generator_bound);
+    }
+
+    #[test]
+    fn waiting_is_a_share_of_the_time() {
+        assert_eq!(measured(1, 0, 0.0, 0).proxy_waiting_share(), Some(0.25));
+    }
+}

@@ -1,0 +1,251 @@
+//! A scenario: what is asked of the proxies, by how many connections, in how many rounds.
+//!
+//! A TOML file; `bench/README.md` is the reference of its keys. Unknown keys are errors. The peers
+//! it names are looked up in `peers/peers.toml` beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::quantity;
+
+/// A scenario as it stands in its file, with what the command line put in its place.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    /// Name of the file, without its ending.
+    #[serde(skip_deserializing)]
+    pub name: String,
+    /// What it is about, in half a line.
+    pub title: String,
+    /// What is requested.
+    #[serde(default)]
+    pub request: Request,
+    /// How it is requested.
+    pub load: Load,
+    /// What answers.
+    #[serde(default)]
+    pub origin: Origin,
+    /// The peers, in the order of the table.
+    pub peers: Vec<String>,
+    /// The peer that is entered a second time, so that the table shows how large noise is.
+    pub twice: Option<String>,
+    /// The peer that the ratios are to.
+    pub ratio_to: Option<String>,
+    /// Rounds.
+    #[serde(default = "rounds")]
+    pub rounds: usize,
+}
+
+/// What is requested.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Request {
+    /// Method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Fields, `Name: value`.
+    pub fields: Vec<String>,
+    /// Size of the content sent, as in `64KiB`.
+    pub body_size: Option<String>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            method: "GET".into(),
+            path: "/".into(),
+            fields: Vec::new(),
+            body_size: None,
+        }
+    }
+}
+
+/// How it is requested.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Load {
+    /// Connections.
+    pub connections: usize,
+    /// Requests per second of an open loop; without it the loop is closed.
+    pub rate: Option<f64>,
+    /// Before each round's measured time.
+    #[serde(deserialize_with = "duration", default = "warmup")]
+    pub warmup: Duration,
+    /// The measured time of a round.
+    #[serde(deserialize_with = "duration")]
+    pub duration: Duration,
+}
+
+/// What answers.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Origin {
+    /// Size of the answers, as in `1KiB`, or a distribution as `loadgen origin` takes it.
+    pub body_size: Option<String>,
+    /// Delay of the answers.
+    pub delay: Option<String>,
+    /// Listens on a Unix socket.
+    pub unix: bool,
+}
+
+fn rounds() -> usize {
+    7
+}
+
+fn warmup() -> Duration {
+    Duration::from_millis(300)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    quantity::duration(&text).map_err(D::Error::custom)
+}
+
+impl Scenario {
+    /// Reads a scenario from a file, or from `bench/scenarios` by its name; gives its folder too.
+    pub(crate) fn read(given: &str) -> Result<(Self, PathBuf), String> {
+        let named = Path::new("bench/scenarios").join(format!("{given}.toml"));
+        let path = match Path::new(given).is_file() {
+            true => PathBuf::from(given),
+            false if named.is_file() => named,
+            false => {
+                return Err(format!(
+                    "there is no scenario {given}: neither that file nor {}",
+                    named.display()
+                ));
+            }
+        };
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let mut scenario =
+            Self::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let stem = path.file_stem().unwrap_or_default();
+        scenario.name = stem.to_string_lossy().into_owned();
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
+        Ok((scenario, folder))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Checks values against each other.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let known = |peer: &Option<String>, key: &str| match peer {
+            Some(peer) if !self.peers.contains(peer) => Err(format!(
+                "{key}: {peer} is not among the peers {:?}",
+                self.peers
+            )),
+            Some(_) | None => Ok(()),
+        };
+        known(&self.twice, "twice")?;
+        known(&self.ratio_to, "ratio_to")?;
+        let mut names = self.peers.clone();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() != self.peers.len() || names.is_empty() {
+            return Err("peers: each once, and at least one".into());
+        }
+        if self.rounds == 0 || self.rounds > 1_000 {
+            return Err("rounds: from 1 to 1000".into());
+        }
+        if self
+            .load
+            .rate
+            .is_some_and(|rate| rate.is_nan() || rate <= 0.0)
+        {
+            return Err("load.rate: above zero".into());
+        }
+        Ok(())
+    }
+
+    /// What the table says above itself.
+    pub(crate) fn describe(&self) -> String {
+        let pace = match self.load.rate {
+            Some(rate) => format!("open loop at {rate}/s"),
+            None => "closed loop".into(),
+        };
+        format!(
+            "{}: {}; {} connections, {pace}",
+            self.name, self.title, self.load.connections
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+        title = "t"
+        peers = ["weft", "nginx"]
+        twice = "weft"
+        ratio_to = "nginx"
+        rounds = 3
+        [request]
+        method = "POST"
+        path = "/?echo=1"
+        fields = ["X-A: b"]
+        body_size = "64KiB"
+        [load]
+        connections = 8
+        rate = 5000
+        duration = "2s"
+        [origin]
+        body_size = "1KiB"
+        unix = true
+    "#;
+
+    #[test]
+    fn a_scenario_is_read_with_its_defaults() {
+        let scenario = Scenario::parse(WHOLE).expect("a scenario");
+        assert!(scenario.check().is_ok());
+        assert_eq!(scenario.load.rate, Some(5_000.0));
+        assert_eq!(scenario.load.duration, Duration::from_secs(2));
+        assert_eq!(scenario.load.warmup, warmup());
+        let least = "title = ''\npeers = ['a']\n[load]\nconnections = 1\nduration = '1s'";
+        let scenario = Scenario::parse(least).expect("a scenario");
+        assert_eq!((scenario.rounds, &*scenario.request.path), (7, "/"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let check = |from: &str, to: &str, complaint: &str| {
+            let text = WHOLE.replace(from, to);
+            let error = Scenario::parse(&text)
+                .and_then(|scenario| scenario.check())
+                .expect_err(complaint);
+            assert!(error.contains(complaint), "{error}");
+        };
+        check("rounds", "round", "round");
+        check("\"2s\"", "\"2\"", "duration");
+        check("rounds = 3", "rounds = 0", "rounds");
+        check("twice = \"weft\"", "twice = \"envoy\"", "twice");
+        check("\"weft\", \"nginx\"", "\"nginx\", \"nginx\"", "peers");
+        check("rate = 5000", "rate = -1", "rate");
+    }
+
+    #[test]
+    fn the_scenarios_of_the_repository_are_right() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/scenarios");
+        let mut count = 0;
+        for entry in fs::read_dir(folder).expect("bench/scenarios").flatten() {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "toml")
+            {
+                let path = entry.path();
+                let (scenario, _) = Scenario::read(&path.to_string_lossy()).expect("a scenario");
+                assert_eq!(scenario.check(), Ok(()), "{}", path.display());
+                count += 1;
+            }
+        }
+        assert!(count > 1);
+    }
+}

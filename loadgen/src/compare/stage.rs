@@ -1,0 +1,316 @@
+//! The origin and all entries, started and proved to answer rightly.
+//!
+//! Everything runs from the first round to the last, each program on its processors; entries that
+//! are not being measured have nothing to do. The two entries of the peer that is entered twice are
+//! two processes, so that their difference also shows what the placement in memory is worth.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::io::{Address, clock};
+
+use super::child::{Launch, Running, Scratch};
+use super::options::CompareOptions;
+use super::peer::{Peers, of_socket};
+use super::probe::{self, Answer};
+use super::scenario::Scenario;
+use super::template;
+use crate::launch::ITSELF;
+use crate::run::watched::tree;
+use crate::target::{self, Field, Url};
+use crate::{cli::CpuList, quantity};
+
+/// How long a program may take until it answers.
+const START_LIMIT: Duration = Duration::from_secs(15);
+/// Between two attempts to get an answer.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Connections a proxy must have room for besides those of the load.
+const SPARE_CONNECTIONS: usize = 100;
+
+/// One line of the table: a proxy that runs.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Its name in the table.
+    pub name: String,
+    /// The peer it is an instance of.
+    pub peer: String,
+    /// The first line of what it says its version is.
+    pub version: String,
+    /// Its program.
+    pub program: PathBuf,
+    /// Its configuration.
+    pub configuration: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Resident memory before the first round.
+    pub resident_at_start: u64,
+    /// The process.
+    pub running: Running,
+}
+
+/// All that runs.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    // Fields are dropped in this order: the origin outlives the proxies, the files all of them.
+    /// The entries, in the order of the table.
+    pub entries: Vec<Entry>,
+    /// The origin.
+    pub _origin: Running,
+    /// What every right answer is like.
+    pub answer: Answer,
+    /// Files of this comparison.
+    pub scratch: Scratch,
+}
+
+impl Stage {
+    /// Starts everything.
+    pub(crate) fn start(
+        scenario: &Scenario,
+        peers: &Peers,
+        options: &CompareOptions,
+        stop: &AtomicBool,
+    ) -> Result<Self, String> {
+        let cast = cast(scenario, peers, options)?;
+        let scratch = Scratch::create()?;
+        let (origin, address) = start_origin(scenario, &options.load_cpus, &scratch)?;
+        let answer = answers(&origin, &address, scenario, stop)?;
+        if answer.status != 200 {
+            return Err(format!("the origin answers {}", answer.status));
+        }
+        let mut entries = Vec::new();
+        for role in cast {
+            let connections = scenario.load.connections;
+            entries.push(start_entry(
+                role,
+                peers,
+                &address,
+                options,
+                &scratch,
+                connections,
+            )?);
+        }
+        for entry in &mut entries {
+            let found = answers(&entry.running, &Address::Tcp(entry.address), scenario, stop)?;
+            if found != answer {
+                return Err(entry.running.complaint(&format!(
+                    "answers wrongly: {found:?}, the origin {answer:?}"
+                )));
+            }
+            entry.resident_at_start = resident_bytes(entry.running.pid());
+        }
+        Ok(Self {
+            entries,
+            _origin: origin,
+            answer,
+            scratch,
+        })
+    }
+}
+
+/// Who plays: name in the table, peer, program.
+#[derive(Debug)]
+struct Role {
+    name: String,
+    peer: String,
+    program: PathBuf,
+}
+
+/// All entries, before anything is started: whatever is missing is said at once.
+fn cast(scenario: &Scenario, peers: &Peers, options: &CompareOptions) -> Result<Vec<Role>, String> {
+    let (mut roles, mut missing) = (Vec::new(), Vec::new());
+    let mut add = |name: String, peer: &str, given: Option<PathBuf>| {
+        let program = match given {
+            Some(program) if program.is_file() => Ok(program),
+            Some(program) => Err(format!("{name}: there is no {}", program.display())),
+            None => peers.find(peer).and_then(|found| found.program(peer)),
+        };
+        match program {
+            Ok(program) => roles.push(Role {
+                name,
+                peer: peer.to_owned(),
+                program,
+            }),
+            Err(error) => missing.push(error),
+        }
+    };
+    let given = |peer: &str| {
+        let found = options.programs.iter().find(|(name, _)| name == peer);
+        found.map(|(_, program)| program.clone())
+    };
+    for peer in &scenario.peers {
+        add(peer.clone(), peer, given(peer));
+    }
+    for (name, peer, program) in &options.entries {
+        add(name.clone(), peer, Some(program.clone()));
+    }
+    if let Some(peer) = &scenario.twice {
+        add(format!("{peer} again"), peer, given(peer));
+    }
+    match missing.is_empty() {
+        true => Ok(roles),
+        false => Err(missing.join("\n")),
+    }
+}
+
+fn start_origin(
+    scenario: &Scenario,
+    cpus: &CpuList,
+    scratch: &Scratch,
+) -> Result<(Running, Address), String> {
+    let origin = &scenario.origin;
+    let listen = match origin.unix {
+        true => format!("unix:{}", scratch.file("origin.sock").display()),
+        false => "127.0.0.1:0".into(),
+    };
+    let list: Vec<String> = cpus.0.iter().map(ToString::to_string).collect();
+    let mut arguments = vec!["origin".to_owned(), "--listen".into(), listen];
+    arguments.extend(["--cpus".into(), list.join(",")]);
+    for (option, value) in [
+        ("--body-size", &origin.body_size),
+        ("--delay", &origin.delay),
+    ] {
+        if let Some(value) = value {
+            arguments.extend([option.to_owned(), value.clone()]);
+        }
+    }
+    let (running, line) = Running::start_and_listen(&Launch {
+        name: "the origin",
+        program: ITSELF.as_ref(),
+        arguments: &arguments,
+        cpus: &cpus.0,
+        log: scratch.file("origin.log"),
+    })?;
+    let address = line.strip_prefix("listening on ").unwrap_or_default();
+    let address = match address.strip_prefix("unix:") {
+        Some(path) => Address::Unix(path.into()),
+        None if origin.unix => Address::Unix(scratch.file("origin.sock")),
+        None => Address::Tcp(
+            address
+                .parse()
+                .map_err(|_| running.complaint(&format!("said: {line}")))?,
+        ),
+    };
+    Ok((running, address))
+}
+
+fn start_entry(
+    role: Role,
+    peers: &Peers,
+    origin: &Address,
+    options: &CompareOptions,
+    scratch: &Scratch,
+    connections: usize,
+) -> Result<Entry, String> {
+    let peer = peers.find(&role.peer)?;
+    let address = free_port()?;
+    let folder = scratch.file(&role.name.replace(' ', "-"));
+    let failed = |error| format!("cannot prepare {}: {error}", role.name);
+    fs::create_dir_all(&folder).map_err(failed)?;
+    let ending = PathBuf::from(&peer.template);
+    let file = folder
+        .join("configuration")
+        .with_extension(ending.extension().unwrap_or_default());
+    let CpuList(cpus) = &options.proxy_cpus;
+    let list: Vec<String> = cpus.iter().map(ToString::to_string).collect();
+    let mut values = of_socket(address).to_vec();
+    values.extend([
+        ("origin", peer.origin(origin)?),
+        ("shards", cpus.len().to_string()),
+        ("connections", (connections + SPARE_CONNECTIONS).to_string()),
+        ("cpus", list.join(",")),
+        ("scratch", folder.display().to_string()),
+        ("configuration", file.display().to_string()),
+    ]);
+    let configuration = template::fill(&peers.template(peer)?, &values)
+        .map_err(|error| format!("{}: {error}", peer.template))?;
+    fs::write(&file, &configuration).map_err(failed)?;
+    let arguments: Result<Vec<_>, _> = peer
+        .arguments
+        .iter()
+        .map(|argument| template::fill(argument, &values))
+        .collect();
+    let running = Running::start(&Launch {
+        name: &role.name,
+        program: &role.program,
+        arguments: &arguments?,
+        cpus,
+        log: folder.join("said.log"),
+    })?;
+    Ok(Entry {
+        version: peer.version(&role.program),
+        name: role.name,
+        peer: role.peer,
+        program: role.program,
+        configuration,
+        address,
+        resident_at_start: 0,
+        running,
+    })
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    listener
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| format!("no free port: {error}"))
+}
+
+/// Asks until there is an answer.
+fn answers(
+    running: &Running,
+    address: &Address,
+    scenario: &Scenario,
+    stop: &AtomicBool,
+) -> Result<Answer, String> {
+    let request = request(scenario)?;
+    let until = clock::now() + START_LIMIT;
+    loop {
+        let complaint = match probe::ask(address, &request) {
+            // A proxy may listen before it can reach its origin.
+            Ok(answer) if !matches!(answer.status, 502..=504) => return Ok(answer),
+            Ok(answer) => format!("answers {}", answer.status),
+            Err(error) => error,
+        };
+        if running.ends_within(ATTEMPT_PAUSE) {
+            return Err(running.complaint("ended at its start"));
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err("interrupted".into());
+        }
+        if clock::now() > until {
+            return Err(running.complaint(&complaint));
+        }
+    }
+}
+
+/// The request of the scenario, encoded as the generator does it.
+fn request(scenario: &Scenario) -> Result<target::Request, String> {
+    let asked = &scenario.request;
+    let url = Url::parse(&format!("http://127.0.0.1{}", asked.path))?;
+    let fields: Result<Vec<_>, _> = asked
+        .fields
+        .iter()
+        .map(|field| Field::parse(field))
+        .collect();
+    let body = match &asked.body_size {
+        Some(size) => {
+            let size = usize::try_from(quantity::size(size)?).map_err(|_| "body_size")?;
+            Some(vec![b'x'; size])
+        }
+        None => None,
+    };
+    Ok(target::Request::encode(&url, &asked.method, &fields?, body))
+}
+
+/// Resident memory of a process and its children.
+fn resident_bytes(pid: u32) -> u64 {
+    tree(pid)
+        .into_iter()
+        .map(crate::run::watched::resident_bytes)
+        .sum()
+}

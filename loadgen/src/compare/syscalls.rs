@@ -1,0 +1,147 @@
+//! System calls per request, counted by strace in a run of its own.
+//!
+//! strace slows the proxy down several times, so nothing else of that run is used; at an open rate
+//! the proxy may not keep up, and the count per answer is still right. It needs strace, and the
+//! permission to trace.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::Serialize;
+
+use super::child::{Launch, Running};
+use super::options::CompareOptions;
+use super::round;
+use super::scenario::Scenario;
+use super::stage::{Entry, Stage};
+use crate::run::watched::tree;
+
+/// How long to count.
+const COUNTED: Duration = Duration::from_secs(2);
+/// How long strace may take to attach: it says so for each thread.
+const ATTACH_LIMIT: Duration = Duration::from_secs(5);
+/// How many kinds of calls the table names.
+const NAMED_MAX: usize = 6;
+
+/// What one entry calls.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Calls {
+    /// The entry.
+    pub entry: String,
+    /// All calls per answer.
+    pub per_request: f64,
+    /// By name, the most frequent first.
+    pub by_name: Vec<(String, f64)>,
+}
+
+impl Calls {
+    /// The most frequent calls.
+    pub(crate) fn largest(&self) -> &[(String, f64)] {
+        let count = self.by_name.len().min(NAMED_MAX);
+        self.by_name.get(..count).unwrap_or_default()
+    }
+}
+
+/// Counts the calls of one entry under the scenario's load.
+pub(crate) fn count(
+    stage: &Stage,
+    entry: &Entry,
+    scenario: &Scenario,
+    options: &CompareOptions,
+    stop: &AtomicBool,
+) -> Result<Calls, String> {
+    let table = stage.scratch.file("strace.txt");
+    let pids: Vec<String> = tree(entry.running.pid())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let arguments: Vec<String> = ["-c", "-f", "-o", &table.display().to_string(), "-p"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain([pids.join(",")])
+        .collect();
+    let mut strace = Running::start(&Launch {
+        name: "strace",
+        program: &super::peer::find("strace").ok_or("--syscalls needs strace")?,
+        arguments: &arguments,
+        cpus: &options.proxy_cpus.0,
+        log: stage.scratch.file("strace.log"),
+    })?;
+    attached(&strace, &stage.scratch.file("strace.log"))?;
+    let mut short = scenario.clone();
+    short.load.warmup = Duration::ZERO;
+    short.load.duration = scenario.load.duration.min(COUNTED);
+    let measured = round::measure(stage, entry, &short, options, "strace", stop)?;
+    // It prints its table when it is interrupted, and leaves the proxy running.
+    strace.signal(Signal::INT);
+    strace.wait(ATTACH_LIMIT, stop)?;
+    let text = fs::read_to_string(&table).map_err(|error| format!("strace: {error}"))?;
+    let answers = measured.requests.answered.max(1) as f64;
+    let by_name = parse(&text, answers);
+    Ok(Calls {
+        entry: entry.name.clone(),
+        per_request: by_name.iter().map(|(_, calls)| calls).sum(),
+        by_name,
+    })
+}
+
+fn attached(strace: &Running, log: &Path) -> Result<(), String> {
+    let pause = Duration::from_millis(20);
+    for _ in 0..ATTACH_LIMIT.as_millis() / pause.as_millis() {
+        if strace.ends_within(pause) {
+            return Err(strace.complaint("cannot count system calls"));
+        }
+        let said = fs::read_to_string(log).unwrap_or_default();
+        if said.contains("attached") {
+            return Ok(());
+        }
+    }
+    Err(strace.complaint("does not attach"))
+}
+
+/// Reads the table of `strace -c`: `% time, seconds, usecs/call, calls, [errors,] syscall`.
+fn parse(table: &str, answers: f64) -> Vec<(String, f64)> {
+    let mut calls: Vec<(String, f64)> = table
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [percent, _, _, count, .., name] = words[..] else {
+                return None;
+            };
+            percent.parse::<f64>().ok()?;
+            let count = count.parse::<f64>().ok()?;
+            (name != "total").then(|| (name.to_owned(), count / answers))
+        })
+        .collect();
+    calls.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn straces_table_is_read() {
+        let table = "\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 60.00    0.012000           3      4000       100 sendmsg
+ 40.00    0.008000           1      8000           io_uring_enter
+  0.00    0.000000           0         2           read
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.020000           1     12002       100 total
+";
+        let expected = [("io_uring_enter", 2.0), ("sendmsg", 1.0), ("read", 0.0005)];
+        let calls = parse(table, 4_000.0);
+        let calls: Vec<_> = calls
+            .iter()
+            .map(|(name, calls)| (&**name, *calls))
+            .collect();
+        assert_eq!(calls, expected);
+        assert!(parse("", 1.0).is_empty());
+    }
+}
