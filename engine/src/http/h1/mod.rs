@@ -73,8 +73,8 @@ pub enum Parsed {
 ///
 /// A head that trickles in is not parsed again for every byte: only when its end has come, when
 /// the bytes have doubled since the last attempt (so that errors are found early), when a line end
-/// is broken or when the limit is reached. The total work stays linear: at most 2n bytes of attempts before the last
-/// one, and each byte searched once for the end.
+/// is broken or when the limit is reached. The total work stays linear: at most 2n bytes of
+/// attempts before the last one, and each byte searched once for the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
     /// Bytes present at the last full attempt; 0 before the first. `attempted <= scanned`.
