@@ -1,0 +1,138 @@
+//! Nothing on the path of a request allocates in steady state.
+//!
+//! The proxy, its origin and its client run in this process under a counting allocator; origin and
+//! client read and write fixed buffers, so that what is counted is the proxy's. A histogram that
+//! is made at its first sample, or a table that grows once, is warm-up.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the origin and the client of this test are plain threads"
+)]
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::proxy::Snapshot;
+use engine::shard::{ShardCommand, Shards};
+use engine::{config, limits};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const CONNECTIONS: usize = 16;
+const WARM_UP: usize = 500;
+const ROUNDS: usize = 2000;
+const REQUEST: &[u8] = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: t\r\n\r\n";
+const BODY_BYTES: usize = 1024;
+
+/// Answers every request head with a body of 1 KiB until the peer closes.
+fn serve(mut stream: TcpStream) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY_BYTES}\r\n\r\n");
+    let answer = [head.as_bytes(), &[b'x'; BODY_BYTES]].concat();
+    let mut received = [0; 4096];
+    let mut filled = 0;
+    while let Ok(count @ 1..) = stream.read(&mut received[filled..]) {
+        filled += count;
+        while let Some(end) = find(&received[..filled], b"\r\n\r\n") {
+            stream.write_all(&answer).expect("the proxy reads");
+            received.copy_within(end + 4..filled, 0);
+            filled -= end + 4;
+        }
+    }
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// Sends one request on every connection, then reads every answer to its end.
+fn round(clients: &mut [TcpStream]) {
+    let mut received = [0; 4096];
+    for client in &mut *clients {
+        client.write_all(REQUEST).expect("the proxy reads");
+    }
+    for client in clients {
+        let (mut filled, mut body) = (0, None);
+        while body.is_none_or(|begin| filled < begin + BODY_BYTES) {
+            let count = client.read(&mut received[filled..]).expect("an answer");
+            assert_ne!(count, 0, "the proxy closed");
+            filled += count;
+            body = body.or_else(|| find(&received[..filled], b"\r\n\r\n").map(|end| end + 4));
+        }
+        assert!(received.starts_with(b"HTTP/1.1 200 "));
+    }
+}
+
+fn start(origin: SocketAddr) -> Shards {
+    let text = format!(
+        r#"
+        [shards]
+        count = 1
+        [[listeners]]
+        name = "main"
+        address = "127.0.0.1:0"
+        limits.requests_per_connection = "unlimited"
+        [[listeners.virtual_hosts]]
+        hosts = ["*"]
+        [[listeners.virtual_hosts.routes]]
+        name = "all"
+        forward = "origin"
+        [[clusters]]
+        name = "origin"
+        endpoints = ["{origin}"]
+        "#
+    );
+    let config = config::parse(&text, "allocations.toml".as_ref()).expect("a valid configuration");
+    let snapshot = Arc::new(Snapshot::compile(&config));
+    Shards::start(&config, snapshot).expect("io_uring")
+}
+
+#[test]
+fn a_request_allocates_nothing_in_steady_state() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let origin = listener.local_addr().expect("address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.expect("accept");
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    let shards = start(origin);
+    let config::Address::Tcp(proxy) = shards.addresses()[0].clone() else {
+        panic!("a TCP listener")
+    };
+    let mut clients: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| TcpStream::connect(proxy).expect("connect"))
+        .collect();
+    for _ in 0..WARM_UP {
+        round(&mut clients);
+    }
+
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..ROUNDS {
+        round(&mut clients);
+    }
+    let change = region.change();
+
+    let requests = ROUNDS * CONNECTIONS;
+    let allocations = change.allocations + change.reallocations;
+    println!("{allocations} allocations in {requests} requests");
+    // What depends on time and not on requests may allocate: the sweep of the upstream pool is a
+    // task that comes and goes, a table may still grow.
+    assert!(
+        allocations <= requests / 100,
+        "{change:?} in {requests} requests"
+    );
+
+    drop(clients);
+    for mailbox in shards.senders() {
+        let deadline = Duration::from_secs(1).max(limits::DRAIN_POLL);
+        let drain = ShardCommand::Drain { deadline };
+        mailbox.send(drain).expect("the shard lives");
+    }
+    shards.join();
+}
