@@ -172,7 +172,7 @@ fn a_drain_finishes_what_was_begun() {
         let mut head = [0; 15];
         stream.read_exact(&mut head).expect("it answers");
     }
-    busy.write_all(b"GET /?delay=700ms HTTP/1.1\r\nHost: o\r\n\r\n")
+    busy.write_all(b"GET /?delay=4s HTTP/1.1\r\nHost: o\r\n\r\n")
         .expect("it reads");
     let running = Run::start(
         &origin.url("/"),
