@@ -146,6 +146,30 @@ impl Client {
         self.received.drain(..count).collect()
     }
 
+    /// The head of a response, whatever follows it.
+    pub(crate) fn head(&mut self) -> String {
+        loop {
+            let end = self
+                .received
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n");
+            if let Some(end) = end {
+                let head: Vec<u8> = self.received.drain(..end + 4).collect();
+                return String::from_utf8_lossy(&head).into_owned();
+            }
+            assert!(self.ended.is_none(), "the end, before a whole head");
+            self.fill().unwrap_or_else(|why| panic!("{why}"));
+        }
+    }
+
+    /// The next run of bytes; empty at the end.
+    pub(crate) fn some(&mut self) -> Vec<u8> {
+        while self.received.is_empty() && self.ended.is_none() {
+            self.fill().unwrap_or_else(|why| panic!("{why}"));
+        }
+        std::mem::take(&mut self.received)
+    }
+
     /// How the connection ended, and what came before that.
     pub(crate) fn rest(&mut self) -> (Ending, Vec<u8>) {
         loop {
@@ -186,6 +210,8 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {
                 self.ended = Some(Ending::Reset);
             }
+            // A socket with a timeout is not resumed after a signal.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return Err(format!(
                     "nothing for {PATIENCE:?} after {:?}",

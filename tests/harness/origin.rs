@@ -352,6 +352,7 @@ impl Peer {
         let mut block = [0; 65_536];
         let (count, ending) = match self.stream.read(&mut block) {
             Ok(count) => (count, Ending::Closed),
+            Err(error) if error.kind() == ErrorKind::Interrupted => return true,
             Err(error) if error.kind() == ErrorKind::ConnectionReset => (0, Ending::Reset),
             Err(_) => (0, Ending::Closed),
         };
