@@ -18,6 +18,7 @@ use crate::quantity::{self, Rate};
 use crate::schedule::Arrivals;
 use crate::target::{self, Field, Url};
 use crate::verdict::Limit;
+use crate::verify::options::{self as verify_options, VerifyOptions};
 
 /// Measures HTTP servers and proxies, and says how far the measurement can be trusted.
 #[derive(Debug, Parser)]
@@ -40,6 +41,9 @@ pub(crate) enum Command {
     /// Measure proxies side by side, and say which differences are real.
     #[command(long_about = options::LONG, after_help = options::AFTER)]
     Compare(Box<CompareOptions>),
+    /// Test the performance claims of a project, and write down what became of each.
+    #[command(long_about = verify_options::LONG, after_help = verify_options::AFTER)]
+    Verify(Box<VerifyOptions>),
     /// Become another program, tied to the parent; for `compare` only.
     #[command(hide = true)]
     Launch(LaunchOptions),
@@ -51,6 +55,7 @@ Examples:
   loadgen run http://127.0.0.1:9000/                        as fast as 64 connections go
   loadgen run http://127.0.0.1:9000/ --rate 5000 -d 30s     what users see at 5000 requests/s
   loadgen compare h1-1k                                     weft, nginx and haproxy side by side
+  loadgen verify                                            what the README claims, tested
 
 Exit codes:
   0  pass     the run is valid and everything asked of it held

@@ -1,8 +1,9 @@
 //! loadgen: a load generator for HTTP/1.1 that says how far its figures can be trusted, and the
 //! origin to measure against.
 //!
-//! `run` measures, `origin` answers, `compare` puts proxies side by side. Of the engine it uses
-//! `io` (ring, buffers, clock) and nothing else: a judge that shares the parser shares the bug.
+//! `run` measures, `origin` answers, `compare` puts proxies side by side, `verify` tests
+//! claims. Of the engine it uses `io` (ring, buffers, clock) and nothing else: a judge that shares
+//! the parser shares the bug.
 //! README.md says what is measured, from where to where.
 
 mod cli;
@@ -20,6 +21,7 @@ mod sample;
 mod schedule;
 mod target;
 mod verdict;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
         Command::Origin(options) => origin::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Compare(options) => {
             compare::run(&options).map(|outcome| ExitCode::from(outcome as u8))
+        }
+        Command::Verify(options) => {
+            verify::run(&options).map(|outcome| ExitCode::from(outcome as u8))
         }
         Command::Launch(options) => launch::launch(&options).map(|()| ExitCode::SUCCESS),
     };

@@ -1,16 +1,17 @@
 //! Everything a comparison found out, as JSON and as a folder of files.
 //!
 //! The folder holds `result.json`, `table.txt`, the configuration of every entry and, for every
-//! run, its histograms (`<entry>-<round>.hlog`) and its own report (`.json`). `schema` grows when a
-//! field changes its meaning or goes away.
+//! run, its histograms (`<entry>-<round>.hlog`). `schema` grows when a field changes its meaning or
+//! goes away.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::machine::Machine;
-use super::metric::Metric;
+use super::metric::{Metric, Place};
 use super::scenario::Scenario;
 use super::stage::Stage;
 use super::summary::{Run, Summary};
@@ -93,6 +94,24 @@ impl Document {
         }
     }
 
+    /// The figures of an entry by round, where the round counts; for a metric that describes the
+    /// generator when that was the bottleneck, only where it was not.
+    pub(crate) fn figures(&self, entry: &str, metric: Metric) -> BTreeMap<usize, f64> {
+        let Some(index) = self.entries.iter().position(|found| found.name == entry) else {
+            return BTreeMap::new();
+        };
+        let place = Place {
+            resident_at_start: self.entries[index].resident_bytes_at_start,
+            connections: self.scenario.load.connections,
+        };
+        self.runs
+            .iter()
+            .filter(|run| run.entry == index && run.worth.discarded.is_none())
+            .filter(|run| !(metric.needs_a_free_generator() && run.worth.generator_bound))
+            .filter_map(|run| Some((run.round, metric.of(&run.measured, &place)?)))
+            .collect()
+    }
+
     /// Does the table of this scenario show the metric?
     pub(crate) fn shows(&self, metric: Metric) -> bool {
         // Memory per connection means something only when there are many.
@@ -120,10 +139,8 @@ impl Document {
                 continue;
             };
             let stem = run_name(&entry.name, run.round);
-            for ending in ["hlog", "json"] {
-                let name = format!("{stem}.{ending}");
-                fs::copy(stage.scratch.file(&name), folder.join(name)).map_err(failed)?;
-            }
+            let name = format!("{stem}.hlog");
+            fs::copy(stage.scratch.file(&name), folder.join(name)).map_err(failed)?;
         }
         Ok(())
     }

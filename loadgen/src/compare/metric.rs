@@ -114,7 +114,6 @@ impl Metric {
     }
 
     /// The metric called `name`.
-    #[cfg(test)]
     pub(crate) fn find(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|metric| metric.name() == name);
         found.ok_or_else(|| {

@@ -23,6 +23,7 @@ mod template;
 mod text;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -118,6 +119,20 @@ pub(crate) fn compare(
         document.write(&stage, folder)?;
     }
     Ok(document)
+}
+
+/// Is the program of a peer there?
+pub(crate) fn available(
+    scenarios: &Path,
+    peer: &str,
+    programs: &[(String, PathBuf)],
+) -> Result<(), String> {
+    let peers = Peers::read(scenarios)?;
+    let found = peers.find(peer)?;
+    match programs.iter().any(|(name, _)| name == peer) {
+        true => Ok(()),
+        false => found.program(peer).map(drop),
+    }
 }
 
 fn rounds(

@@ -145,7 +145,8 @@ impl CompareOptions {
     }
 }
 
-fn program(text: &str) -> Result<(String, PathBuf), String> {
+/// Parses a peer with its program.
+pub(crate) fn program(text: &str) -> Result<(String, PathBuf), String> {
     let (peer, path) = text.split_once('=').ok_or("write PEER=PATH")?;
     Ok((peer.to_owned(), PathBuf::from(path)))
 }

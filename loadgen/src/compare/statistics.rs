@@ -5,19 +5,29 @@
 //! with the interval computed on their logarithms; it is symmetric, so that A to B says the same
 //! as B to A.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A mean with its confidence interval. One observation leaves the interval open on both sides.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Estimate {
     /// The mean; of ratios the geometric one.
     pub mean: f64,
-    /// Lower end of the interval.
+    /// Lower end of the interval; JSON has no infinity, there an open end is `null`.
+    #[serde(deserialize_with = "lower")]
     pub low: f64,
     /// Upper end of the interval.
+    #[serde(deserialize_with = "upper")]
     pub high: f64,
     /// Rounds it rests on.
     pub rounds: usize,
+}
+
+fn lower<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Option::deserialize(deserializer).map(|end| end.unwrap_or(f64::NEG_INFINITY))
+}
+
+fn upper<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Option::deserialize(deserializer).map(|end| end.unwrap_or(f64::INFINITY))
 }
 
 impl Estimate {
@@ -162,6 +172,19 @@ mod tests {
         assert!(estimate.mean == 7.0 && estimate.holds(1e9) && estimate.holds(-1e9));
         let estimate = ratio(&[(1.0, 2.0)], 0.95).expect("a pair");
         assert!(estimate.holds(1e9) && estimate.low == 0.0);
+    }
+
+    #[test]
+    fn open_ends_survive_json() {
+        for values in [&[7.0][..], &[1.0, 2.0]] {
+            let estimate = mean(values, 0.95).expect("values");
+            let text = serde_json::to_string(&estimate).expect("json");
+            assert_eq!(
+                serde_json::from_str::<Estimate>(&text).ok(),
+                Some(estimate),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -1,0 +1,119 @@
+//! Recorded runs: a folder each, named by date and machine, with what became of the claims.
+//!
+//! `claims.json` holds the judgements; the comparisons lie in folders named by scenario beside it,
+//! as `loadgen compare --out` writes them. Runs are never changed afterwards: a second one on the
+//! same day gets a number.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::claim::Judgement;
+
+/// The file with the judgements.
+const FILE: &str = "claims.json";
+
+/// What one run of `verify` found out.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Record {
+    /// When it began, in seconds since 1970.
+    pub began_unix_seconds: u64,
+    /// Kernel of the machine.
+    pub kernel: String,
+    /// Its processor.
+    pub cpu_model: String,
+    /// What became of the claims that were tested.
+    pub judgements: Vec<Judgement>,
+}
+
+/// Creates the folder of a run.
+pub(crate) fn create(runs: &Path, seconds: u64, machine: &str) -> Result<PathBuf, String> {
+    let name = format!("{}-{}", date(seconds), plain(machine));
+    let names = std::iter::once(name.clone()).chain((2..1_000).map(|n| format!("{name}-{n}")));
+    let free = names
+        .map(|name| runs.join(name))
+        .find(|path| !path.exists());
+    let path = free.ok_or_else(|| format!("{} is full", runs.display()))?;
+    fs::create_dir_all(&path)
+        .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// Writes the judgements of a run.
+pub(crate) fn write(folder: &Path, record: &Record) -> Result<(), String> {
+    // Numbers, strings and lists: there is nothing that could fail.
+    let text = serde_json::to_string_pretty(record).unwrap_or_default() + "\n";
+    let path = folder.join(FILE);
+    fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// All recorded runs with their folders' names, the latest first; none if there is no folder.
+pub(crate) fn read_all(runs: &Path) -> Result<Vec<(String, Record)>, String> {
+    let Ok(entries) = fs::read_dir(runs) else {
+        return Ok(Vec::new());
+    };
+    let mut records = Vec::new();
+    for entry in entries.flatten() {
+        let path = entry.path().join(FILE);
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        let record: Record =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        records.push((entry.file_name().to_string_lossy().into_owned(), record));
+    }
+    records.sort_by_key(|(name, record)| (record.began_unix_seconds, name.clone()));
+    records.reverse();
+    Ok(records)
+}
+
+/// The day of an instant, `2026-11-23`, in UTC (days to civil date, proleptic Gregorian).
+fn date(seconds: u64) -> String {
+    // Years begin in March, so that the leap day is the last; 719468 days lie between 0000-03-01
+    // and 1970-01-01, 146097 in 400 years.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * day + 2) / 153;
+    let day = day - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Letters, digits and hyphens of a name.
+fn plain(name: &str) -> String {
+    let kept = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let name: String = name.chars().filter(|&c| kept(c)).collect();
+    match name.is_empty() {
+        true => "machine".into(),
+        false => name.to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(951_782_400), "2000-02-29");
+        assert_eq!(date(951_868_800), "2000-03-01");
+        assert_eq!(date(1_709_164_800), "2024-02-29");
+        assert_eq!(date(1_767_225_599), "2025-12-31");
+        assert_eq!(date(1_795_392_000), "2026-11-23");
+    }
+
+    #[test]
+    fn machines_make_folder_names() {
+        assert_eq!(plain("Build.Host_7-a"), "buildhost7-a");
+        assert_eq!(plain("../"), "machine");
+    }
+}

@@ -1,0 +1,295 @@
+//! `loadgen compare` and `loadgen verify` with weft against itself: structure, files, exit codes.
+//!
+//! A shared machine says nothing about times, so nothing is asserted about them. The program `weft`
+//! has to lie beside `loadgen`, as `cargo build` puts it.
+
+mod harness;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use harness::{pause, scratch};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const SCENARIO: &str = r#"
+title = "test"
+peers = ["weft"]
+twice = "weft"
+ratio_to = "weft"
+rounds = 2
+[load]
+connections = 4
+warmup = "20ms"
+duration = "200ms"
+[origin]
+body_size = "1KiB"
+"#;
+
+const CLAIMS: &str = r#"
+[[claim]]
+id = "itself"
+text = "Not a thousand times its own"
+scenario = "itself"
+metric = "cpu_us_per_request"
+relation = "<="
+bound = 100000
+rounds = 2
+
+[[claim]]
+id = "none"
+text = "Nothing at all"
+scenario = "itself"
+metric = "cpu_us_per_request"
+relation = "<="
+bound = 0.001
+rounds = 2
+
+[[claim]]
+id = "absent"
+text = "Less than a proxy that is not there"
+scenario = "itself"
+metric = "cpu_us_per_request"
+relation = "<="
+peer = "absent"
+factor = 1.0
+rounds = 2
+"#;
+
+/// A folder like `bench/`, with the repository's peers and one that is not installed.
+struct Bench {
+    root: PathBuf,
+}
+
+impl Bench {
+    fn new(name: &str, scenario: &str) -> Self {
+        let weft = Path::new(env!("CARGO_BIN_EXE_loadgen")).with_file_name("weft");
+        assert!(
+            weft.is_file(),
+            "no weft beside loadgen: run `cargo build` with this profile"
+        );
+        let root = scratch(name);
+        let _ = fs::remove_dir_all(&root);
+        let peers = root.join("bench/scenarios/peers");
+        fs::create_dir_all(&peers).expect("a folder");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/scenarios/peers");
+        for entry in fs::read_dir(repository).expect("the peers").flatten() {
+            fs::copy(entry.path(), peers.join(entry.file_name())).expect("a copy");
+        }
+        let definitions = fs::read_to_string(peers.join("peers.toml")).expect("text");
+        let (_, nginx) = definitions.split_once("[nginx]").expect("a table");
+        let (nginx, _) = nginx.split_once("\n[").expect("another table");
+        let absent = nginx.replace("[\"nginx\"]", "[\"no-such-proxy\"]");
+        fs::write(
+            peers.join("peers.toml"),
+            format!("{definitions}\n[absent]{absent}\n"),
+        )
+        .expect("written");
+        fs::write(root.join("bench/scenarios/itself.toml"), scenario).expect("written");
+        fs::write(root.join("bench/claims.toml"), CLAIMS).expect("written");
+        let page = "# Page\n<!-- claims: made by `loadgen verify`, not by hand -->\n\
+                    <!-- /claims -->\nend\n";
+        fs::write(root.join("README.md"), page).expect("written");
+        Self { root }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        // On one processor everything would have to share it, which compare refuses.
+        assert!(cpus > 1, "this test needs two processors");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        command.args(arguments).current_dir(&self.root);
+        // What a killed comparison leaves goes with this folder.
+        command.env("TMPDIR", &self.root);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("it starts")
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!(
+        "{}\n{}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+#[test]
+fn weft_against_itself() {
+    let bench = Bench::new("compare", SCENARIO);
+    let output = bench.run(&["compare", "itself", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let table = String::from_utf8(output.stdout).expect("text");
+    for part in ["weft again", "CPU us/req", "ratio to weft", "spread"] {
+        assert!(table.contains(part), "{part} is missing:\n{table}");
+    }
+    let out = bench.root.join("out");
+    assert_eq!(
+        fs::read_to_string(out.join("table.txt")).expect("the table"),
+        table
+    );
+    let text = fs::read_to_string(out.join("result.json")).expect("the result");
+    let result: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(result["entries"][1]["name"], "weft again");
+    assert!(
+        result["entries"][0]["configuration"]
+            .as_str()
+            .is_some_and(|text| !text.contains('@'))
+    );
+    let runs = result["runs"].as_array().expect("runs");
+    // Two rounds of two entries, the second round backwards.
+    let order: Vec<_> = runs
+        .iter()
+        .map(|run| (run["round"].as_u64(), run["entry"].as_u64()))
+        .collect();
+    let expected = [(0, 0), (0, 1), (1, 1), (1, 0)];
+    assert_eq!(
+        order,
+        expected.map(|(round, entry)| (Some(round), Some(entry)))
+    );
+    for run in runs {
+        let measured = &run["measured"];
+        assert!(measured["requests"]["answered"].as_u64() > Some(0));
+        assert!(measured["watched"]["cpu_us_per_request"].as_f64() > Some(0.0));
+        assert!(measured["watched"]["resident_bytes"].as_u64() > Some(1 << 20));
+    }
+    let ratio = &result["summary"]["ratios"][0];
+    assert_eq!(
+        (&ratio["entry"], &ratio["to"]),
+        (&"weft again".into(), &"weft".into())
+    );
+    assert!(ratio["ratio"]["low"].as_f64() <= ratio["ratio"]["high"].as_f64());
+    let histograms = fs::read_to_string(out.join("weft-again-2.hlog")).expect("a log");
+    assert!(histograms.contains("HISTFAAA"));
+}
+
+#[test]
+fn claims_are_judged_recorded_and_shown() {
+    let bench = Bench::new("verify", SCENARIO);
+    let output = bench.run(&["verify"]);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    let said = String::from_utf8(output.stdout).expect("text");
+    for part in [
+        "verified      itself",
+        "refuted       none",
+        "not tested    absent",
+        "absent is not installed (looked for no-such-proxy)",
+    ] {
+        assert!(said.contains(part), "{part} is missing:\n{said}");
+    }
+    let page = fs::read_to_string(bench.root.join("README.md")).expect("the page");
+    for part in [
+        "| Not a thousand times its own | verified |",
+        "| Nothing at all | refuted |",
+        "| Less than a proxy that is not there | not yet tested | | |",
+        "end\n",
+    ] {
+        assert!(page.contains(part), "{part} is missing:\n{page}");
+    }
+    let runs: Vec<_> = fs::read_dir(bench.root.join("bench/runs"))
+        .expect("runs")
+        .flatten()
+        .collect();
+    assert_eq!(runs.len(), 1);
+    assert!(runs[0].path().join("claims.json").is_file());
+    assert!(runs[0].path().join("itself/weft-1.hlog").is_file());
+    // The table is a function of what is recorded.
+    let again = bench.run(&["verify", "--table-only"]);
+    assert_eq!(again.status.code(), Some(0), "{}", told(&again));
+    assert_eq!(
+        fs::read_to_string(bench.root.join("README.md")).ok(),
+        Some(page)
+    );
+}
+
+#[test]
+fn mistakes_are_errors_that_say_what_to_do() {
+    let bench = Bench::new("mistakes", SCENARIO);
+    for (arguments, complaint) in [
+        (&["compare", "nothing"][..], "there is no scenario nothing"),
+        (&["compare", "itself", "--peers", "absent"], "not installed"),
+        (
+            &["compare", "itself", "--peers", "squid"],
+            "there is no peer squid",
+        ),
+        (&["compare", "itself", "--load-cpus", "0"], "processor 0"),
+        (
+            &["compare", "itself", "--program", "weft=loadgen"],
+            "there is no loadgen",
+        ),
+        (&["verify", "--only", "x"], "there is no claim x"),
+    ] {
+        let output = bench.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        assert!(told(&output).contains(complaint), "{}", told(&output));
+    }
+}
+
+#[test]
+fn nothing_is_left_running_after_a_signal() {
+    for signal in [Signal::INT, Signal::KILL] {
+        let name = format!("signal-{}", signal.as_raw());
+        let bench = Bench::new(&name, &SCENARIO.replace("200ms", "20s"));
+        let child = bench
+            .command(&["compare", "itself"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let pid = Pid::from_child(&child);
+        let started = wait_for(|| children(child.id()).len() >= 4);
+        let processes = tree(child.id());
+        assert!(started, "{processes:?}");
+        kill_process(pid, signal).expect("it runs");
+        let output = child.wait_with_output().expect("it ends");
+        if signal == Signal::INT {
+            assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+            assert!(told(&output).contains("interrupted"), "{}", told(&output));
+        }
+        let left = || {
+            let alive = |pid: &&u32| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok();
+            processes.iter().filter(alive).copied().collect::<Vec<_>>()
+        };
+        assert!(wait_for(|| left().is_empty()), "{:?} still run", left());
+    }
+}
+
+fn wait_for(condition: impl Fn() -> bool) -> bool {
+    for _ in 0..500 {
+        if condition() {
+            return true;
+        }
+        pause(Duration::from_millis(20));
+    }
+    false
+}
+
+fn children(pid: u32) -> BTreeSet<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_ascii_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+fn tree(pid: u32) -> BTreeSet<u32> {
+    let mut found = children(pid);
+    for child in found.clone() {
+        found.extend(tree(child));
+    }
+    found
+}
