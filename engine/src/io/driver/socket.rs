@@ -61,6 +61,51 @@ pub(crate) struct Accepted {
     pub(crate) armed: bool,
 }
 
+/// Room for further runs that a connection keeps after a burst.
+const RUNS_KEPT: usize = 8;
+
+/// Runs that have arrived and were not taken, in order. Nearly always there is none or one, which
+/// takes no memory beside the slot.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    /// `None` only when `rest` is empty too.
+    first: Option<Buf>,
+    rest: VecDeque<Buf>,
+}
+
+impl Runs {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn push(&mut self, run: Buf) {
+        if self.first.is_none() {
+            self.first = Some(run);
+        } else {
+            self.rest.push_back(run);
+        }
+    }
+
+    fn push_front(&mut self, run: Buf) {
+        if let Some(second) = self.first.replace(run) {
+            self.rest.push_front(second);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Buf> {
+        let run = self.first.take()?;
+        self.first = self.rest.pop_front();
+        if self.rest.is_empty() && self.rest.capacity() > RUNS_KEPT {
+            self.rest = VecDeque::new();
+        }
+        Some(run)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// A slot of the driver.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -76,7 +121,7 @@ pub(crate) struct Socket {
     pub(crate) receive: Receive,
     pub(crate) sending: Sending,
     pub(crate) role: Role,
-    pub(crate) received: VecDeque<Buf>,
+    pub(crate) received: Runs,
     pub(crate) received_bytes: usize,
     pub(crate) queue: Option<Box<SendQueue>>,
     /// Wake the writer when the queue is at most this.
@@ -96,7 +141,7 @@ impl Socket {
             receive: Receive::Off,
             sending: Sending::Idle,
             role,
-            received: VecDeque::new(),
+            received: Runs::default(),
             received_bytes: 0,
             queue: None,
             writer_below: 0,
@@ -125,14 +170,14 @@ impl Socket {
 
     /// Take the next run. The caller re-arms the receive when enough has been taken.
     pub(crate) fn pop(&mut self) -> Option<Buf> {
-        let buf = self.received.pop_front()?;
+        let buf = self.received.pop()?;
         self.received_bytes -= buf.len();
         Some(buf)
     }
 
     pub(crate) fn append(&mut self, buf: Buf) {
         self.received_bytes += buf.len();
-        self.received.push_back(buf);
+        self.received.push(buf);
     }
 
     pub(crate) fn prepend(&mut self, buf: Buf) {
