@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
-use crate::harness::{Client, Origin, Proxy, origin::echo_targets, ports, proxy, scratch::Scratch};
+use crate::harness::{
+    Client, Origin, Proxy, origin::echo_targets, ports, proxy, scratch::Scratch, wait,
+};
 
 /// Every `config/*.toml`, with its text.
 fn shipped() -> Vec<(String, String)> {
@@ -96,8 +98,9 @@ fn every_shipped_configuration_starts_and_serves() {
                 );
             }
         }
-        let answered = proxy.metric("weft_listener_requests_total", "code_class=\"2xx\"");
-        assert!(answered > 0.0, "{name}: nothing was answered with 2xx");
+        wait::for_(&format!("2xx answers of {name}"), || {
+            proxy.metric("weft_listener_requests_total", "code_class=\"2xx\"") > 0.0
+        });
         drop(origins);
     }
 }

@@ -127,6 +127,7 @@ fn metrics_are_read_by_the_prometheus_parser() {
     proxy
         .connect()
         .exchange("GET / HTTP/1.1\r\nHost: a\r\nBad Name: b\r\n\r\n");
+    proxy.expect_count("weft_listener_requests_total", "", 8);
     let path = proxy.file("metrics.txt");
     fs::write(&path, proxy.admin("/metrics").body).expect("a file");
     let read = python::run("read_metrics.py", &[&path.to_string_lossy()]);
@@ -147,6 +148,7 @@ fn histograms_are_read_by_the_hdrhistogram_reader() {
     for _ in 0..50 {
         proxy.get("/");
     }
+    proxy.expect_count("weft_listener_requests_total", "", 50);
     let path = proxy.file("weft.hlog");
     fs::write(&path, proxy.admin("/histograms?format=hlog").body).expect("a file");
     let read = python::run("read_hlog.py", &[&path.to_string_lossy()]);
@@ -186,6 +188,7 @@ fn histograms_as_a_percentile_spectrum_and_as_json() {
     for _ in 0..50 {
         proxy.get("/");
     }
+    proxy.expect_count("weft_listener_requests_total", "", 50);
     let text = proxy.admin("/histograms?format=hgrm&phase=total").text();
     let rows: Vec<Vec<f64>> = text
         .lines()
@@ -253,6 +256,7 @@ fn admin_pages_tell_what_is_there() {
     let origin = Origin::echoing_targets();
     let proxy = Proxy::to(origin.address());
     proxy.get("/");
+    proxy.expect_count("weft_listener_requests_total", "", 1);
     assert_eq!(proxy.admin("/livez").status(), 200);
     assert_eq!(proxy.admin("/readyz").status(), 200);
     assert_eq!(proxy.admin("/nothing").status(), 404);

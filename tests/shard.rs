@@ -49,8 +49,10 @@ fn listeners_on_a_port_of_the_kernels_choice() {
     for client in &mut clients {
         assert_eq!(client.get("/any").text(), "/any");
     }
-    let shards = proxy.admin_json("/listeners")[0]["connections_active_by_shard"].to_string();
-    assert_eq!(shards, "[4,4]", "the same port on both shards");
+    wait::for_("four connections on the same port of both shards", || {
+        let listeners = proxy.admin_json("/listeners");
+        listeners[0]["connections_active_by_shard"].to_string() == "[4,4]"
+    });
 }
 
 /// Sends a GET over a Unix socket and gives back what came until the end.

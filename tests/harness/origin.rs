@@ -152,6 +152,22 @@ impl Origin {
         news.filter(|bytes| !bytes.is_empty()).collect()
     }
 
+    /// Waits until no open connection is in the middle of a request: whatever was cut has ended.
+    pub(crate) fn settle(&self) {
+        wait::for_("requests that were cut at the origin to end", || {
+            let records = lock(&self.shared.records);
+            let mut open = records.iter().filter(|record| record.ended.is_none());
+            open.all(|record| {
+                let whole: usize = message::requests(&record.bytes)
+                    .0
+                    .iter()
+                    .map(|request| request.length)
+                    .sum();
+                whole == record.bytes.len()
+            })
+        });
+    }
+
     /// Every whole request received so far. Fails the test on bytes with two readings.
     pub(crate) fn requests(&self) -> Vec<Message> {
         let mut all = Vec::new();

@@ -124,7 +124,21 @@ impl Proxy {
                 let (found, rest) = key.split_once('{').unwrap_or((key, ""));
                 (found == name && rest.contains(labels)).then(|| value.parse::<f64>().ok())?
             });
-        samples.sum()
+        samples.fold(0.0, |sum, value| sum + value)
+    }
+
+    /// Waits until that sum has reached `count`, and checks that it is no more.
+    ///
+    /// An exchange is recorded when it has ended, a moment after its client has the response.
+    pub(crate) fn expect_count(&self, name: &str, labels: &str, count: u32) {
+        let found = wait::until(&format!("{count} in {name}{{{labels}}}"), || {
+            let found = self.metric(name, labels);
+            (found >= f64::from(count)).then_some(found)
+        });
+        assert!(
+            found <= f64::from(count),
+            "{found} in {name}{{{labels}}}, expected {count}"
+        );
     }
 
     /// What it wrote to stderr so far.

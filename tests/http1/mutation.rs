@@ -159,6 +159,7 @@ fn rfc9112_11_2_broken_requests_have_one_reading_or_none() {
         client.send(&bytes).finish();
         let (ended, got) = client.rest();
         let mut result = check_client(&got, ended).and_then(|()| canary(&proxy, seed));
+        origin.settle();
         for seen in origin.since(&mark) {
             if let (_, Reading::Ambiguous(why)) = message::requests(&seen) {
                 result = Err(format!("the origin got {why}: {}", seen.escape_ascii()));

@@ -94,6 +94,7 @@ fn observe(
     client.send_in_pieces(case.bytes, piece.min(case.bytes.len()));
     let statuses = statuses(&mut client, case)?;
     let canary = canary(proxy, number)?;
+    origin.settle();
     let mut seen = Vec::new();
     for bytes in origin.since(&mark) {
         let (found, rest) = message::requests(&bytes);
