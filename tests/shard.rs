@@ -51,7 +51,7 @@ fn listeners_on_a_port_of_the_kernels_choice() {
     }
     wait::for_("four connections on the same port of both shards", || {
         let listeners = proxy.admin_json("/listeners");
-        listeners[0]["connections_active_by_shard"].to_string() == "[4,4]"
+        listeners[0]["connections_active_by_shard"] == serde_json::json!([4, 4])
     });
 }
 
