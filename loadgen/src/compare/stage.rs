@@ -4,8 +4,9 @@
 //! are not being measured have nothing to do. The two entries of the peer that is entered twice are
 //! two processes, so that their difference also shows what the placement in memory is worth.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -186,8 +187,12 @@ fn start_origin(
     })?;
     let address = line.strip_prefix("listening on ").unwrap_or_default();
     let address = match address.strip_prefix("unix:") {
-        Some(path) => Address::Unix(path.into()),
-        None if origin.unix => Address::Unix(scratch.file("origin.sock")),
+        Some(path) => {
+            // Some proxies give up their privileges, and a socket is connected to by writing.
+            fs::set_permissions(path, Permissions::from_mode(0o666))
+                .map_err(|error| format!("cannot open {path} to all: {error}"))?;
+            Address::Unix(path.into())
+        }
         None => Address::Tcp(
             address
                 .parse()

@@ -45,10 +45,16 @@ pub(crate) fn measured(judgement: &Judgement) -> String {
     let shown = |finding: &Finding| {
         let figure = finding.figure;
         match (&finding.peer, &unit) {
+            (Some(peer), _) if figure.rounds < 2 => {
+                format!("{:.2} (one round) x {peer}", figure.mean)
+            }
             (Some(peer), _) => format!(
                 "{:.2} [{:.2}, {:.2}] x {peer}",
                 figure.mean, figure.low, figure.high
             ),
+            (None, Ok(unit)) if figure.rounds < 2 => {
+                format!("{} (one round)", number(figure.mean, *unit))
+            }
             (None, Ok(unit)) => format!(
                 "{} [{}, {}]",
                 number(figure.mean, *unit),
@@ -157,6 +163,16 @@ mod tests {
         claims[0].factor = Some(0.6);
         let text = table(&claims, &records, "bench/runs");
         assert_eq!(text.matches("not yet tested").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn one_round_shows_no_interval() {
+        let claims = Claims::parse(CLAIMS).expect("claims").claims;
+        for (claim, shown) in [(0, "0.70 (one round) x nginx"), (1, "1 B (one round)")] {
+            let mut record = record(&claims[claim], 1, 0.7, Verdict::Inconclusive);
+            record.judgements[0].findings[0].figure.rounds = 1;
+            assert_eq!(measured(&record.judgements[0]), shown);
+        }
     }
 
     #[test]
