@@ -6,4 +6,5 @@ mod mutation;
 mod requests;
 mod responses;
 mod table;
+mod unread;
 mod upgrade;

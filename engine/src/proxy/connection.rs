@@ -40,6 +40,10 @@ pub async fn serve(local: Rc<Local>, listener: ListenerId, stream: Stream, admit
     loop {
         if let Some(reason) = connection.wait().await {
             connection.closed_for.set(reason);
+            if connection.stream.queued() > 0 {
+                // It may still be reading its last response.
+                connection.linger().await;
+            }
             return;
         }
         let mut place = connection.local.busy.take(|| Place::new(busy));
@@ -60,6 +64,10 @@ pub(super) type Busy = Place<Rc<Connection>, Option<CloseReason>>;
 async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
     let mut scratch = connection.local.scratch.take(Box::default);
     let next = loop {
+        // Nobody is given another response before most of the earlier ones have been taken.
+        if let Some(stalled) = connection.drained().await {
+            break Some(stalled);
+        }
         let received_at = match request_head::read(&connection, &mut scratch).await {
             Ok(received_at) => received_at,
             Err(why) => break Some(connection.no_request(&scratch, why)),
@@ -71,11 +79,8 @@ async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
         if close.is_some() || connection.stream.quiet() {
             break close;
         }
-        // More was pipelined: the others come first, and this client must have taken its answers.
+        // More was pipelined: the others come first.
         yield_now().await;
-        if let Some(stalled) = connection.drained().await {
-            break Some(stalled);
-        }
     };
     scratch.shrink();
     connection.local.scratch.put(scratch);
@@ -134,24 +139,36 @@ impl Connection {
         } else {
             timeouts.idle
         };
+        let ends = now + patience;
         self.idle_since.set(now);
-        self.timer.arm(now + patience);
+        // Who does not take the last response is not left alone with it for all the idle time.
+        self.timer.arm(ends.min(now + timeouts.send_gap));
         if self.local.is_draining() {
             self.shorten_wait();
         }
-        let is_readable = poll_fn(|cx| {
-            if self.stream.poll_closed_or_readable(cx).is_ready() {
-                return Poll::Ready(true);
-            }
-            self.timer.poll_elapsed(cx).map(|()| false)
-        })
-        .await;
+        let mut is_readable = self.readable().await;
+        let has_time = !self.local.is_draining() && clock::now() < ends;
+        if !is_readable && has_time && self.stream.queued() == 0 {
+            self.timer.arm(ends);
+            is_readable = self.readable().await;
+        }
         self.idle_since.set(Instant::NEVER);
         match (is_readable, self.local.is_draining()) {
             (true, _) => None,
             (false, true) => Some(CloseReason::Drained),
             (false, false) => Some(CloseReason::IdleTimeout),
         }
+    }
+
+    /// Waits for something to read, also the end; `false` when the armed deadline passes first.
+    async fn readable(&self) -> bool {
+        poll_fn(|cx| {
+            if self.stream.poll_closed_or_readable(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            self.timer.poll_elapsed(cx).map(|()| false)
+        })
+        .await
     }
 
     /// The shard drains: if this connection waits for a request, it does not wait long any more.
@@ -213,7 +230,8 @@ impl Connection {
     /// Lets the client read its last response: what is queued, FIN, then a bounded discard of what
     /// it still sends.
     async fn linger(&self) {
-        if self.closed_for.get() == CloseReason::Downstream {
+        // RFC 9112 §9.6: who closed the sending side may still read what is on its way.
+        if self.closed_for.get() == CloseReason::Downstream && self.stream.queued() == 0 {
             return;
         }
         self.stream.shutdown_send();
