@@ -1,6 +1,6 @@
 //! RFC 9110 §7.8 and §9.3.6: a tunnel opens only on 101 (or 200 to CONNECT), and then is one.
 
-use crate::harness::{Client, Origin, Peer, Proxy, Setup, client::Ending, wait};
+use crate::harness::{Client, Origin, Peer, Proxy, Setup, client::Ending, ports, wait};
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n";
@@ -154,6 +154,51 @@ fn rfc9110_9_3_6_connect_becomes_a_tunnel_when_allowed() {
     assert_eq!(client.response_to("HEAD").status(), 200);
     client.send("hello");
     assert_eq!(client.take(5), b"HELLO");
+}
+
+#[test]
+fn rfc9110_9_3_6_what_was_meant_for_a_refused_tunnel_is_not_read_as_requests() {
+    let origin = Origin::answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+    let dead = ports::free();
+    for address in [origin.address(), dead] {
+        let proxy = Proxy::start(&Setup::to(address).listener("allow_connect = true"));
+        let mut client = proxy.connect();
+        client.send(
+            "CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\n\r\n\
+             GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        );
+        let response = client.response();
+        assert!(response.status() >= 400, "{}", response.start);
+        assert_eq!(response.field("Connection"), Some("close"));
+        client.expect_end();
+    }
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn rfc9110_9_3_6_the_target_of_connect_is_not_rewritten() {
+    let origin = Origin::answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+    for rewrite in ["path = \"/full\"", "path_prefix = \"/prefix\""] {
+        let route = format!("forward = \"origin\"\nrewrite = {{ {rewrite} }}");
+        let setup = Setup::to(origin.address()).route("all", &route);
+        let proxy = Proxy::start(&setup.listener("allow_connect = true"));
+        for (head, expected) in [
+            (
+                "CONNECT far.example:443 HTTP/1.1\r\nHost: a",
+                "far.example:443",
+            ),
+            ("OPTIONS * HTTP/1.1\r\nHost: a", "*"),
+            ("OPTIONS http://a HTTP/1.1\r\nHost: a", "*"),
+        ] {
+            let before = origin.requests().len();
+            proxy.connect().exchange(format!("{head}\r\n\r\n"));
+            assert_eq!(
+                origin.requests()[before].target(),
+                expected,
+                "{head}, {rewrite}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ use super::place::Place;
 use super::request_head::{self, NoRequest};
 use super::snapshot::ListenerPlan;
 use crate::accept::Admitted;
-use crate::http::Request;
+use crate::http::{Method, Request};
 use crate::io::{Instant, Stream, Timer, clock, yield_now};
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, ListenerId};
@@ -181,7 +181,11 @@ impl Connection {
 
     /// May the connection go on after `request`, as far as is known before its response?
     pub(super) fn may_persist(&self, request: &Request<'_>) -> bool {
-        request.keep_alive() && self.reason_to_close() == CloseReason::Requested
+        // RFC 9110 §9.3.6: behind a CONNECT comes what is meant for a tunnel. If there is none, a
+        // client that did not wait for the answer must not have it read as requests.
+        request.method() != Method::Connect
+            && request.keep_alive()
+            && self.reason_to_close() == CloseReason::Requested
     }
 
     /// Why the connection ends after this exchange although the exchange ended well:

@@ -173,7 +173,8 @@ fn request_edits<'a>(
 ) -> RequestEdits<'a> {
     let connection = telling.connection();
     let (plan, fields) = (&connection.plan, &connection.plan.fields);
-    let rewrites = route.rewrite.changes_target();
+    // `*` and the authority of CONNECT hold no path to rewrite (RFC 9112 §3.2.3 and §3.2.4).
+    let rewrites = route.rewrite.changes_target() && request.path().starts_with(b"/");
     if rewrites {
         target.clear();
         route.rewrite.apply(request.path(), request.query(), target);
