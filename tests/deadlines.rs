@@ -60,6 +60,38 @@ fn body_gap_is_408() {
 }
 
 #[test]
+fn a_client_that_stops_sending_is_to_blame_also_when_the_route_is_the_stricter() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address()).listener("route_timeouts.idle = \"200ms\"");
+    let proxy = Proxy::start(&setup);
+    let mut client = proxy.connect();
+    client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
+    assert_eq!(client.response_to("POST").status(), 408);
+}
+
+#[test]
+fn a_client_that_stops_reading_is_to_blame_also_when_the_route_is_the_stricter() {
+    let origin = Origin::forgetful(|peer| {
+        peer.request();
+        peer.send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            64 << 20
+        ));
+        let block = vec![b'a'; 1 << 20];
+        while peer.send(&block) {}
+    });
+    let setup = Setup::to(origin.address()).listener("route_timeouts.idle = \"300ms\"");
+    let proxy = Proxy::start(&setup);
+    let mut client = proxy.connect();
+    client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    let failures = "weft_listener_failures_total";
+    wait::for_("the stalled client to be dropped", || {
+        proxy.metric(failures, "") > 0.0
+    });
+    assert_eq!(proxy.metric(failures, "read_stalled"), 1.0);
+}
+
+#[test]
 fn an_idle_connection_is_closed_between_requests() {
     let origin = Origin::echoing_targets();
     let proxy = Proxy::start(&Setup::to(origin.address()).listener("timeouts.idle = \"200ms\""));

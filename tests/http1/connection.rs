@@ -1,6 +1,8 @@
 //! RFC 9112 §9: how connections to clients persist, pipeline, end by halves and end early.
 
-use crate::harness::{Origin, Peer, Proxy, Setup, client::Ending};
+use std::time::Duration;
+
+use crate::harness::{Origin, Peer, Proxy, Setup, client::Ending, wait};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -132,9 +134,9 @@ fn a_client_that_leaves_takes_its_request_with_it() {
     let proxy = Proxy::to(origin.address());
     let mut client = proxy.connect();
     client.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
-    crate::harness::wait::for_("the request at the origin", || origin.requests().len() == 1);
+    wait::for_("the request at the origin", || origin.requests().len() == 1);
     drop(client);
-    crate::harness::wait::for_("the proxy to hang up", || origin.open() == 0);
+    wait::for_("the proxy to hang up", || origin.open() == 0);
 }
 
 #[test]
@@ -146,9 +148,9 @@ fn an_upload_cut_short_is_not_completed() {
         client.send(format!(
             "POST /cut HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n5\r\nhello\r\n"
         ));
-        crate::harness::wait::for_("the start at the origin", || origin.connections() == 1);
+        wait::for_("the start at the origin", || origin.connections() == 1);
         drop(client);
-        crate::harness::wait::for_("the proxy to hang up", || origin.open() == 0);
+        wait::for_("the proxy to hang up", || origin.open() == 0);
         assert!(
             origin.requests().is_empty(),
             "{head}: a whole request at the origin"
@@ -174,7 +176,7 @@ fn rfc9112_9_5_an_early_answer_to_an_unfinished_upload() {
     assert_eq!(response.field("Connection"), Some("close"));
     client.send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
     client.expect_end();
-    crate::harness::wait::for_("the origin's connection to end", || origin.open() == 0);
+    wait::for_("the origin's connection to end", || origin.open() == 0);
     let received = origin.received().concat();
     assert!(
         !received.starts_with(b"GET "),
@@ -197,6 +199,40 @@ fn rfc9112_9_5_an_early_answer_and_a_closed_connection() {
     client.send(vec![b'a'; 100_000]);
     let response = client.response_to("POST");
     assert_eq!((response.status(), &*response.text()), (403, "no"));
+}
+
+#[test]
+fn rfc9112_9_5_an_early_answer_is_whole_although_the_client_ceases_to_send() {
+    // The client was told `Connection: close`, and does what it should: it sends no more.
+    for half_closes in [false, true] {
+        let origin = Origin::start(|peer: &mut Peer| {
+            peer.head();
+            peer.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 40\r\n\r\n");
+            for _ in 0..8 {
+                wait::pass(Duration::from_millis(100));
+                peer.send("12345");
+            }
+            while peer.some().is_some() {}
+        });
+        let setup = Setup::to(origin.address()).listener("timeouts.body_gap = \"200ms\"");
+        let proxy = Proxy::start(&setup);
+        let mut client = proxy.connect();
+        client.send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello");
+        wait::for_("the answer to begin", || origin.open() == 1);
+        wait::pass(Duration::from_millis(50));
+        if half_closes {
+            client.finish();
+        }
+        let response = client.response_to("POST");
+        assert_eq!(response.field("Connection"), Some("close"));
+        assert_eq!((response.status(), response.body.len()), (413, 40));
+        client.expect_end();
+        assert_eq!(
+            proxy.metric("weft_listener_failures_total", ""),
+            0.0,
+            "half-closes: {half_closes}"
+        );
+    }
 }
 
 #[test]

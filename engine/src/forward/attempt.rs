@@ -231,7 +231,8 @@ impl Answer<'_, '_> {
         let response = self.head.view(bytes);
         let is_tunnel = upgrade::is_tunnel(&call.request, &response, call.request_edits.upgrade)
             .ok_or(ForwardError::UnaskedSwitch)?;
-        let reply = Reply::to(call, &response, is_tunnel, relay.is_upload_ended());
+        relay.upload.is_wanted = relay.is_upload_ended() || wants_rest(&response);
+        let reply = Reply::to(call, &response, is_tunnel, relay.upload.is_wanted);
         queue_head(call, &response, &reply, relay.trace);
         if is_tunnel {
             return self.tunnel(upstream, received.rest, relay).await;
@@ -355,6 +356,13 @@ fn is_http(bytes: &[u8]) -> bool {
     begin.starts_with(bytes.get(..known).unwrap_or_default())
 }
 
+/// An upstream that answers before it has the request does not want the rest when it says so, by
+/// an error or by closing; the client is told, and the connection ends (RFC 9112 §9.3). In all
+/// other cases the rest may still arrive while the response is relayed.
+fn wants_rest(response: &Response<'_>) -> bool {
+    response.keep_alive() && response.status() < 400
+}
+
 /// How the response is told to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reply {
@@ -369,12 +377,8 @@ impl Reply {
         call: &Call<'_>,
         response: &Response<'_>,
         is_tunnel: bool,
-        is_upload_ended: bool,
+        is_upload_wanted: bool,
     ) -> Self {
-        // An upstream that answers before it has the request does not want the rest when it says
-        // so, by an error or by closing; the client is told, and the connection ends. In all other
-        // cases the rest may still arrive while the response is relayed.
-        let wants_rest = is_upload_ended || (response.keep_alive() && response.status() < 400);
         if is_tunnel {
             let connection = if response.is_switch() {
                 ConnectionReply::Upgrade
@@ -390,7 +394,7 @@ impl Reply {
         Self::framed(
             response.body(),
             call.request.version(),
-            call.may_persist && !call.is_draining.get() && wants_rest,
+            call.may_persist && !call.is_draining.get() && is_upload_wanted,
         )
     }
 

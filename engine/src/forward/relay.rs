@@ -81,6 +81,8 @@ pub(super) struct Upload<'a> {
     pub(super) replay: Replay<'a>,
     moved_at: Instant,
     client: Client,
+    /// The upstream may still want the rest: it has not refused it by an early response.
+    pub(super) is_wanted: bool,
 }
 
 impl<'a> Upload<'a> {
@@ -90,6 +92,7 @@ impl<'a> Upload<'a> {
             replay,
             moved_at: now,
             client: Client::Silent,
+            is_wanted: true,
         }
     }
 
@@ -199,7 +202,11 @@ impl<'a, 'b> Relay<'a, 'b> {
             Waiting::Sink => Some((Peer::Upstream, clock::now())),
             Waiting::Ended | Waiting::Stopped => None,
         };
-        let idle = self.idle_deadline(self.upload.moved_at);
+        let meaning = match self.upload.pump.waiting() {
+            Waiting::Source => RelayError::BodyTimeout,
+            Waiting::Sink | Waiting::Ended | Waiting::Stopped => RelayError::IdleTimeout,
+        };
+        let idle = self.idle_deadline(self.upload.moved_at, meaning);
         let deadlines = [self.upload_deadline(), first_byte, idle, given_up];
         self.poll_deadline(cx, deadlines).map(Err)
     }
@@ -222,18 +229,19 @@ impl<'a, 'b> Relay<'a, 'b> {
         if std::mem::take(&mut download.has_moved) {
             *moved_at = now;
         }
-        let (peer, taken) = match download.waiting() {
+        let (peer, send_gap, meaning) = match download.waiting() {
             Waiting::Sink => (
                 Peer::Downstream,
-                (
-                    *moved_at + self.timeouts.send_gap,
-                    RelayError::ClientStalled,
-                ),
+                *moved_at + self.timeouts.send_gap,
+                RelayError::ClientStalled,
             ),
-            Waiting::Source | Waiting::Ended | Waiting::Stopped => (Peer::Upstream, NEVER),
+            Waiting::Source | Waiting::Ended | Waiting::Stopped => {
+                (Peer::Upstream, Instant::NEVER, RelayError::IdleTimeout)
+            }
         };
         self.wait = Some((peer, now));
-        let idle = self.idle_deadline(self.upload.moved_at.max(*moved_at));
+        let taken = (send_gap, RelayError::ClientStalled);
+        let idle = self.idle_deadline(self.upload.moved_at.max(*moved_at), meaning);
         let deadlines = [self.upload_deadline(), taken, idle, NEVER];
         self.poll_deadline(cx, deadlines).map(Err)
     }
@@ -258,6 +266,11 @@ impl<'a, 'b> Relay<'a, 'b> {
             }
             Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
             Poll::Ready(Err(PumpError::Sink)) => {
+                upload.pump.stop();
+                Ok(())
+            }
+            // RFC 9112 §9.5: a client that sees the early response ceases to send its body.
+            Poll::Ready(Err(_)) if !upload.is_wanted => {
                 upload.pump.stop();
                 Ok(())
             }
@@ -289,18 +302,18 @@ impl<'a, 'b> Relay<'a, 'b> {
 
     fn upload_deadline(&self) -> Deadline {
         match self.upload.pump.waiting() {
-            Waiting::Source => (
+            Waiting::Source if self.upload.is_wanted => (
                 self.upload.moved_at + self.timeouts.body_gap,
                 RelayError::BodyTimeout,
             ),
-            Waiting::Sink | Waiting::Ended | Waiting::Stopped => NEVER,
+            Waiting::Source | Waiting::Sink | Waiting::Ended | Waiting::Stopped => NEVER,
         }
     }
 
-    fn idle_deadline(&self, moved_at: Instant) -> Deadline {
-        self.timeouts
-            .idle
-            .map_or(NEVER, |idle| (moved_at + idle, RelayError::IdleTimeout))
+    /// `meaning` tells who is to blame: the one who is waited for.
+    fn idle_deadline(&self, moved_at: Instant, meaning: RelayError) -> Deadline {
+        let idle = self.timeouts.idle;
+        idle.map_or(NEVER, |idle| (moved_at + idle, meaning))
     }
 
     /// Ready with its meaning when the earliest of these deadlines, or the whole exchange's, has
