@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 
 use super::Call;
 use super::body::{Body, Outgoing};
-use super::pump::Pump;
+use super::pump::{Pump, PumpError};
 use super::relay::RelayError;
-use super::trace::Trace;
+use super::trace::{Peer, Trace};
 use crate::http::{BodyLength, Method, Request, Response};
 use crate::io::{Instant, Stream, clock};
 
@@ -71,8 +71,8 @@ impl Tunnel<'_, '_> {
         let down = poll_half(cx, &mut self.down, self.upstream, downstream);
         self.trace.received_bytes = self.up.bytes();
         self.trace.sent_body_bytes = self.down.bytes();
-        up.map_err(|()| RelayError::ClientGone)?;
-        down.map_err(|()| RelayError::UpstreamClosed)?;
+        up.map_err(|side| gone(side, Peer::Downstream))?;
+        down.map_err(|side| gone(side, Peer::Upstream))?;
         if self.up.is_ended() && self.down.is_ended() {
             return Poll::Ready(Ok(()));
         }
@@ -89,16 +89,57 @@ impl Tunnel<'_, '_> {
 }
 
 /// Moves one direction on, and passes its end on.
-fn poll_half(cx: &mut Context<'_>, pump: &mut Pump, from: &Stream, to: &Stream) -> Result<(), ()> {
+fn poll_half(
+    cx: &mut Context<'_>,
+    pump: &mut Pump,
+    from: &Stream,
+    to: &Stream,
+) -> Result<(), PumpError> {
     if pump.is_ended() {
         return Ok(());
     }
-    match pump.poll(cx, from, to, |_| ()) {
-        Poll::Pending => Ok(()),
-        Poll::Ready(Ok(())) => {
-            to.shutdown_send();
-            Ok(())
+    if let Poll::Ready(ended) = pump.poll(cx, from, to, |_| ()) {
+        ended?;
+        to.shutdown_send();
+    }
+    Ok(())
+}
+
+/// Who failed in the direction whose bytes come from `sender`.
+fn gone(side: PumpError, sender: Peer) -> RelayError {
+    match (side, sender) {
+        (PumpError::Sink, Peer::Upstream) | (PumpError::Source, Peer::Downstream) => {
+            RelayError::ClientGone
         }
-        Poll::Ready(Err(_)) => Err(()),
+        (PumpError::Sink, Peer::Downstream) | (PumpError::Source, Peer::Upstream) => {
+            RelayError::UpstreamClosed
+        }
+        // Bytes of a tunnel cannot be wrong.
+        (PumpError::Body(error), _) => RelayError::ResponseBody(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_breaks_a_tunnel_is_told_from_either_direction() {
+        for (side, sender, expected) in [
+            (PumpError::Source, Peer::Downstream, RelayError::ClientGone),
+            (PumpError::Sink, Peer::Upstream, RelayError::ClientGone),
+            (
+                PumpError::Source,
+                Peer::Upstream,
+                RelayError::UpstreamClosed,
+            ),
+            (
+                PumpError::Sink,
+                Peer::Downstream,
+                RelayError::UpstreamClosed,
+            ),
+        ] {
+            assert_eq!(gone(side, sender), expected, "{side:?} {sender:?}");
+        }
     }
 }
