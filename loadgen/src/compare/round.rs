@@ -32,6 +32,8 @@ pub(crate) struct Measured {
     pub requests: Requests,
     /// Wrong or missing answers by kind.
     pub errors: BTreeMap<String, u64>,
+    /// Whole answers by status, right or wrong.
+    pub statuses: BTreeMap<u16, u64>,
     /// From the due time; in a closed loop from sending.
     pub response_time: Times,
     /// From sending; open loops only.
@@ -261,6 +263,7 @@ mod tests {
                 unanswered: 0,
             },
             errors: BTreeMap::new(),
+            statuses: BTreeMap::new(),
             response_time: times(1_000),
             service_time: None,
             send_lag: Some(times(lag)),

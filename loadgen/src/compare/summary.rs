@@ -40,6 +40,8 @@ pub(crate) struct Line {
     pub discarded: Vec<String>,
     /// Wrong and missing answers by kind, over all rounds.
     pub errors: BTreeMap<String, u64>,
+    /// Whole answers by status, over all rounds.
+    pub statuses: BTreeMap<u16, u64>,
     /// The largest share of a round that the proxy's threads waited for a processor.
     pub waiting_share_max: f64,
 }
@@ -189,6 +191,7 @@ impl Frame<'_> {
             generator_bound_rounds: 0,
             discarded: Vec::new(),
             errors: BTreeMap::new(),
+            statuses: BTreeMap::new(),
             waiting_share_max: 0.0,
         };
         for metric in Metric::ALL {
@@ -212,6 +215,9 @@ impl Frame<'_> {
             }
             for (kind, &count) in run.measured.errors.iter().filter(|(_, count)| **count > 0) {
                 *line.errors.entry(kind.clone()).or_default() += count;
+            }
+            for (&status, &count) in &run.measured.statuses {
+                *line.statuses.entry(status).or_default() += count;
             }
             if run.measured.requests.unanswered > 0 {
                 let unanswered = line.errors.entry("unanswered".into()).or_default();

@@ -9,6 +9,7 @@ fn run(round: usize, entry: usize, cpu: f64, discarded: bool) -> Run {
         "answers_per_second": 1e6 / cpu,
         "requests": {"due": 10, "answered": 10, "failed": 0, "unanswered": u64::from(discarded)},
         "errors": {"reset": u64::from(discarded), "status": 0},
+        "statuses": {"200": 10},
         "response_time": {"percentiles_ns": {"50": 5, "99": 9, "99.9": 9}},
         "service_time": null,
         "send_lag": null,

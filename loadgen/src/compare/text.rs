@@ -173,6 +173,9 @@ fn remark(remarks: &mut String, line: &Line) -> Result {
     for (kind, count) in &line.errors {
         writeln!(remarks, "{name}: {count} x {kind}")?;
     }
+    if line.errors.contains_key("status") {
+        writeln!(remarks, "{name}: answers by status: {:?}", line.statuses)?;
+    }
     if line.waiting_share_max > WAITING_SHARE_MENTIONED {
         writeln!(
             remarks,
