@@ -22,6 +22,20 @@ fn lines(proxy: &Proxy, count: usize) -> Vec<String> {
 }
 
 #[test]
+fn the_bytes_of_a_refused_head_are_counted_however_they_arrive() {
+    let bad = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n";
+    for piece in [bad.len(), bad.len() - 1] {
+        let proxy = Proxy::to(Origin::echoing_targets().address());
+        let mut client = proxy.connect();
+        client.send_in_pieces(bad.as_bytes(), piece);
+        assert_eq!(client.response().status(), 400);
+        let counted = || proxy.metric("weft_listener_received_bytes_total", "");
+        wait::for_("the refusal to be recorded", || counted() > 0.0);
+        assert_eq!(counted(), bad.len() as f64, "in pieces of {piece}");
+    }
+}
+
+#[test]
 fn access_log_as_json() {
     let origin = Origin::echoing_targets();
     let proxy = logging(&origin, "json");

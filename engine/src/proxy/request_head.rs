@@ -66,7 +66,13 @@ pub(super) async fn read(
                     timer.arm(clock::now() + connection.plan.timeouts.header);
                 }
             }
-            Err(error) => return Err(NoRequest::Refused(error)),
+            Err(error) => {
+                if before == 0 {
+                    // For the record, which counts what was received.
+                    scratch.head.extend_from_slice(&run);
+                }
+                return Err(NoRequest::Refused(error));
+            }
         }
     }
 }
