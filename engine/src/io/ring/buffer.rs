@@ -35,6 +35,9 @@ pub(crate) struct Pool {
     ring: Region,
     block_bytes: u32,
     mask: u16,
+    /// Mask of a position in `block_at`, which remembers one turn of the ring more: a completion
+    /// that comes before one of an earlier position may put its blocks back first.
+    positions: u16,
     /// How many [`Buf`]s look at each block; 0 = with the kernel.
     holders: Box<[Cell<u32>]>,
     /// Block at each ring position, and the position of each block.
@@ -55,15 +58,16 @@ impl Pool {
         );
         let blocks = Region::map(usize::from(count) * block_bytes as usize)?;
         let ring = Region::map(usize::from(count) * size_of::<BufRingEntry>())?;
-        let cells = || (0..count).map(|_| Cell::new(0)).collect();
+        let cells = |count: usize| (0..count).map(|_| Cell::new(0)).collect();
         let pool = Self {
             blocks,
             ring,
             block_bytes,
             mask: count - 1,
+            positions: 2 * (count - 1) + 1,
             holders: (0..count).map(|_| Cell::new(0)).collect(),
-            block_at: cells(),
-            position_of: cells(),
+            block_at: cells(2 * usize::from(count)),
+            position_of: cells(usize::from(count)),
             tail: Cell::new(0),
             free: Cell::new(0),
         };
@@ -110,7 +114,7 @@ impl Pool {
         let mut position = position.get();
         let mut left = bytes;
         loop {
-            let block = self.block_at[usize::from(position & self.mask)].get();
+            let block = self.block_at[usize::from(position & self.positions)].get();
             let len = left.min(self.block_bytes);
             debug_assert_eq!(self.holders[usize::from(block)].get(), 0);
             self.holders[usize::from(block)].set(1);
@@ -145,7 +149,7 @@ impl Pool {
         entry.set_addr(address as u64);
         entry.set_len(self.block_bytes);
         entry.set_bid(block);
-        self.block_at[slot].set(block);
+        self.block_at[usize::from(tail & self.positions)].set(block);
         self.position_of[usize::from(block)].set(tail);
         let tail = tail.wrapping_add(1);
         self.tail.set(tail);
@@ -294,7 +298,7 @@ mod tests {
 
     /// Stand in for the kernel: fill the block at ring position `head`.
     fn receive(pool: &Rc<Pool>, head: u16, bytes: u32) -> Vec<Buf> {
-        let first = pool.block_at[usize::from(head & pool.mask)].get();
+        let first = pool.block_at[usize::from(head & pool.positions)].get();
         let mut bufs = Vec::new();
         pool.take(first, bytes, |buf| bufs.push(buf));
         bufs
@@ -335,6 +339,19 @@ mod tests {
             bundle.iter().map(|buf| buf.len()).collect::<Vec<_>>(),
             [64, 36]
         );
+    }
+
+    #[test]
+    fn completions_out_of_ring_order_keep_their_blocks() {
+        let pool = Pool::new(8, 64).expect("mapping");
+        let block_at = |head| pool.block_at[usize::from(head & pool.positions)].get();
+        let (first, second) = (block_at(0), block_at(1));
+        pool.take(second, 1, drop); // goes back at once, to position 8
+        pool.take(first, 1, |buf| match &buf.source {
+            Source::Pool(block) => assert_eq!(block.id, first),
+            Source::Heap(_) => panic!("copied"),
+        });
+        assert_eq!(pool.free(), 8);
     }
 
     #[test]
