@@ -18,6 +18,9 @@ use slab::Slab;
 use crate::io::Instant;
 use crate::limits;
 
+/// Entries of the heap beyond one for each slot, before the stale ones are thrown out.
+const SPARE_ENTRIES: usize = 64;
+
 /// Names a deadline of this shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TimerKey(u32);
@@ -62,7 +65,21 @@ impl Timers {
         if at < slot.scheduled {
             slot.scheduled = at;
             self.heap.push(Reverse((at, key)));
+            if self.heap.len() > 2 * self.slots.len() + SPARE_ENTRIES {
+                self.drop_stale();
+            }
         }
+    }
+
+    /// Rebuild the heap from what is scheduled. Connections that come and go would otherwise leave
+    /// an entry each for as long as their deadlines are away.
+    fn drop_stale(&mut self) {
+        self.heap.clear();
+        let entries = self.slots.iter().filter_map(|(key, slot)| {
+            let key = TimerKey(u32::try_from(key).unwrap_or(u32::MAX));
+            (slot.scheduled != Instant::NEVER).then_some(Reverse((slot.scheduled, key)))
+        });
+        self.heap.extend(entries);
     }
 
     /// Whether the deadline has passed; if not, `waker` is called when it does.
@@ -204,6 +221,21 @@ mod tests {
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
         timers.fire(at(50));
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn what_is_armed_and_removed_does_not_pile_up() {
+        let mut timers = Timers::default();
+        let kept = timers.insert();
+        timers.arm(kept, at(500));
+        for round in 0..100_000 {
+            let key = timers.insert();
+            timers.arm(key, at(1_000_000 + round));
+            timers.arm(key, at(1_000));
+            timers.remove(key);
+        }
+        assert!(timers.heap.len() <= 4 * SPARE_ENTRIES);
+        assert_eq!(timers.next(), Some(at(500)));
     }
 
     #[test]
