@@ -71,6 +71,8 @@ pub(super) struct Connections {
 struct Held {
     by_shard: Vec<usize>,
     by_listener: Vec<usize>,
+    /// Which shards take no connections of others any more.
+    closed: Vec<bool>,
 }
 
 impl Connections {
@@ -78,6 +80,7 @@ impl Connections {
         let held = Held {
             by_shard: vec![0; shard_count],
             by_listener: vec![0; listener_count],
+            closed: vec![false; shard_count],
         };
         Self {
             held: Mutex::new(held),
@@ -88,8 +91,15 @@ impl Connections {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
-    fn of(&self, shard: usize) -> usize {
+    /// From now on `shard` gets only what it accepts itself.
+    pub(super) fn close(&self, shard: usize) {
+        if let Some(closed) = self.held().closed.get_mut(shard) {
+            *closed = true;
+        }
+    }
+
+    /// Connections of `shard`, those included that are on their way to it.
+    pub(super) fn of(&self, shard: usize) -> usize {
         self.held().by_shard.get(shard).copied().unwrap_or(0)
     }
 }
@@ -107,8 +117,13 @@ impl Places for Connections {
         }
         // The accepting shard comes first among equals: it need not send the socket away.
         let distance = |shard: usize| usize::from(shard != arrival.shard);
-        let fewest = held.by_shard.iter_mut().enumerate();
-        let (shard, of_shard) = fewest
+        let closed = &held.closed;
+        let is_open = |shard: usize| {
+            shard == arrival.shard || closed.get(shard).is_some_and(|closed| !closed)
+        };
+        let open = held.by_shard.iter_mut().enumerate();
+        let (shard, of_shard) = open
+            .filter(|(shard, _)| is_open(*shard))
             .min_by_key(|(shard, count)| (**count, distance(*shard)))
             .ok_or(Refused::ProcessLimit)?;
         *of_shard += 1;
@@ -191,5 +206,20 @@ mod tests {
         assert!(connections.enter(&first).is_ok());
         assert_eq!(connections.enter(&first), Err(Refused::ListenerLimit));
         assert!(connections.enter(&second).is_ok());
+    }
+
+    #[test]
+    fn a_shard_that_ends_gets_no_connection_but_its_own_and_knows_of_those_on_their_way() {
+        let connections = Connections::new(2, 1);
+        assert_eq!(connections.enter(&arrival(0, 100)), Ok(0));
+        assert_eq!(connections.enter(&arrival(0, 100)), Ok(1));
+        connections.close(1);
+        assert_eq!(connections.of(1), 1, "sent before it closed");
+        for _ in 0..3 {
+            assert_eq!(connections.enter(&arrival(0, 100)), Ok(0));
+        }
+        assert_eq!(connections.enter(&arrival(1, 100)), Ok(1));
+        connections.close(0);
+        assert_eq!(connections.enter(&arrival(1, 100)), Ok(1));
     }
 }

@@ -5,6 +5,7 @@
 //! reports when control asks, and a last one when it ends. A drain stops accepting first, then
 //! waits for the exchanges in flight, and cuts what is left at the deadline.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -43,7 +44,10 @@ struct Shard {
     number: usize,
     local: Rc<Local>,
     admission: Admission,
+    connections: Arc<Connections>,
     mailboxes: Vec<Sender<ShardCommand>>,
+    /// Listeners that may still give connections.
+    listening: Cell<usize>,
     drain: Bell,
 }
 
@@ -54,8 +58,14 @@ pub(super) async fn run(post: Post) {
     let shard = Rc::new(Shard {
         number: post.shard,
         local: Local::new(post.snapshot, number, count),
-        admission: Admission::new(post.connections, post.shard, post.connections_max),
+        admission: Admission::new(
+            Arc::clone(&post.connections) as _,
+            post.shard,
+            post.connections_max,
+        ),
+        connections: post.connections,
         mailboxes: post.mailboxes,
+        listening: Cell::new(post.sockets.len()),
         drain: Bell::default(),
     });
     for (listener, socket) in post.sockets {
@@ -111,6 +121,7 @@ async fn accept(shard: Rc<Shard>, listener: ListenerId, socket: Listener) {
     for connection in socket.close().await {
         shard.place(listener, connection);
     }
+    shard.listening.set(shard.listening.get().saturating_sub(1));
 }
 
 impl Shard {
@@ -192,8 +203,18 @@ impl Shard {
         }
     }
 
+    /// No connection is served here, is on its way here, or may still be accepted.
+    fn is_done(&self) -> bool {
+        self.local.active() == 0
+            && self.connections.of(self.number) == 0
+            && self.listening.get() == 0
+    }
+
     /// Stop accepting, let exchanges finish, and give up on the rest after `patience`.
     async fn finish(&self, inbox: &Receiver<ShardCommand>, patience: Duration) {
+        // A mailbox that others may still fill would outlive its reader, and with it the sockets
+        // in it: neither served nor closed.
+        self.connections.close(self.number);
         self.local.start_drain();
         self.drain.ring();
         let timer = Timer::new();
@@ -206,7 +227,7 @@ impl Shard {
                 while let Ok(command) = inbox.try_recv() {
                     self.answer(command);
                 }
-                if self.local.active() == 0 && inbox.is_empty() {
+                if self.is_done() && inbox.is_empty() {
                     return;
                 }
             }
