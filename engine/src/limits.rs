@@ -69,6 +69,13 @@ pub const RECEIVED_BYTES_MAX: usize = 128 * 1024;
 /// Receiving goes on when a connection's untaken bytes have fallen to this.
 pub const RECEIVED_BYTES_RESUME: usize = 32 * 1024;
 
+/// Received runs of one connection that nobody has taken: a peer that sends byte by byte must not
+/// make each cost a hundred in our lists. Checked like [`RECEIVED_BYTES_MAX`].
+pub const RECEIVED_RUNS_MAX: usize = 512;
+
+/// Receiving goes on when a connection's untaken runs have fallen to this.
+pub const RECEIVED_RUNS_RESUME: usize = 128;
+
 /// Segments of one `sendmsg`. More leave in further calls of the same batch.
 pub const SEND_SEGMENTS: usize = 32;
 
@@ -80,6 +87,7 @@ pub const SPARE_SEND_QUEUES: usize = 256;
 pub const SPARE_SEND_BYTES: usize = 16 * 1024;
 
 const _: () = assert!(RECEIVED_BYTES_RESUME < RECEIVED_BYTES_MAX);
+const _: () = assert!(RECEIVED_RUNS_RESUME < RECEIVED_RUNS_MAX);
 
 /// Copied bytes at the front of a send queue that are sent already are given up from here on.
 pub const SEND_COMPACT_BYTES: usize = 8 * 1024;

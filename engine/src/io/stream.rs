@@ -18,7 +18,6 @@ use super::driver::socket::{Receive, Role, Sending, Socket, remember};
 use super::driver::{self, Driver};
 use super::ring::buffer::Buf;
 use super::ring::{Kind, Operation, Token};
-use crate::limits;
 
 /// A connected stream socket of this shard.
 #[derive(Debug)]
@@ -98,7 +97,7 @@ impl Stream {
 
     /// The next run of received bytes; `None` when the peer has closed its sending side.
     ///
-    /// Receiving stops while more than [`limits::RECEIVED_BYTES_MAX`] bytes are unread.
+    /// Receiving stops while more than [`crate::limits::RECEIVED_BYTES_MAX`] bytes are unread.
     ///
     /// *Errors:* the connection was reset or timed out.
     pub async fn recv(&self) -> Result<Option<Buf>> {
@@ -109,9 +108,7 @@ impl Stream {
     pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Result<Option<Buf>>> {
         self.with(|socket| {
             let buf = socket.pop();
-            if socket.receive == Receive::Off
-                && socket.received_bytes <= limits::RECEIVED_BYTES_RESUME
-            {
+            if socket.receive == Receive::Off && socket.has_room() {
                 self.driver.start_receive(self.index, socket);
             }
             if let Some(buf) = buf {
@@ -233,9 +230,15 @@ impl Stream {
                 // Fails only on a socket that is gone already.
                 let _ = socket2::SockRef::from(fd).set_linger(zero);
             }
-            if !matches!(socket.sending, Sending::Failed(_) | Sending::Blocked) {
+            if socket.sending == Sending::Blocked {
+                let room = Token::new(Kind::Writable, socket.generation, self.index);
+                self.driver.cancel(room);
+            }
+            // Also when it was blocked: nothing may follow, least of all a FIN.
+            if !matches!(socket.sending, Sending::Failed(_)) {
                 socket.sending = Sending::Failed(Errno::PIPE);
             }
+            socket.wake_writer();
         });
     }
 }

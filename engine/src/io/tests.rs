@@ -8,9 +8,12 @@
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::driver::socket::{Receive, Role, Sending};
+use super::ring::{Completion, Kind, Token};
 use super::*;
 use crate::limits;
 
@@ -411,5 +414,174 @@ fn ending_the_others_drops_what_they_hold_now() {
         end_other_tasks();
         assert_eq!(dropped.get(), 3);
         sleep(Duration::from_millis(1)).await;
+    });
+}
+
+#[test]
+fn wakes_from_other_threads_arrive_after_the_kernel_ended_the_watch() {
+    let (sender, receiver) = flume::bounded(1);
+    on_shard(move || async move {
+        // As when the completion queue is full.
+        driver::current().cancel(Token::new(Kind::Remote, 0, 0));
+        let told = Rc::new(Cell::new(false));
+        let tell = Rc::clone(&told);
+        spawn(async move { tell.set(receiver.recv_async().await.is_ok()) });
+        sleep(Duration::from_millis(1)).await;
+        let other = std::thread::spawn(move || sender.send(()));
+        sleep(Duration::from_millis(20)).await;
+        // A task that is never woken must not keep the shard.
+        stop();
+        assert!(told.get());
+        other.join().expect("sender").expect("the shard listens");
+    });
+}
+
+#[test]
+fn every_receive_refused_for_its_limit_is_armed_again_without() {
+    on_shard(|| async {
+        let driver = driver::current();
+        let (mut peers, mut armed) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let (near, far) = UnixStream::pair().expect("pair");
+            let index = driver.insert(near.into(), Role::Connected);
+            let socket = &mut driver.sockets.borrow_mut()[index as usize];
+            (socket.receive, socket.pending, socket.limited) = (Receive::Armed, 1, true);
+            armed.push(Token::new(Kind::Receive, socket.generation, index));
+            peers.push(far);
+        }
+        for token in &armed {
+            driver.complete(Completion {
+                token: *token,
+                result: -rustix::io::Errno::INVAL.raw_os_error(),
+                more: false,
+                block: None,
+            });
+        }
+        for peer in &mut peers {
+            peer.write_all(b"x").expect("write");
+        }
+        sleep(Duration::from_millis(5)).await;
+        for token in armed {
+            let received = driver.sockets.borrow()[token.socket as usize].received_bytes;
+            assert_eq!(received, 1);
+            driver.release(token.socket);
+        }
+    });
+}
+
+/// A stream whose peer does not read and whose kernel buffer is full, with some bytes queued.
+async fn blocked() -> (Stream, UnixStream) {
+    let (near, far) = UnixStream::pair().expect("pair");
+    let stream = Stream::from_fd(near.into());
+    // The batch's clock does not stand still before the first batch.
+    sleep(Duration::from_millis(1)).await;
+    while stream.queued() == 0 {
+        stream.write(|out| out.extend_from_slice(&[b'x'; 1000]));
+        // A batch, at whose end the bytes leave.
+        sleep(Duration::from_micros(1)).await;
+    }
+    let driver = driver::current();
+    let sockets = driver.sockets.borrow();
+    assert!(
+        sockets
+            .iter()
+            .all(|(_, socket)| socket.sending == Sending::Blocked)
+    );
+    drop(sockets);
+    (stream, far)
+}
+
+#[test]
+fn a_blocked_stream_that_is_dropped_leaves_nothing_even_if_its_last_bytes_fit() {
+    on_shard(|| async {
+        let (stream, mut far) = blocked().await;
+        // Room for what is queued, but too little for the kernel to call the socket writable.
+        far.read_exact(&mut [0; 3000]).expect("read");
+        drop(stream);
+        sleep(Duration::from_millis(20)).await;
+        assert!(driver::current().sockets.borrow().is_empty());
+        drop(far);
+    });
+}
+
+#[test]
+fn a_blocked_stream_that_is_reset_sends_no_fin() {
+    on_shard(|| async {
+        let (stream, mut far) = blocked().await;
+        stream.reset();
+        stream.shutdown_send();
+        assert!(stream.drained(0).await.is_err());
+        far.set_nonblocking(true).expect("nonblocking");
+        let mut chunk = [0; 4096];
+        while far.read(&mut chunk).is_ok() {}
+        sleep(Duration::from_millis(5)).await;
+        let end = far.read(&mut chunk).expect_err("an orderly end");
+        assert_eq!(end.kind(), std::io::ErrorKind::WouldBlock);
+        drop(stream);
+        sleep(Duration::from_millis(5)).await;
+        assert!(driver::current().sockets.borrow().is_empty());
+    });
+}
+
+#[test]
+fn a_reset_is_told_to_the_writer_that_waits() {
+    on_shard(|| async {
+        let (stream, _far) = blocked().await;
+        let stream = Rc::new(stream);
+        let (writer, told) = (Rc::clone(&stream), Rc::new(Cell::new(false)));
+        let tell = Rc::clone(&told);
+        spawn(async move { tell.set(writer.drained(0).await.is_err()) });
+        sleep(Duration::from_millis(1)).await;
+        stream.reset();
+        sleep(Duration::from_millis(1)).await;
+        assert!(told.get());
+        end_other_tasks();
+    });
+}
+
+fn no_waker() -> std::task::Context<'static> {
+    std::task::Context::from_waker(std::task::Waker::noop())
+}
+
+#[test]
+fn a_stalled_reader_holds_few_runs_however_small_they_are() {
+    let (near, mut far) = UnixStream::pair().expect("pair");
+    on_shard(move || async move {
+        let stream = Stream::from_fd(near.into());
+        far.set_nonblocking(true).expect("nonblocking");
+        assert!(stream.poll_recv(&no_waker()).is_pending());
+        let mut sent = 0;
+        for _ in 0..3 * limits::RECEIVED_RUNS_MAX {
+            // The kernel's own buffer ends somewhere.
+            sent += far.write(b"x").unwrap_or(0);
+            sleep(Duration::from_micros(1)).await;
+        }
+        let driver = driver::current();
+        let held = driver
+            .sockets
+            .borrow()
+            .iter()
+            .map(|(_, socket)| socket.received.count())
+            .max();
+        assert!(held <= Some(limits::RECEIVED_RUNS_MAX + 32), "{held:?}");
+        assert_eq!(read_exactly(&stream, sent).await.len(), sent);
+    });
+}
+
+#[test]
+fn a_panic_in_what_a_task_drops_does_not_spoil_the_end() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a bug");
+        }
+    }
+    on_shard(|| async {
+        spawn(async {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        });
+        sleep(Duration::from_millis(1)).await;
+        stop();
     });
 }

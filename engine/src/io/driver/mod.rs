@@ -103,8 +103,7 @@ impl Driver {
             foreign_turn: Cell::new(Instant::default()),
             stopping: Cell::new(false),
         });
-        let fd = driver.tasks.remote().eventfd().as_raw_fd();
-        driver.submit(Token::new(Kind::Remote, 0, 0), &Operation::Watch { fd });
+        driver.watch_remote();
         CURRENT.with_borrow_mut(|current| *current = Some(Rc::clone(&driver)));
         Ok(driver)
     }
@@ -163,7 +162,12 @@ impl Driver {
         for completion in completions.drain(..) {
             let token = completion.token;
             match token.kind {
-                Kind::Remote => self.tasks.remote().collect(),
+                Kind::Remote => {
+                    self.tasks.remote().collect();
+                    if !completion.more {
+                        self.watch_remote();
+                    }
+                }
                 Kind::Forgotten => {}
                 Kind::Accept | Kind::Connect | Kind::Receive | Kind::Writable => {
                     self.complete(completion);
@@ -173,7 +177,7 @@ impl Driver {
         self.completions.replace(completions);
     }
 
-    fn complete(&self, completion: Completion) {
+    pub(super) fn complete(&self, completion: Completion) {
         let index = completion.token.socket;
         let mut sockets = self.sockets.borrow_mut();
         let socket = sockets
@@ -212,7 +216,7 @@ impl Driver {
                     socket.append(buf);
                 }
             });
-            if socket.received_bytes > limits::RECEIVED_BYTES_MAX {
+            if socket.is_swollen() {
                 self.swollen.borrow_mut().push(index);
             }
         }
@@ -233,19 +237,24 @@ impl Driver {
                 self.starved.borrow_mut().push(index);
                 Receive::Starved
             }
-            INVAL if self.ring.borrow().limits_receives() => {
+            // Several may be refused before the first refusal is seen.
+            INVAL if socket.limited => {
                 self.ring.borrow_mut().give_up_receive_limit();
                 Receive::Off
             }
             1.. | CANCELED => Receive::Off,
             error => Receive::Failed(Errno::from_raw_os_error(-error)),
         };
-        if socket.receive == Receive::Off
-            && !socket.orphan
-            && socket.received_bytes <= limits::RECEIVED_BYTES_RESUME
-        {
+        if socket.receive == Receive::Off && !socket.orphan && socket.has_room() {
             self.start_receive(index, socket);
         }
+    }
+
+    /// Have wake-ups from other threads reported. The kernel ends the watch when the completion
+    /// queue is full; without it the shard would never hear of them again.
+    fn watch_remote(&self) {
+        let fd = self.tasks.remote().eventfd().as_raw_fd();
+        self.submit(Token::new(Kind::Remote, 0, 0), &Operation::Watch { fd });
     }
 
     // --- sockets -------------------------------------------------------------------------------
@@ -269,6 +278,7 @@ impl Driver {
     pub(crate) fn start_receive(&self, index: u32, socket: &mut Socket) {
         debug_assert_eq!(socket.receive, Receive::Off);
         socket.receive = Receive::Armed;
+        socket.limited = self.ring.borrow().limits_receives();
         socket.pending += 1;
         let token = Token::new(Kind::Receive, socket.generation, index);
         self.submit(token, &Operation::Receive { fd: socket.raw() });
@@ -290,7 +300,7 @@ impl Driver {
             if let Some(socket) = self.sockets.borrow_mut().get_mut(index as usize)
                 && socket.receive == Receive::Armed
                 && !socket.orphan
-                && socket.received_bytes > limits::RECEIVED_BYTES_MAX
+                && socket.is_swollen()
             {
                 socket.receive = Receive::Cancelling;
                 self.cancel(Token::new(Kind::Receive, socket.generation, index));
@@ -353,6 +363,15 @@ impl Driver {
         let Some(socket) = sockets.get_mut(index as usize) else {
             return;
         };
+        // Before the send, which forgets that it was blocked: a poll for room that stayed would
+        // hold the socket open for as long as the peer does not read.
+        if socket.pending > 0 {
+            for kind in [Kind::Receive, Kind::Writable, Kind::Connect, Kind::Accept] {
+                if pending(socket, kind) {
+                    self.cancel(Token::new(kind, socket.generation, index));
+                }
+            }
+        }
         if socket.queued() > 0 || socket.finish {
             let queue = socket.send();
             queue.into_iter().for_each(|queue| self.keep_queue(queue));
@@ -362,13 +381,6 @@ impl Driver {
         socket.received.clear();
         socket.queue = None;
         (socket.reader, socket.writer) = (None, None);
-        if socket.pending > 0 {
-            for kind in [Kind::Receive, Kind::Writable, Kind::Connect, Kind::Accept] {
-                if pending(socket, kind) {
-                    self.cancel(Token::new(kind, socket.generation, index));
-                }
-            }
-        }
         if let Some(fd) = socket.take_fd() {
             let token = Token::new(Kind::Forgotten, 0, 0);
             self.submit(

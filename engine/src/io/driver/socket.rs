@@ -19,6 +19,7 @@ use socket2::SockAddr;
 
 use super::send::SendQueue;
 use crate::io::Buf;
+use crate::limits;
 
 /// Where receiving stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,10 @@ impl Runs {
         self.first.is_none()
     }
 
+    pub(crate) fn count(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
     fn push(&mut self, run: Buf) {
         if self.first.is_none() {
             self.first = Some(run);
@@ -119,6 +124,8 @@ pub(crate) struct Socket {
     /// Send FIN when the queue is empty.
     pub(crate) finish: bool,
     pub(crate) receive: Receive,
+    /// The receive was armed with a limit, which older kernels refuse.
+    pub(crate) limited: bool,
     pub(crate) sending: Sending,
     pub(crate) role: Role,
     pub(crate) received: Runs,
@@ -139,6 +146,7 @@ impl Socket {
             orphan: false,
             finish: false,
             receive: Receive::Off,
+            limited: false,
             sending: Sending::Idle,
             role,
             received: Runs::default(),
@@ -166,6 +174,18 @@ impl Socket {
 
     pub(crate) fn queued(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.bytes())
+    }
+
+    /// More is unread than may stay so.
+    pub(crate) fn is_swollen(&self) -> bool {
+        self.received_bytes > limits::RECEIVED_BYTES_MAX
+            || self.received.count() > limits::RECEIVED_RUNS_MAX
+    }
+
+    /// Little enough is unread for receiving to go on.
+    pub(crate) fn has_room(&self) -> bool {
+        self.received_bytes <= limits::RECEIVED_BYTES_RESUME
+            && self.received.count() <= limits::RECEIVED_RUNS_RESUME
     }
 
     /// Take the next run. The caller re-arms the receive when enough has been taken.

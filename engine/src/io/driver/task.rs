@@ -253,8 +253,9 @@ impl Tasks {
 
     /// Drop all tasks. For the end of a shard.
     pub(crate) fn clear(&self) {
-        let slots = self.slots.take();
-        drop(slots);
+        for (_, task) in self.slots.take() {
+            self.discard(task);
+        }
         READY.with_borrow_mut(VecDeque::clear);
         SHARD.set(0);
     }
