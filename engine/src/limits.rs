@@ -106,6 +106,11 @@ pub const SHUT_DOWN_WAIT: Duration = Duration::from_secs(1);
 /// with two blocks each before received bytes are copied to the heap.
 pub const BUFFER_COUNT: u16 = 256;
 
+/// Blocks of the receive pool that lie in the kernel's ring to begin with. The kernel takes them in
+/// turn, so this many blocks pass before one is used again: few stay in the processor's cache. A
+/// shard whose kernel finds none doubles it.
+pub const BUFFERS_OFFERED: u16 = 32;
+
 /// Bytes of a block of the receive pool.
 pub const BUFFER_BYTES: u32 = 32 * 1024;
 

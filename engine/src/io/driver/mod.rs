@@ -235,6 +235,7 @@ impl Driver {
             0 => Receive::Ended,
             NOBUFS => {
                 self.starved.borrow_mut().push(index);
+                self.pool.offer_more();
                 Receive::Starved
             }
             // Several may be refused before the first refusal is seen.

@@ -15,7 +15,7 @@
 //! Under pressure ([`Pool::scarce`]) received bytes are copied to the heap and the block goes back
 //! at once, so that peers that do not read can never take the last blocks.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -24,6 +24,7 @@ use bytes::Bytes;
 use io_uring::types::BufRingEntry;
 
 use super::region::Region;
+use crate::limits;
 
 /// The buffer group id of the pool. One pool per ring, so one id.
 pub(crate) const GROUP: u16 = 0;
@@ -44,7 +45,13 @@ pub(crate) struct Pool {
     block_at: Box<[Cell<u16>]>,
     position_of: Box<[Cell<u16>]>,
     tail: Cell<u16>,
-    free: Cell<u16>,
+    /// Blocks in the ring, `offered <= offered_max`.
+    offered: Cell<u16>,
+    /// How many blocks the ring should hold: few, so that a block is used again while it is in
+    /// the processor's cache; more once the kernel ran out of them in a batch.
+    offered_max: Cell<u16>,
+    /// Free blocks that are not in the ring, the one used last on top.
+    spare: RefCell<Vec<u16>>,
 }
 
 impl Pool {
@@ -69,11 +76,11 @@ impl Pool {
             block_at: cells(2 * usize::from(count)),
             position_of: cells(usize::from(count)),
             tail: Cell::new(0),
-            free: Cell::new(0),
+            offered: Cell::new(0),
+            offered_max: Cell::new(count.min(limits::BUFFERS_OFFERED)),
+            spare: RefCell::new((0..count).rev().collect()),
         };
-        for block in 0..count {
-            pool.put(block);
-        }
+        pool.offer();
         Ok(Rc::new(pool))
     }
 
@@ -84,19 +91,20 @@ impl Pool {
 
     /// Fewer than a quarter of the blocks are free.
     pub(crate) fn scarce(&self) -> bool {
-        self.free.get() <= self.mask / 4
+        self.free() <= self.mask / 4
     }
 
     /// Enough blocks are free again for receives that ran dry. Below [`Pool::scarce`]'s mark, which
     /// blocks may never leave when tasks hold the rest while they wait for just those receives.
     pub(crate) fn recovered(&self) -> bool {
-        self.free.get() > self.mask / 8
+        self.free() > self.mask / 8
     }
 
     /// Blocks that the kernel can still fill.
-    #[cfg(test)]
     pub(crate) fn free(&self) -> u16 {
-        self.free.get()
+        let spare = self.spare.borrow().len();
+        // At most 32768 in all.
+        self.offered.get() + u16::try_from(spare).unwrap_or(0)
     }
 
     /// Take over the `bytes` that one completion received, beginning in block `first`, and give
@@ -118,7 +126,7 @@ impl Pool {
             let len = left.min(self.block_bytes);
             debug_assert_eq!(self.holders[usize::from(block)].get(), 0);
             self.holders[usize::from(block)].set(1);
-            self.free.set(self.free.get() - 1);
+            self.offered.set(self.offered.get() - 1);
             let held = Block {
                 pool: Rc::clone(self),
                 id: block,
@@ -131,9 +139,37 @@ impl Pool {
             each(if self.scarce() { buf.to_heap() } else { buf });
             left -= len;
             if left == 0 {
-                return;
+                break;
             }
             position = position.wrapping_add(1);
+        }
+        self.offer();
+    }
+
+    /// The kernel found no block in a batch: offer it twice as many from now on.
+    pub(crate) fn offer_more(&self) {
+        let count = self.mask + 1;
+        let more = self.offered_max.get().saturating_mul(2);
+        self.offered_max.set(more.min(count));
+        self.offer();
+    }
+
+    /// Put spare blocks into the ring until it holds as many as it should.
+    fn offer(&self) {
+        while self.offered.get() < self.offered_max.get() {
+            let Some(block) = self.spare.borrow_mut().pop() else {
+                return;
+            };
+            self.put(block);
+        }
+    }
+
+    /// The last holder of `block` has dropped it.
+    fn give_back(&self, block: u16) {
+        if self.offered.get() < self.offered_max.get() {
+            self.put(block);
+        } else {
+            self.spare.borrow_mut().push(block);
         }
     }
 
@@ -153,7 +189,7 @@ impl Pool {
         self.position_of[usize::from(block)].set(tail);
         let tail = tail.wrapping_add(1);
         self.tail.set(tail);
-        self.free.set(self.free.get() + 1);
+        self.offered.set(self.offered.get() + 1);
         // JUSTIFICATION: the tail is published to the kernel in shared memory.
         // SAFETY: the pointer is the base of a registered ring whose first entry is initialised;
         // its tail field is aligned for u16 and lives as long as `self.ring`.
@@ -206,7 +242,7 @@ impl Drop for Block {
         let holders = self.holders();
         holders.set(holders.get() - 1);
         if holders.get() == 0 {
-            self.pool.put(self.id);
+            self.pool.give_back(self.id);
         }
     }
 }
@@ -352,6 +388,31 @@ mod tests {
             Source::Heap(_) => panic!("copied"),
         });
         assert_eq!(pool.free(), 8);
+    }
+
+    #[test]
+    fn few_blocks_serve_until_the_kernel_runs_out() {
+        let pool = Pool::new(128, 64).expect("mapping");
+        let used = |rounds| {
+            let ids = (0..rounds).flat_map(|_| {
+                let head = pool.tail.get() - pool.offered.get();
+                receive(&pool, head, 1)
+            });
+            let ids = ids.filter_map(|buf| match &buf.source {
+                Source::Pool(block) => Some(block.id),
+                Source::Heap(_) => None,
+            });
+            ids.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        let few = usize::from(limits::BUFFERS_OFFERED) + 1;
+        assert!(used(1000) <= few);
+        pool.offer_more();
+        assert_eq!(pool.offered.get(), 2 * limits::BUFFERS_OFFERED);
+        assert!(used(1000) > few);
+        for _ in 0..10 {
+            pool.offer_more();
+        }
+        assert_eq!((pool.offered.get(), pool.free()), (128, 128));
     }
 
     #[test]
