@@ -314,7 +314,12 @@ impl Answer<'_, '_> {
                 Parsed::Partial if is_whole => self.gathered.extend_from_slice(&run),
                 Parsed::Partial => {}
                 Parsed::Complete { bytes } => {
-                    let head = is_whole.then(|| run.clone());
+                    // Only the head: room is made for what it is, not for the body behind it.
+                    let head = is_whole.then(|| {
+                        let mut head = run.clone();
+                        head.truncate(bytes);
+                        head
+                    });
                     run.advance(bytes.saturating_sub(before));
                     return Ok(Received {
                         head,
