@@ -17,7 +17,7 @@ const SHORT_FILE_LINES: usize = 60;
 const MARKS: &[&str] = &["FIXME", "XXX", "HACK"];
 
 /// Folders that only exist on the machine of whoever wrote the line.
-const PLACES: &[&str] = &["/home/", "/root/", "/work/", "/tmp/"];
+const PLACES: &[&str] = &["/home/", "/root/", "/tmp/"];
 
 /// All rules on prose for one file.
 pub(crate) fn check(source: &Source, breaches: &mut Vec<Breach>) {
