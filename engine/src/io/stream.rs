@@ -144,12 +144,7 @@ impl Stream {
         })
     }
 
-    /// Resolves when the connection is no longer [`Stream::quiet`].
-    pub async fn closed_or_readable(&self) {
-        poll_fn(|cx| self.poll_closed_or_readable(cx)).await;
-    }
-
-    /// [`Stream::closed_or_readable`] for use inside a poll.
+    /// Ready when the connection is no longer [`Stream::quiet`].
     pub fn poll_closed_or_readable(&self, cx: &Context<'_>) -> Poll<()> {
         if !self.quiet() {
             return Poll::Ready(());

@@ -4,10 +4,8 @@
 //! shard's thread; made from a [`Snapshot`], and replaced with it.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 
 use slab::Slab;
 
@@ -38,8 +36,6 @@ pub struct Local {
     log_lines: Option<LogLines>,
     connections: RefCell<Slab<Weak<Connection>>>,
     pub(super) is_draining: Cell<bool>,
-    /// Waits for the last connection to end.
-    ended: Cell<Option<Waker>>,
 }
 
 impl Local {
@@ -72,7 +68,6 @@ impl Local {
             log_lines: snapshot.access_log.as_ref().map(LogLines::new),
             connections: RefCell::default(),
             is_draining: Cell::new(false),
-            ended: Cell::new(None),
             snapshot,
         })
     }
@@ -145,18 +140,6 @@ impl Local {
         }
     }
 
-    /// Resolves when no connection is being served. For one waiter at a time.
-    pub async fn ended(&self) {
-        poll_fn(|cx| {
-            if self.active() == 0 {
-                return Poll::Ready(());
-            }
-            self.ended.set(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-    }
-
     /// Gives away what was recorded since the last time, and goes on recording in `spare`; see
     /// [`Recorder::take`].
     pub fn take_record(&self, spare: Box<ShardRecord>) -> Box<ShardRecord> {
@@ -196,11 +179,6 @@ impl Local {
             return;
         };
         connections.try_remove(key);
-        if connections.is_empty()
-            && let Some(waiting) = self.ended.take()
-        {
-            waiting.wake();
-        }
     }
 }
 

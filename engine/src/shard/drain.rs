@@ -20,7 +20,6 @@ impl Bell {
     /// What `future` gives, or `None` when the bell rings first.
     pub(super) async fn or<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
-        let mut listed = false;
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
@@ -28,13 +27,11 @@ impl Bell {
             if self.rung.get() {
                 return Poll::Ready(None);
             }
-            // One listener waits once for each connection it accepts; listing it again each time
-            // would grow the list, so a wait that is over takes its waker back.
-            if !std::mem::replace(&mut listed, true) {
-                let mut waiting = self.waiting.borrow_mut();
-                if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    waiting.push(cx.waker().clone());
-                }
+            // A task waits again and again (a listener, for each connection it accepts), but is
+            // listed once: the list has at most one waker for each listener and the access log.
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
             }
             Poll::Pending
         })
