@@ -13,7 +13,7 @@ use clap::Args;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::cli::{CpuList, cpu_list};
+use crate::placement::{CpuList, cpu_list};
 
 /// This very program, also when its file has been replaced since.
 pub(crate) const ITSELF: &str = "/proc/self/exe";

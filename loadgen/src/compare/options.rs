@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::scenario::Scenario;
-use crate::cli::{CpuList, cpu_list};
+use crate::placement::{CpuList, cpu_list};
 use crate::quantity;
 
 /// The long description.

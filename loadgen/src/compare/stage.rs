@@ -22,7 +22,7 @@ use super::template;
 use crate::launch::ITSELF;
 use crate::run::watched::tree;
 use crate::target::{self, Field, Url};
-use crate::{cli::CpuList, quantity};
+use crate::{placement::CpuList, quantity};
 
 /// How long a program may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(15);

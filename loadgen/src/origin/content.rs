@@ -5,7 +5,7 @@
 
 use engine::io::{Buf, Stream};
 
-use super::plan::Random;
+use crate::random::Random;
 
 /// Length of the block, and the longest chunk of a chunked body.
 const BLOCK_BYTES: usize = 64 * 1024;

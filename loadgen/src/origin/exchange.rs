@@ -13,10 +13,11 @@ use engine::io::{self, Buf, Stream, Timer, clock};
 
 use super::bell::{Bell, Seat};
 use super::content::Content;
-use super::plan::{Defaults, Random, Reply};
+use super::plan::{Defaults, Reply};
 use super::reply::{BodyFraming, Date, push_decimal, push_head};
 use crate::http1::Progress;
 use crate::http1::request::RequestParser;
+use crate::random::Random;
 
 /// How long a connection stays half open after its last answer, so that the client can read it
 /// before unread bytes of its own turn the close into a reset.

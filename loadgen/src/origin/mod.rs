@@ -11,7 +11,8 @@
 mod bell;
 mod content;
 mod exchange;
-pub(crate) mod plan;
+pub(crate) mod options;
+mod plan;
 mod reply;
 
 use std::io::Write;
@@ -27,11 +28,12 @@ use std::time::Duration;
 use engine::io::{self, Address, Listener, Runtime, Stream, Timer, clock};
 use flume::{Receiver, Sender};
 
-use crate::cli::OriginOptions;
+use self::options::OriginOptions;
 use crate::descriptors;
+use crate::random::Random;
 use bell::Bell;
 use exchange::{Origin, Served};
-use plan::{Defaults, Random};
+use plan::Defaults;
 
 /// Connections the kernel may hold for us; it cuts the number at `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;

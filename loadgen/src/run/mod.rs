@@ -6,6 +6,7 @@
 
 mod collect;
 pub(crate) mod environment;
+pub(crate) mod options;
 mod shard;
 pub(crate) mod usage;
 pub(crate) mod watched;
@@ -21,8 +22,8 @@ use engine::io::clock;
 use engine::io::{Address, Instant, Runtime, RuntimeThread};
 use flume::{Receiver, Sender};
 
-use crate::cli::RunOptions;
-use crate::client::Plan;
+use self::options::RunOptions;
+use crate::client::load::{Exchange, Plan};
 use crate::descriptors;
 use crate::expect::Expectation;
 use crate::quantity::show_nanos;
@@ -108,12 +109,14 @@ fn plan(options: &RunOptions, url: &Url) -> Result<Plan, String> {
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp(url.resolve()?),
         },
-        request: Request::encode(url, &options.method, &options.fields, body),
-        expectation: Expectation {
-            status: options.expect_status.clone(),
-            length: options.expect_length,
-            hash: options.expect_hash,
-        },
+        exchanges: vec![Exchange {
+            request: Request::encode(url, &options.method, &options.fields, body),
+            expectation: Expectation {
+                status: options.expect_status.clone(),
+                length: options.expect_length,
+                hash: options.expect_hash,
+            },
+        }],
         schedule: options
             .rate
             .map(|rate| Schedule::new(options.arrivals, rate, thread_count)),

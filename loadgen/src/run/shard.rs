@@ -19,7 +19,8 @@ use engine::io::clock;
 use engine::io::{self, Instant, Stream, Timer};
 use flume::{Receiver, Sender};
 
-use crate::client::{self, Load, Plan};
+use crate::client::connection;
+use crate::client::load::{Load, Plan};
 use crate::sample::Samples;
 
 use super::usage::Usage;
@@ -122,7 +123,7 @@ async fn open(assignment: &Assignment) -> (Vec<Option<Stream>>, Option<std::io::
         let (plan, sender) = (Rc::clone(&plan), sender.clone());
         io::spawn(async move {
             for _ in (lane..count).step_by(OPENING_MAX) {
-                let _ = sender.send(client::connect(&plan).await);
+                let _ = sender.send(connection::connect(&plan).await);
             }
         });
     }
@@ -151,7 +152,7 @@ async fn measure(assignment: Assignment, link: Link, streams: Vec<Option<Stream>
     for (index, stream) in streams.into_iter().enumerate() {
         let (load, alive) = (Rc::clone(&load), alive.clone());
         io::spawn(async move {
-            client::run(load, index, stream).await;
+            connection::run(load, index, stream).await;
             drop(alive);
         });
     }

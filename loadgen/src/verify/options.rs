@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::{CpuList, cpu_list};
 use crate::compare::options::program;
+use crate::placement::{CpuList, cpu_list};
 use crate::quantity;
 
 /// The long description.

@@ -1,0 +1,221 @@
+//! What the connections of a shard share: the plan, the schedule's next request, the samples.
+//!
+//! A lane that is free (a connection, or one of several requests that a connection may have open)
+//! takes the next [`Ticket`] of the shard's schedule and sleeps until that request is due; requests
+//! are taken in order, so when all lanes are busy the oldest due request goes to the first that
+//! becomes free, exactly as from one queue, and its wait counts because it is timed from its due
+//! time. Nothing hands requests out; one timer wakes the very task that sends.
+//!
+//! In a closed loop a request is due when its lane is free. Taking and noting allocate nothing.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use engine::io::clock;
+use engine::io::{self, Address, Buf, Instant};
+
+use crate::expect::Expectation;
+use crate::http1::response::ResponseParser;
+use crate::sample::{Failure, Samples, Times};
+use crate::schedule::Schedule;
+use crate::target::Request;
+
+/// What is sent, to whom, at what pace; the same for all shards.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Where connections go.
+    pub address: Address,
+    /// What is sent and expected, in turn.
+    pub exchanges: Vec<Exchange>,
+    /// When requests are due; `None` for a closed loop.
+    pub schedule: Option<Schedule>,
+    /// How long one request may take once it is sent.
+    pub timeout: Duration,
+    /// How long before a due time the wait turns from sleeping into polling.
+    pub spin: Duration,
+}
+
+/// One kind of request, and what must come back.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    /// What is sent.
+    pub request: Request,
+    /// What must come back.
+    pub expectation: Expectation,
+}
+
+/// A request that a lane has taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    /// When it is to be sent.
+    pub due: Instant,
+    /// Which of the plan's exchanges it is.
+    exchange: usize,
+}
+
+/// A request that has been taken and not finished.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    /// When it is to be sent.
+    pub due: Instant,
+    /// When it was.
+    pub sent: Option<Instant>,
+}
+
+/// What the connections of one shard share.
+#[derive(Debug)]
+pub(crate) struct Load {
+    pub plan: Plan,
+    /// The content of each exchange, pushed without copying.
+    bodies: Vec<Buf>,
+    shard: u64,
+    pub start: Instant,
+    /// Requests due before this are warm-up: sent, not recorded.
+    measured_from: Instant,
+    /// Requests due at or after this are not sent.
+    until: Cell<Instant>,
+    /// Number of the next request of the schedule that no connection has taken.
+    next: Cell<u64>,
+    /// By lane.
+    pending: RefCell<Vec<Option<Pending>>>,
+    samples: RefCell<Box<Samples>>,
+}
+
+impl Load {
+    /// The load of shard `shard`, to run from `start` until `until`.
+    pub(crate) fn new(
+        plan: Plan,
+        shard: u64,
+        lane_count: usize,
+        start: Instant,
+        [measured_from, until]: [Instant; 2],
+        samples: Box<Samples>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            bodies: plan
+                .exchanges
+                .iter()
+                .map(|exchange| Buf::from_vec(exchange.request.body.clone()))
+                .collect(),
+            plan,
+            shard,
+            start,
+            measured_from,
+            until: Cell::new(until),
+            next: Cell::new(0),
+            pending: RefCell::new(vec![None; lane_count]),
+            samples: RefCell::new(samples),
+        })
+    }
+
+    /// When the last request may be due.
+    pub(crate) fn until(&self) -> Instant {
+        self.until.get()
+    }
+
+    /// Ends the run now: what is due later is not sent.
+    pub(crate) fn end(&self, now: Instant) {
+        self.until.set(self.until.get().min(now));
+    }
+
+    /// Takes what was recorded and records into `spare` from here on.
+    pub(crate) fn swap(&self, spare: Box<Samples>) -> Box<Samples> {
+        self.samples.replace(spare)
+    }
+
+    /// Counts every request that was due and has no answer, sent or not, at its age at `now`.
+    pub(crate) fn settle(&self, now: Instant) {
+        let mut samples = self.samples.borrow_mut();
+        for pending in self
+            .pending
+            .borrow_mut()
+            .iter_mut()
+            .filter_map(Option::take)
+        {
+            if self.is_measured(pending.due) {
+                samples.unanswered(pending.due, pending.sent, now);
+            }
+        }
+        // What a closed loop has not sent was never due.
+        while self.plan.schedule.is_some()
+            && let Some(ticket) = self.take(now)
+        {
+            if self.is_measured(ticket.due) {
+                samples.unanswered(ticket.due, None, now);
+            }
+        }
+    }
+
+    /// The next request for a lane that became free at `free`; `None` when there are no more.
+    pub(crate) fn take(&self, free: Instant) -> Option<Ticket> {
+        let number = self.next.get();
+        let due = match &self.plan.schedule {
+            Some(schedule) => self.start + schedule.due(self.shard, number),
+            None => free,
+        };
+        if due >= self.until.get() {
+            return None;
+        }
+        self.next.set(number + 1);
+        let exchange = number as usize % self.plan.exchanges.len();
+        Some(Ticket { due, exchange })
+    }
+
+    /// What a ticket asks to send, its content, and what must come back.
+    pub(crate) fn exchange(&self, ticket: &Ticket) -> (&Exchange, &Buf) {
+        let at = ticket.exchange;
+        (&self.plan.exchanges[at], &self.bodies[at])
+    }
+
+    fn is_measured(&self, due: Instant) -> bool {
+        self.measured_from <= due && due < self.until.get()
+    }
+
+    /// Sleeps until `due`, the last stretch polling if the plan says so; returns the time then.
+    /// Polling yields in every round, so other connections' answers are still read.
+    pub(crate) async fn wait(&self, due: Instant) -> Instant {
+        let spin = u64::try_from(self.plan.spin.as_nanos()).unwrap_or(u64::MAX);
+        io::sleep_until(Instant::from_nanos(due.nanos().saturating_sub(spin))).await;
+        loop {
+            let now = clock::now();
+            if now >= due {
+                return now;
+            }
+            if spin > 0 {
+                io::yield_now().await;
+            } else {
+                io::sleep_until(due).await;
+            }
+        }
+    }
+
+    /// Notes what became of a lane's request: taken, sent at some instant, or (`None`) finished.
+    pub(crate) fn set_pending(&self, lane: usize, pending: Option<Pending>) {
+        if let Some(slot) = self.pending.borrow_mut().get_mut(lane) {
+            *slot = pending;
+        }
+    }
+
+    /// Records a finished request.
+    pub(crate) fn note(
+        &self,
+        times: &Times,
+        done: Instant,
+        result: Result<(), Failure>,
+        parser: &ResponseParser,
+    ) {
+        if !self.is_measured(times.due) {
+            return;
+        }
+        let mut samples = self.samples.borrow_mut();
+        samples.counts.received_bytes += parser.received_bytes();
+        match result {
+            Ok(()) => samples.answered(times, done, parser.status()),
+            Err(failure @ (Failure::Status | Failure::Length | Failure::Hash)) => {
+                samples.wrong(times, failure, parser.status());
+            }
+            Err(failure) => samples.broken(times, failure, done),
+        }
+    }
+}

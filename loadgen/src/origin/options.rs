@@ -1,0 +1,101 @@
+//! Options of `loadgen origin`, and the words that teach them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use engine::io::Address;
+
+use crate::distribution::{Delays, Sizes, Statuses};
+use crate::placement::{self, CpuList, cpu_list};
+use crate::quantity;
+
+/// The long description.
+pub(crate) const LONG: &str = "\
+Be the server behind the proxy that is measured.
+
+Every request is answered with the status, body size and delay that are drawn for it; a request can
+ask for its own in the query. Bodies are the beginning of one fixed pattern, so two answers of the
+same size have the same hash.";
+
+/// Examples and exit codes.
+pub(crate) const AFTER: &str = "\
+Distributions: a value `5ms`, a range `1ms..9ms` (even), an exponential `exp:5ms` (its mean), or a
+list of these with probabilities that add up to 1, as in `1ms:0.9,exp:20ms:0.1`.
+
+A request's own wishes: ?size=1024 ?delay=5ms ?status=503 ?chunked=1 ?close=1 ?echo=1
+  (echo answers with the length and CRC-32 of the request's body, `11 0d4a1185`)
+
+Examples:
+  loadgen origin --body-size 1KiB
+  loadgen origin --listen unix:origin.sock --status 200:0.99,503:0.01 --delay 0ms:0.99,200ms:0.01";
+
+/// Options of `loadgen origin`.
+#[derive(Debug, Args)]
+pub(crate) struct OriginOptions {
+    /// Where to listen: `address:port` (port 0 = any free one) or `unix:PATH`.
+    #[arg(short, long, value_name = "ADDRESS", value_parser = listen_address,
+        default_value = "127.0.0.1:9000")]
+    pub listen: Address,
+    /// Processors to pin a thread to each, as in `0,2-3` [default: one thread, not pinned].
+    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
+    pub cpus: Option<CpuList>,
+    /// Threads, if not one for each of --cpus.
+    #[arg(short, long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Distribution of the body's size, as in `1KiB` or `100B..4KiB`.
+    #[arg(long, value_name = "SIZES", value_parser = Sizes::parse, default_value = "1KiB")]
+    pub body_size: Sizes,
+    /// Distribution of the wait before an answer, as in `5ms` or `exp:2ms`.
+    #[arg(long, value_name = "TIMES", value_parser = Delays::parse, default_value = "0ms")]
+    pub delay: Delays,
+    /// Distribution of the status, as in `200:0.99,503:0.01`.
+    #[arg(long, value_name = "LIST", value_parser = Statuses::parse, default_value = "200")]
+    pub status: Statuses,
+    /// Probability that a connection is closed after an answer.
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0")]
+    pub close_probability: f64,
+    /// Send bodies chunked.
+    #[arg(long)]
+    pub chunked: bool,
+    /// Start of the random numbers; the same seed draws the same.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How long, after SIGTERM, requests in progress may take.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "5s")]
+    pub drain: Duration,
+}
+
+impl OriginOptions {
+    /// Checks values against each other.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        placement::thread_count(self.threads, self.cpus.as_ref()).map(drop)
+    }
+
+    /// One processor to pin to, or none, for each thread.
+    pub(crate) fn placement(&self) -> Vec<Option<usize>> {
+        placement::of_threads(self.threads, self.cpus.as_ref())
+    }
+}
+
+fn listen_address(text: &str) -> Result<Address, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(Address::Unix(PathBuf::from(path)));
+    }
+    text.parse::<SocketAddr>()
+        .map(Address::Tcp)
+        .map_err(|_| format!("`{text}` is not an address; write 127.0.0.1:9000 or unix:PATH"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_listens_on_tcp_or_unix() {
+        assert_eq!(listen_address("unix:a/b"), Ok(Address::Unix("a/b".into())));
+        assert!(listen_address("[::1]:0").is_ok());
+        assert!(listen_address("localhost").is_err());
+    }
+}

@@ -1,0 +1,220 @@
+//! Options of `loadgen run`, and the words that teach them.
+//!
+//! Clap checks single values, [`RunOptions::check`] checks them against each other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::expect::{self, StatusSet};
+use crate::placement::{self, CpuList, cpu_list};
+use crate::quantity::{self, Rate};
+use crate::schedule::Arrivals;
+use crate::target::{self, Field, Url};
+use crate::verdict::Limit;
+
+/// The long description.
+pub(crate) const LONG: &str = "\
+Send requests to a URL and measure how long the answers take.
+
+Without --rate the loop is closed: every connection sends its next request when the last one is
+answered. That shows what a target can do at most. It does not show what users see: when the
+target stalls, a closed loop stops asking.
+
+With --rate the loop is open: requests are due by a clock, whatever the target does. Response time
+counts from the moment a request was due, so time spent waiting for a free connection counts, and a
+stall shows in every request it delayed. Nothing is dropped: what is due but unanswered at the end
+counts at its age.";
+
+/// Examples and exit codes.
+pub(crate) const AFTER: &str = "\
+Examples:
+  loadgen run http://127.0.0.1:8080/ --connections 64 --duration 30s --cpus 1
+  loadgen run http://127.0.0.1:8080/ --rate 20k --warmup 2s --hlog run.hlog --hgrm run.hgrm
+  loadgen run http://h/upload -X POST --body-size 64KiB --expect-status 201
+  loadgen run http://h/file --expect-length 4096 --expect-hash 1f2e3d4c --limit p99=5ms
+
+The exit code is 0 (pass), 1 (error), 2 (wrong answers, broken limit) or 3 (the generator was the
+bottleneck); README.md of loadgen says how each is decided and what exactly is measured.";
+
+/// Options of `loadgen run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// What to request, `http://host[:port]/path`.
+    #[arg(value_name = "URL")]
+    pub url: String,
+
+    /// Connections, over all threads; with --rate the pool that requests wait for.
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        help_heading = "Load"
+    )]
+    pub connections: usize,
+    /// Requests per second, over all threads: an open loop. Without it, a closed loop.
+    #[arg(short, long, value_name = "R", value_parser = Rate::parse, help_heading = "Load")]
+    pub rate: Option<Rate>,
+    /// How the requests of an open loop are spaced.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "constant",
+        requires = "rate",
+        help_heading = "Load"
+    )]
+    pub arrivals: Arrivals,
+    /// How long to measure.
+    #[arg(short, long, value_name = "TIME", value_parser = quantity::duration,
+        default_value = "10s", help_heading = "Load")]
+    pub duration: Duration,
+    /// How long to send before measuring.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration,
+        default_value = "0s", help_heading = "Load")]
+    pub warmup: Duration,
+    /// How long, after the end, answers may still come.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration,
+        default_value = "1s", help_heading = "Load")]
+    pub grace: Duration,
+    /// How long one request may take once sent; then its connection is closed.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration,
+        default_value = "10s", help_heading = "Load")]
+    pub timeout: Duration,
+
+    /// Threads [default: as many as --cpus, or 1].
+    #[arg(short, long, value_name = "N", help_heading = "Generator")]
+    pub threads: Option<usize>,
+    /// Processors to pin the threads to, as in `2,4-5`.
+    #[arg(long, value_name = "LIST", value_parser = cpu_list, help_heading = "Generator")]
+    pub cpus: Option<CpuList>,
+    /// Poll instead of sleeping for the last stretch before a due time, as in `50us`: less send
+    /// lag for more CPU time.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "0s",
+        requires = "rate", help_heading = "Generator")]
+    pub spin: Duration,
+
+    /// Also measure the CPU time and memory of this process and its children.
+    #[arg(long, value_name = "PID", help_heading = "Generator")]
+    pub watch_pid: Option<u32>,
+
+    /// Method.
+    #[arg(short = 'X', long, value_parser = target::method, default_value = "GET",
+        help_heading = "Request")]
+    pub method: String,
+    /// A field to send, `Name: value`; may be repeated.
+    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = Field::parse,
+        help_heading = "Request")]
+    pub fields: Vec<Field>,
+    /// Content to send; `@FILE` sends a file's.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "body_size",
+        help_heading = "Request"
+    )]
+    pub body: Option<String>,
+    /// Send content of this many bytes.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Request")]
+    pub body_size: Option<u64>,
+    /// Connect to this Unix socket; the URL still gives Host and path.
+    #[arg(long, value_name = "PATH", help_heading = "Request")]
+    pub unix: Option<PathBuf>,
+
+    /// Statuses that are right, as in `200,204` or `2xx`.
+    #[arg(long, value_name = "LIST", value_parser = StatusSet::parse, default_value = "2xx",
+        help_heading = "Expectations")]
+    pub expect_status: StatusSet,
+    /// Length the body must have.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Expectations")]
+    pub expect_length: Option<u64>,
+    /// CRC-32 (as in gzip and zlib, eight hexadecimal digits) the body must have.
+    #[arg(long, value_name = "CRC32", value_parser = expect::hash, help_heading = "Expectations")]
+    pub expect_hash: Option<u32>,
+    /// The share of requests that may go wrong before the run is broken, as in `0.1%`.
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0",
+        help_heading = "Expectations")]
+    pub error_limit: f64,
+    /// An upper bound on the response time, as in `p99=20ms`, `mean=1ms`, `max=1s`; repeatable.
+    #[arg(long, value_name = "LIMIT", value_parser = Limit::parse, help_heading = "Expectations")]
+    pub limit: Vec<Limit>,
+
+    /// Write the result as JSON; `-` writes it instead of the text.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+    /// Write the percentile spectrum of the response time, for HdrHistogram plotters.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub hgrm: Option<PathBuf>,
+    /// Write all histograms second by second, for HdrHistogram log tools.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub hlog: Option<PathBuf>,
+    /// Show no progress (it is shown only on a terminal anyway).
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+impl RunOptions {
+    /// Checks values against each other; gives the URL, taken apart.
+    pub(crate) fn check(&self) -> Result<Url, String> {
+        let threads = placement::thread_count(self.threads, self.cpus.as_ref())?;
+        if self.connections < threads {
+            return Err(format!(
+                "--connections {} is less than one for each of {threads} threads",
+                self.connections
+            ));
+        }
+        if self.connections > 1_000_000 {
+            return Err("--connections goes up to a million".into());
+        }
+        if self.duration.is_zero() || self.timeout.is_zero() {
+            return Err("--duration and --timeout must not be zero".into());
+        }
+        if self.body_size.is_some_and(|size| size > 1 << 30) {
+            return Err("--body-size goes up to 1GiB".into());
+        }
+        Url::parse(&self.url)
+    }
+
+    /// One processor to pin to, or none, for each thread.
+    pub(crate) fn placement(&self) -> Vec<Option<usize>> {
+        placement::of_threads(self.threads, self.cpus.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Command, CommandLine};
+
+    fn run(arguments: &str) -> Result<Url, String> {
+        let line = format!("loadgen run {arguments}");
+        match CommandLine::try_parse_from(line.split(' ')).map(|line| line.command) {
+            Ok(Command::Run(options)) => options.check(),
+            Ok(_) => unreachable!("`run` was asked for"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn values_are_checked_against_each_other() {
+        assert!(run("http://h/").is_ok());
+        assert!(run("http://h/ -c 2 --cpus 0-1 --rate 5k --spin 50us").is_ok());
+        for (arguments, complaint) in [
+            ("https://h/", "not spoken"),
+            ("http://h/ -c 1 -t 2", "less than one"),
+            ("http://h/ -t 0", "zero"),
+            ("http://h/ -t 2 --cpus 0", "different numbers"),
+            ("http://h/ -d 0s", "zero"),
+            ("http://h/ --rate 0", "between"),
+            ("http://h/ --spin 1us", "--rate"),
+            ("http://h/ --body a --body-size 1", "cannot be used"),
+            ("http://h/ --limit p99", "not a limit"),
+        ] {
+            let error = run(arguments).expect_err(arguments);
+            assert!(error.contains(complaint), "{arguments}: {error}");
+        }
+    }
+}
