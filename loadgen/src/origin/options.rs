@@ -1,4 +1,7 @@
 //! Options of `loadgen origin`, and the words that teach them.
+//!
+//! Clap checks single values, [`OriginOptions::check`] checks them against each other; what a
+//! distribution is like stands in `distribution.rs`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

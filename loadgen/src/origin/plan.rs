@@ -1,5 +1,7 @@
-//! What an answer will be like: drawn from the command line's distributions, or changed by a
-//! request's own wishes from its query. Pure but for the random numbers, which are seeded.
+//! What an answer will be like.
+//!
+//! Drawn from the command line's distributions, or changed by a request's own wishes from its
+//! query. Pure but for the random numbers, which are seeded.
 
 use std::time::Duration;
 
