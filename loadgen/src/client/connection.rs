@@ -78,7 +78,7 @@ pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
             .unwrap_or(Err(Failure::Timeout));
         let done = clock::now();
         load.set_pending(index, None);
-        load.note(&times, done, result, &connection.answer);
+        load.note(&times, done, result, &connection.answer.answer());
         free = done;
         if result == Err(Failure::Connect) && load.plan.schedule.is_none() {
             io::sleep(pause).await;
@@ -111,7 +111,7 @@ impl Connection<'_> {
         if self.answer.keeps_open() && stream.queued() == 0 {
             self.stream = Some(stream);
         }
-        exchange.expectation.check(&self.answer)
+        exchange.expectation.check(&self.answer.answer())
     }
 
     /// Replaces a connection that the peer has closed since its last answer; bytes that nobody

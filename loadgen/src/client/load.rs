@@ -15,8 +15,7 @@ use std::time::Duration;
 use engine::io::clock;
 use engine::io::{self, Address, Buf, Instant};
 
-use crate::expect::Expectation;
-use crate::http1::response::ResponseParser;
+use crate::expect::{Answer, Expectation};
 use crate::sample::{Failure, Samples, Times};
 use crate::schedule::Schedule;
 use crate::target::Request;
@@ -203,17 +202,17 @@ impl Load {
         times: &Times,
         done: Instant,
         result: Result<(), Failure>,
-        parser: &ResponseParser,
+        answer: &Answer,
     ) {
         if !self.is_measured(times.due) {
             return;
         }
         let mut samples = self.samples.borrow_mut();
-        samples.counts.received_bytes += parser.received_bytes();
+        samples.counts.received_bytes += answer.received_bytes;
         match result {
-            Ok(()) => samples.answered(times, done, parser.status()),
+            Ok(()) => samples.answered(times, done, answer.status),
             Err(failure @ (Failure::Status | Failure::Length | Failure::Hash)) => {
-                samples.wrong(times, failure, parser.status());
+                samples.wrong(times, failure, answer.status);
             }
             Err(failure) => samples.broken(times, failure, done),
         }

@@ -10,6 +10,7 @@
 
 use super::chunked::Chunked;
 use super::{Framing, Lines, Malformed, Progress};
+use crate::expect::Answer;
 
 /// Where the parser is in an answer.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +135,16 @@ impl ResponseParser {
         }
     }
 
+    /// What is known about the answer so far.
+    pub(crate) fn answer(&self) -> Answer {
+        Answer {
+            status: self.status,
+            body_bytes: self.body_bytes,
+            received_bytes: self.received_bytes,
+            body_hash: self.body_hash(),
+        }
+    }
+
     /// Status of the answer.
     pub(crate) const fn status(&self) -> u16 {
         self.status
@@ -142,11 +153,6 @@ impl ResponseParser {
     /// Bytes of the body, as content: without chunk framing.
     pub(crate) const fn body_bytes(&self) -> u64 {
         self.body_bytes
-    }
-
-    /// Bytes received for this answer: head, framing and body.
-    pub(crate) const fn received_bytes(&self) -> u64 {
-        self.received_bytes
     }
 
     /// CRC-32 of the body; `None` when bodies are not hashed.
