@@ -1,18 +1,23 @@
 //! Options of `loadgen run`, and the words that teach them.
 //!
-//! Clap checks single values, [`RunOptions::check`] checks them against each other.
+//! Clap checks single values, [`RunOptions::check`] checks them against each other. What other
+//! commands ask as well stands in `request.rs` and `generator.rs`.
+
+mod generator;
+mod request;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::expect::{self, StatusSet};
-use crate::placement::{self, CpuList, cpu_list};
 use crate::quantity::{self, Rate};
 use crate::schedule::Arrivals;
-use crate::target::{self, Field, Url};
+use crate::target::Url;
 use crate::verdict::Limit;
+
+pub(crate) use generator::GeneratorOptions;
+pub(crate) use request::RequestOptions;
 
 /// The long description.
 pub(crate) const LONG: &str = "\
@@ -39,21 +44,11 @@ The exit code is 0 (pass), 1 (error), 2 (wrong answers, broken limit) or 3 (the 
 bottleneck); README.md of loadgen says how each is decided and what exactly is measured.";
 
 /// Options of `loadgen run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RunOptions {
-    /// What to request, `http://host[:port]/path`.
-    #[arg(value_name = "URL")]
-    pub url: String,
-
-    /// Connections, over all threads; with --rate the pool that requests wait for.
-    #[arg(
-        short,
-        long,
-        value_name = "N",
-        default_value_t = 64,
-        help_heading = "Load"
-    )]
-    pub connections: usize,
+    /// Who asks.
+    #[command(flatten)]
+    pub generator: GeneratorOptions,
     /// Requests per second, over all threads: an open loop. Without it, a closed loop.
     #[arg(short, long, value_name = "R", value_parser = Rate::parse, help_heading = "Load")]
     pub rate: Option<Rate>,
@@ -74,64 +69,15 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "TIME", value_parser = quantity::duration,
         default_value = "0s", help_heading = "Load")]
     pub warmup: Duration,
-    /// How long, after the end, answers may still come.
-    #[arg(long, value_name = "TIME", value_parser = quantity::duration,
-        default_value = "1s", help_heading = "Load")]
-    pub grace: Duration,
-    /// How long one request may take once sent; then its connection is closed.
-    #[arg(long, value_name = "TIME", value_parser = quantity::duration,
-        default_value = "10s", help_heading = "Load")]
-    pub timeout: Duration,
-
-    /// Threads [default: as many as --cpus, or 1].
-    #[arg(short, long, value_name = "N", help_heading = "Generator")]
-    pub threads: Option<usize>,
-    /// Processors to pin the threads to, as in `2,4-5`.
-    #[arg(long, value_name = "LIST", value_parser = cpu_list, help_heading = "Generator")]
-    pub cpus: Option<CpuList>,
-    /// Poll instead of sleeping for the last stretch before a due time, as in `50us`: less send
-    /// lag for more CPU time.
-    #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "0s",
-        requires = "rate", help_heading = "Generator")]
-    pub spin: Duration,
 
     /// Also measure the CPU time and memory of this process and its children.
     #[arg(long, value_name = "PID", help_heading = "Generator")]
     pub watch_pid: Option<u32>,
 
-    /// Method.
-    #[arg(short = 'X', long, value_parser = target::method, default_value = "GET",
-        help_heading = "Request")]
-    pub method: String,
-    /// A field to send, `Name: value`; may be repeated.
-    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = Field::parse,
-        help_heading = "Request")]
-    pub fields: Vec<Field>,
-    /// Content to send; `@FILE` sends a file's.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        conflicts_with = "body_size",
-        help_heading = "Request"
-    )]
-    pub body: Option<String>,
-    /// Send content of this many bytes.
-    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Request")]
-    pub body_size: Option<u64>,
-    /// Connect to this Unix socket; the URL still gives Host and path.
-    #[arg(long, value_name = "PATH", help_heading = "Request")]
-    pub unix: Option<PathBuf>,
+    /// What is asked.
+    #[command(flatten)]
+    pub request: RequestOptions,
 
-    /// Statuses that are right, as in `200,204` or `2xx`.
-    #[arg(long, value_name = "LIST", value_parser = StatusSet::parse, default_value = "2xx",
-        help_heading = "Expectations")]
-    pub expect_status: StatusSet,
-    /// Length the body must have.
-    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Expectations")]
-    pub expect_length: Option<u64>,
-    /// CRC-32 (as in gzip and zlib, eight hexadecimal digits) the body must have.
-    #[arg(long, value_name = "CRC32", value_parser = expect::hash, help_heading = "Expectations")]
-    pub expect_hash: Option<u32>,
     /// The share of requests that may go wrong before the run is broken, as in `0.1%`.
     #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0",
         help_heading = "Expectations")]
@@ -157,28 +103,14 @@ pub(crate) struct RunOptions {
 impl RunOptions {
     /// Checks values against each other; gives the URL, taken apart.
     pub(crate) fn check(&self) -> Result<Url, String> {
-        let threads = placement::thread_count(self.threads, self.cpus.as_ref())?;
-        if self.connections < threads {
-            return Err(format!(
-                "--connections {} is less than one for each of {threads} threads",
-                self.connections
-            ));
+        self.generator.check()?;
+        if self.duration.is_zero() {
+            return Err("--duration must not be zero".into());
         }
-        if self.connections > 1_000_000 {
-            return Err("--connections goes up to a million".into());
+        if !self.generator.spin.is_zero() && self.rate.is_none() {
+            return Err("--spin waits for a due time, so it needs --rate".into());
         }
-        if self.duration.is_zero() || self.timeout.is_zero() {
-            return Err("--duration and --timeout must not be zero".into());
-        }
-        if self.body_size.is_some_and(|size| size > 1 << 30) {
-            return Err("--body-size goes up to 1GiB".into());
-        }
-        Url::parse(&self.url)
-    }
-
-    /// One processor to pin to, or none, for each thread.
-    pub(crate) fn placement(&self) -> Vec<Option<usize>> {
-        placement::of_threads(self.threads, self.cpus.as_ref())
+        self.request.check()
     }
 }
 

@@ -1,0 +1,64 @@
+//! Options of what is asked and what must come back.
+//!
+//! Every command that puts load on a target flattens them into its own. What the answers as a whole
+//! are held to is that command's.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::expect::{self, StatusSet};
+use crate::quantity;
+use crate::target::{self, Field, Url};
+
+/// What is asked, and what must come back.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RequestOptions {
+    /// What to request, `http://host[:port]/path`.
+    #[arg(value_name = "URL")]
+    pub url: String,
+
+    /// Method.
+    #[arg(short = 'X', long, value_parser = target::method, default_value = "GET",
+        help_heading = "Request")]
+    pub method: String,
+    /// A field to send, `Name: value`; may be repeated.
+    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = Field::parse,
+        help_heading = "Request")]
+    pub fields: Vec<Field>,
+    /// Content to send; `@FILE` sends a file's.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "body_size",
+        help_heading = "Request"
+    )]
+    pub body: Option<String>,
+    /// Send content of this many bytes.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Request")]
+    pub body_size: Option<u64>,
+    /// Connect to this Unix socket; the URL still gives Host and path.
+    #[arg(long, value_name = "PATH", help_heading = "Request")]
+    pub unix: Option<PathBuf>,
+
+    /// Statuses that are right, as in `200,204` or `2xx`.
+    #[arg(long, value_name = "LIST", value_parser = StatusSet::parse, default_value = "2xx",
+        help_heading = "Expectations")]
+    pub expect_status: StatusSet,
+    /// Length the body must have.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Expectations")]
+    pub expect_length: Option<u64>,
+    /// CRC-32 (as in gzip and zlib, eight hexadecimal digits) the body must have.
+    #[arg(long, value_name = "CRC32", value_parser = expect::hash, help_heading = "Expectations")]
+    pub expect_hash: Option<u32>,
+}
+
+impl RequestOptions {
+    /// Checks values against each other; gives the URL, taken apart.
+    pub(crate) fn check(&self) -> Result<Url, String> {
+        if self.body_size.is_some_and(|size| size > 1 << 30) {
+            return Err("--body-size goes up to 1GiB".into());
+        }
+        Url::parse(&self.url)
+    }
+}
