@@ -23,6 +23,7 @@ mod run;
 mod sample;
 mod schedule;
 mod target;
+mod traffic;
 mod verdict;
 mod verify;
 

@@ -1,13 +1,12 @@
-//! What is asked of whom: the URL, and the request as bytes encoded once before the run.
+//! Whom to ask, in the words of the command line: URL, fields, method.
 //!
 //! Only `http://` is spoken. The name is resolved once; all connections go to the first address,
-//! so that a run measures one peer. The encoded request is sent as it is, so a `Content-Length`
-//! or `Host` given by the user replaces ours.
+//! so that a run measures one peer.
 
-use std::fmt::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use crate::http1::is_token_byte;
+use crate::traffic::request::Path;
 
 /// An `http://` URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +59,21 @@ impl Url {
         })
     }
 
+    /// The scheme.
+    pub(crate) const fn scheme(&self) -> &'static str {
+        "http"
+    }
+
+    /// Host and, if given, port.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Path and query, the same for every request.
+    pub(crate) fn path(&self) -> Path {
+        Path::fixed(self.path.clone())
+    }
+
     /// The address all connections go to.
     pub(crate) fn resolve(&self) -> Result<SocketAddr, String> {
         let addresses = (self.host.as_str(), self.port).to_socket_addrs();
@@ -78,6 +92,21 @@ pub(crate) struct Field {
 }
 
 impl Field {
+    /// Its name, as given.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its value, without blanks around it.
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Is this its name, in whatever case?
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
     /// Parses `Name: value`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (name, value) = text.split_once(':').ok_or("write 'Name: value'")?;
@@ -104,47 +133,6 @@ pub(crate) fn method(text: &str) -> Result<String, String> {
     is_token
         .then(|| text.to_owned())
         .ok_or_else(|| format!("`{text}` is not a method"))
-}
-
-/// A request, encoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// Request line and fields, with the empty line.
-    pub head: Vec<u8>,
-    /// The content; may be empty.
-    pub body: Vec<u8>,
-    /// HEAD: the answer will have no body, whatever it says.
-    pub is_head: bool,
-}
-
-impl Request {
-    /// Encodes it; `body` of `None` sends no `Content-Length`.
-    pub(crate) fn encode(url: &Url, method: &str, fields: &[Field], body: Option<Vec<u8>>) -> Self {
-        let mut head = format!("{method} {} HTTP/1.1\r\n", url.path);
-        let given = |name: &str| {
-            fields
-                .iter()
-                .any(|field| field.name.eq_ignore_ascii_case(name))
-        };
-        if !given("host") {
-            let _ = write!(head, "Host: {}\r\n", url.authority);
-        }
-        for Field { name, value } in fields {
-            let _ = write!(head, "{name}: {value}\r\n");
-        }
-        if let Some(body) = &body
-            && !given("content-length")
-            && !given("transfer-encoding")
-        {
-            let _ = write!(head, "Content-Length: {}\r\n", body.len());
-        }
-        head.push_str("\r\n");
-        Self {
-            head: head.into_bytes(),
-            body: body.unwrap_or_default(),
-            is_head: method == "HEAD",
-        }
-    }
 }
 
 #[cfg(test)]
@@ -180,19 +168,6 @@ mod tests {
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn requests_are_encoded_once_and_fields_replace_ours() {
-        let url = Url::parse("http://h:1/p?q").expect("a URL");
-        let get = Request::encode(&url, "GET", &[], None);
-        assert_eq!(get.head, b"GET /p?q HTTP/1.1\r\nHost: h:1\r\n\r\n");
-        let fields =
-            [Field::parse("host: x"), Field::parse("A:b c ")].map(|field| field.expect("a field"));
-        let post = Request::encode(&url, "POST", &fields, Some(b"abc".to_vec()));
-        let expected = b"POST /p?q HTTP/1.1\r\nhost: x\r\nA: b c\r\nContent-Length: 3\r\n\r\n";
-        assert_eq!(post.head, expected);
-        assert!(Request::encode(&url, "HEAD", &[], None).is_head);
     }
 
     #[test]

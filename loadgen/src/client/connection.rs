@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::io::clock;
-use engine::io::{self, Buf, Elapsed, Stream, Timer};
+use engine::io::{self, Elapsed, Stream, Timer};
 
-use super::load::{Exchange, Load, Pending, Plan};
+use super::load::{Load, Pending, Plan};
 use crate::http1::Progress;
 use crate::http1::response::ResponseParser;
 use crate::sample::{Failure, Times};
+use crate::traffic::Exchange;
 
 /// How long a closed loop pauses after a connection could not be opened, doubled up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(640));
@@ -37,9 +38,7 @@ struct Connection<'a> {
 /// Sends and reads on one connection until the load has no more requests. `stream` is a connection
 /// opened before the start, if there is one.
 pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
-    let mut exchanges = load.plan.exchanges.iter();
-    let hashes = exchanges.any(|exchange| exchange.expectation.hash.is_some());
-    let answer = ResponseParser::new(hashes);
+    let answer = ResponseParser::new(load.plan.traffic.hashes());
     let mut connection = Connection {
         load: &load,
         stream,
@@ -52,7 +51,7 @@ pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
     };
     while let Some(ticket) = load.take(free) {
         let due = ticket.due;
-        load.set_pending(index, Some(Pending { due, sent: None }));
+        load.set_pending(index, Some(Pending { ticket, sent: None }));
         if due > free && connection.stream.is_none() {
             // There is time: open the connection now, and let a failure count only if it lasts.
             connection.stream = connect(&load.plan).await.ok();
@@ -67,18 +66,18 @@ pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
         load.set_pending(
             index,
             Some(Pending {
-                due,
+                ticket,
                 sent: Some(sent),
             }),
         );
         timer.arm(sent + load.plan.timeout);
         let result = timer
-            .guard(connection.exchange(load.exchange(&ticket)))
+            .guard(connection.exchange(&load.exchange(&ticket)))
             .await
             .unwrap_or(Err(Failure::Timeout));
         let done = clock::now();
         load.set_pending(index, None);
-        load.note(&times, done, result, &connection.answer.answer());
+        load.note(&ticket, &times, done, result, &connection.answer.answer());
         free = done;
         if result == Err(Failure::Connect) && load.plan.schedule.is_none() {
             io::sleep(pause).await;
@@ -92,7 +91,7 @@ pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
 
 impl Connection<'_> {
     /// One request and its answer, on an open connection if there is one.
-    async fn exchange(&mut self, (exchange, body): (&Exchange, &Buf)) -> Result<(), Failure> {
+    async fn exchange(&mut self, exchange: &Exchange<'_>) -> Result<(), Failure> {
         let plan = &self.load.plan;
         self.answer.expect(exchange.request.is_head);
         let stream = match self.stream.take() {
@@ -102,9 +101,9 @@ impl Connection<'_> {
                 .await
                 .map_err(|_| Failure::Connect)?,
         };
-        stream.write(|out| out.extend_from_slice(&exchange.request.head));
-        if !body.is_empty() {
-            stream.push(body.clone());
+        stream.write(|out| exchange.write_head(out));
+        if !exchange.body.is_empty() {
+            stream.push(exchange.body.clone());
         }
         self.read(&stream).await?;
         // An answer that overtook its request leaves the connection in the middle of a message.

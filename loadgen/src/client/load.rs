@@ -13,20 +13,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::io::clock;
-use engine::io::{self, Address, Buf, Instant};
+use engine::io::{self, Address, Instant};
 
-use crate::expect::{Answer, Expectation};
+use crate::expect::Answer;
 use crate::sample::{Failure, Samples, Times};
 use crate::schedule::Schedule;
-use crate::target::Request;
+use crate::traffic::{Contents, Exchange, Traffic};
 
 /// What is sent, to whom, at what pace; the same for all shards.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// Where connections go.
     pub address: Address,
-    /// What is sent and expected, in turn.
-    pub exchanges: Vec<Exchange>,
+    /// What is sent and expected.
+    pub traffic: Traffic,
     /// When requests are due; `None` for a closed loop.
     pub schedule: Option<Schedule>,
     /// How long one request may take once it is sent.
@@ -35,30 +35,23 @@ pub(crate) struct Plan {
     pub spin: Duration,
 }
 
-/// One kind of request, and what must come back.
-#[derive(Clone, Debug)]
-pub(crate) struct Exchange {
-    /// What is sent.
-    pub request: Request,
-    /// What must come back.
-    pub expectation: Expectation,
-}
-
 /// A request that a lane has taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     /// When it is to be sent.
     pub due: Instant,
-    /// Which of the plan's exchanges it is.
-    exchange: usize,
+    /// Its number in the whole run: what it asks is a function of this.
+    number: u64,
+    /// The entry of the traffic that it belongs to.
+    entry: usize,
 }
 
 /// A request that has been taken and not finished.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
-    /// When it is to be sent.
-    pub due: Instant,
-    /// When it was.
+    /// The request.
+    pub ticket: Ticket,
+    /// When it was sent, if it was.
     pub sent: Option<Instant>,
 }
 
@@ -66,9 +59,9 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Load {
     pub plan: Plan,
-    /// The content of each exchange, pushed without copying.
-    bodies: Vec<Buf>,
+    contents: Contents,
     shard: u64,
+    shard_count: u64,
     pub start: Instant,
     /// Requests due before this are warm-up: sent, not recorded.
     measured_from: Instant,
@@ -82,23 +75,20 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// The load of shard `shard`, to run from `start` until `until`.
+    /// The load of one shard of some (`[shard, shard_count]`), to run from `start` until `until`.
     pub(crate) fn new(
         plan: Plan,
-        shard: u64,
+        [shard, shard_count]: [u64; 2],
         lane_count: usize,
         start: Instant,
         [measured_from, until]: [Instant; 2],
         samples: Box<Samples>,
     ) -> Rc<Self> {
         Rc::new(Self {
-            bodies: plan
-                .exchanges
-                .iter()
-                .map(|exchange| Buf::from_vec(exchange.request.body.clone()))
-                .collect(),
+            contents: Contents::new(&plan.traffic),
             plan,
             shard,
+            shard_count,
             start,
             measured_from,
             until: Cell::new(until),
@@ -132,8 +122,8 @@ impl Load {
             .iter_mut()
             .filter_map(Option::take)
         {
-            if self.is_measured(pending.due) {
-                samples.unanswered(pending.due, pending.sent, now);
+            if self.is_measured(pending.ticket.due) {
+                samples.unanswered(pending.ticket.due, pending.sent, now);
             }
         }
         // What a closed loop has not sent was never due.
@@ -148,23 +138,24 @@ impl Load {
 
     /// The next request for a lane that became free at `free`; `None` when there are no more.
     pub(crate) fn take(&self, free: Instant) -> Option<Ticket> {
-        let number = self.next.get();
+        let n = self.next.get();
         let due = match &self.plan.schedule {
-            Some(schedule) => self.start + schedule.due(self.shard, number),
+            Some(schedule) => self.start + schedule.due(self.shard, n),
             None => free,
         };
         if due >= self.until.get() {
             return None;
         }
-        self.next.set(number + 1);
-        let exchange = number as usize % self.plan.exchanges.len();
-        Some(Ticket { due, exchange })
+        self.next.set(n + 1);
+        let number = n * self.shard_count + self.shard;
+        let entry = self.plan.traffic.entry(number);
+        Some(Ticket { due, number, entry })
     }
 
-    /// What a ticket asks to send, its content, and what must come back.
-    pub(crate) fn exchange(&self, ticket: &Ticket) -> (&Exchange, &Buf) {
-        let at = ticket.exchange;
-        (&self.plan.exchanges[at], &self.bodies[at])
+    /// What a ticket asks to send, and what must come back.
+    pub(crate) fn exchange(&self, ticket: &Ticket) -> Exchange<'_> {
+        let traffic = &self.plan.traffic;
+        self.contents.exchange(traffic, ticket.entry, ticket.number)
     }
 
     fn is_measured(&self, due: Instant) -> bool {
@@ -199,12 +190,13 @@ impl Load {
     /// Records a finished request.
     pub(crate) fn note(
         &self,
+        ticket: &Ticket,
         times: &Times,
         done: Instant,
         result: Result<(), Failure>,
         answer: &Answer,
     ) {
-        if !self.is_measured(times.due) {
+        if !self.is_measured(ticket.due) {
             return;
         }
         let mut samples = self.samples.borrow_mut();

@@ -11,7 +11,7 @@ use engine::io::Address;
 
 use crate::http1::Progress;
 use crate::http1::response::ResponseParser;
-use crate::target;
+use crate::traffic::request::Request;
 
 /// How long one answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -27,34 +27,40 @@ pub(crate) struct Answer {
     pub hash: u32,
 }
 
-/// Sends `request` and reads the answer.
+/// Sends `request` with `body` and reads the answer.
 ///
 /// *Errors:* one sentence; nobody listens yet, or what listens does not speak HTTP.
-pub(crate) fn ask(address: &Address, request: &target::Request) -> Result<Answer, String> {
+pub(crate) fn ask(address: &Address, request: &Request, body: &[u8]) -> Result<Answer, String> {
+    let mut message = Vec::new();
+    request.write_head(&mut message, |out| request.path.write(out, 0), body.len());
+    message.extend_from_slice(body);
     let answer = match address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect_timeout(address, ANSWER_LIMIT);
             stream.and_then(|stream| {
                 stream.set_read_timeout(Some(ANSWER_LIMIT))?;
                 stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-                exchange(stream, request)
+                exchange(stream, &message, request.is_head)
             })
         }
         Address::Unix(path) => UnixStream::connect(path).and_then(|stream| {
             stream.set_read_timeout(Some(ANSWER_LIMIT))?;
             stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-            exchange(stream, request)
+            exchange(stream, &message, request.is_head)
         }),
     };
     answer.map_err(|error| format!("no answer from {address}: {error}"))
 }
 
-fn exchange(mut stream: impl Read + Write, request: &target::Request) -> std::io::Result<Answer> {
+fn exchange(
+    mut stream: impl Read + Write,
+    message: &[u8],
+    is_head: bool,
+) -> std::io::Result<Answer> {
     let malformed = |error| std::io::Error::other(format!("not HTTP/1.1: {error:?}"));
-    stream.write_all(&request.head)?;
-    stream.write_all(&request.body)?;
+    stream.write_all(message)?;
     let mut parser = ResponseParser::new(true);
-    parser.expect(request.is_head);
+    parser.expect(is_head);
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = stream.read(&mut buffer)?;

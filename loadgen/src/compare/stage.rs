@@ -21,7 +21,8 @@ use super::scenario::Scenario;
 use super::template;
 use crate::launch::ITSELF;
 use crate::run::watched::tree;
-use crate::target::{self, Field, Url};
+use crate::target::{Field, Url};
+use crate::traffic::request::Request;
 use crate::{placement::CpuList, quantity};
 
 /// How long a program may take until it answers.
@@ -272,10 +273,10 @@ fn answers(
     scenario: &Scenario,
     stop: &AtomicBool,
 ) -> Result<Answer, String> {
-    let request = request(scenario)?;
+    let (request, body) = request(scenario)?;
     let until = clock::now() + START_LIMIT;
     loop {
-        let complaint = match probe::ask(address, &request) {
+        let complaint = match probe::ask(address, &request, &body) {
             // A proxy may listen before it can reach its origin.
             Ok(answer) if !matches!(answer.status, 502..=504) => return Ok(answer),
             Ok(answer) => format!("answers {}", answer.status),
@@ -293,8 +294,8 @@ fn answers(
     }
 }
 
-/// The request of the scenario, encoded as the generator does it.
-fn request(scenario: &Scenario) -> Result<target::Request, String> {
+/// The request of the scenario, made as the generator makes it, and its content.
+fn request(scenario: &Scenario) -> Result<(Request, Vec<u8>), String> {
     let asked = &scenario.request;
     let url = Url::parse(&format!("http://127.0.0.1{}", asked.path))?;
     let fields: Result<Vec<_>, _> = asked
@@ -309,7 +310,9 @@ fn request(scenario: &Scenario) -> Result<target::Request, String> {
         }
         None => None,
     };
-    Ok(target::Request::encode(&url, &asked.method, &fields?, body))
+    let has_content = body.is_some();
+    let request = Request::new(&url, &asked.method, url.path(), &fields?, has_content);
+    Ok((request, body.unwrap_or_default()))
 }
 
 /// Resident memory of a process and its children.

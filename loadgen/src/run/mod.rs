@@ -24,14 +24,17 @@ use engine::io::Address;
 
 use self::measure::{Follower, Run, Stretch};
 use self::options::RunOptions;
-use crate::client::load::{Exchange, Plan};
+use crate::client::load::Plan;
 use crate::expect::Expectation;
 use crate::quantity::show_nanos;
 use crate::report::hlog::{IntervalLog, Sink};
 use crate::report::text::Text;
 use crate::report::{IntervalRow, Report, hgrm, json};
 use crate::schedule::Schedule;
-use crate::target::{Request, Url};
+use crate::target::Url;
+use crate::traffic::Traffic;
+use crate::traffic::mix::{Entry, Mix};
+use crate::traffic::request::Request;
 use crate::verdict::Outcome;
 
 /// Runs and reports.
@@ -89,20 +92,23 @@ pub(crate) fn plan(options: &RunOptions, url: &Url) -> Result<Plan, String> {
         ]),
         (None, None) => None,
     };
+    let (method, fields) = (&request.method, &request.fields);
+    let entry = Entry {
+        request: Request::new(url, method, url.path(), fields, body.is_some()),
+        body: body.unwrap_or_default(),
+        expectation: Expectation {
+            status: request.expect_status.clone(),
+            length: request.expect_length,
+            hash: request.expect_hash,
+        },
+    };
     let thread_count = generator.placement().len() as u64;
     Ok(Plan {
         address: match &request.unix {
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp(url.resolve()?),
         },
-        exchanges: vec![Exchange {
-            request: Request::encode(url, &request.method, &request.fields, body),
-            expectation: Expectation {
-                status: request.expect_status.clone(),
-                length: request.expect_length,
-                hash: request.expect_hash,
-            },
-        }],
+        traffic: Traffic::Mix(Mix::only(entry)),
         schedule: options
             .rate
             .map(|rate| Schedule::new(options.arrivals, rate, thread_count)),

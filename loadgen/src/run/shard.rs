@@ -46,6 +46,8 @@ pub(crate) struct Phases {
 pub(crate) struct Assignment {
     /// Number of the shard, from 0.
     pub shard: u64,
+    /// How many there are.
+    pub shard_count: u64,
     /// Its share of the connections.
     pub connection_count: usize,
     /// What to send.
@@ -138,6 +140,7 @@ async fn open(assignment: &Assignment) -> (Vec<Option<Stream>>, Option<std::io::
 async fn measure(assignment: Assignment, link: Link, streams: Vec<Option<Stream>>, start: Instant) {
     let Assignment {
         shard,
+        shard_count,
         plan,
         phases,
         ..
@@ -146,7 +149,8 @@ async fn measure(assignment: Assignment, link: Link, streams: Vec<Option<Stream>
     let samples = || Box::new(Samples::new(is_open));
     let from = start + phases.warmup;
     let window = [from, from + phases.measure];
-    let load = Load::new(plan, shard, streams.len(), start, window, samples());
+    let place = [shard, shard_count];
+    let load = Load::new(plan, place, streams.len(), start, window, samples());
     // Nothing is ever sent over `alive`: it is closed when the last connection has ended.
     let (alive, ended) = flume::bounded::<()>(0);
     for (index, stream) in streams.into_iter().enumerate() {

@@ -56,6 +56,7 @@ impl Threads {
             let rest = usize::from(shard < connections % placement.len());
             let assignment = Assignment {
                 shard: shard as u64,
+                shard_count: placement.len() as u64,
                 connection_count: connections / placement.len() + rest,
                 plan: plan.clone(),
                 phases,

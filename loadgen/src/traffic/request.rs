@@ -1,0 +1,193 @@
+//! One kind of request: its parts, and how it goes over HTTP/1.1.
+//!
+//! What all requests of a kind share is prepared before the run; what each has of its own (its
+//! path, the length of its content) is written when it is sent. A field given by the user replaces
+//! ours, so a `Content-Length` or `Host` of their own goes out as it is.
+
+use std::io::Write as _;
+
+use crate::target::{Field, Url};
+
+/// A path in which `{n}` stands for the number of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    text: String,
+    /// Where numbers go into `text`, from left to right.
+    holes: Vec<usize>,
+}
+
+impl Path {
+    /// What stands for the number.
+    #[cfg(test)]
+    const NUMBER: &str = "{n}";
+
+    /// The same path for every request, whatever stands in it.
+    pub(crate) const fn fixed(text: String) -> Self {
+        Self {
+            text,
+            holes: Vec::new(),
+        }
+    }
+
+    /// A path whose `{n}` are filled in.
+    #[cfg(test)]
+    pub(crate) fn numbered(text: &str) -> Self {
+        let mut path = Self::fixed(String::with_capacity(text.len()));
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(Self::NUMBER) {
+            path.text.push_str(before);
+            path.holes.push(path.text.len());
+            rest = after;
+        }
+        path.text.push_str(rest);
+        path
+    }
+
+    /// Appends the path of request `number`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) {
+        let text = self.text.as_bytes();
+        let mut from = 0;
+        for &hole in &self.holes {
+            out.extend_from_slice(&text[from..hole]);
+            push_decimal(out, number);
+            from = hole;
+        }
+        out.extend_from_slice(&text[from..]);
+    }
+}
+
+/// What all requests of a kind have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// Method.
+    pub method: String,
+    /// Scheme of the URL.
+    pub scheme: &'static str,
+    /// What `Host` says.
+    pub authority: String,
+    /// Path and query.
+    pub path: Path,
+    /// The other fields, as given; never `Host`.
+    pub fields: Vec<Field>,
+    /// Is the length of the content told by us?
+    pub tells_length: bool,
+    /// HEAD: the answer will have no body, whatever it says.
+    pub is_head: bool,
+    /// HTTP/1.1: what stands between path and `Content-Length`.
+    after_path: Vec<u8>,
+}
+
+impl Request {
+    /// Prepares it. `has_content` says whether requests of this kind have content, be it empty.
+    pub(crate) fn new(
+        url: &Url,
+        method: &str,
+        path: Path,
+        fields: &[Field],
+        has_content: bool,
+    ) -> Self {
+        let given = |name: &str| fields.iter().find(|field| field.is(name));
+        let host = given("host").map_or_else(|| url.authority(), Field::value);
+        let name = given("host").map_or("Host", Field::name);
+        let mut after_path = format!(" HTTP/1.1\r\n{name}: {host}\r\n").into_bytes();
+        let others = || fields.iter().filter(|field| !field.is("host"));
+        for field in others() {
+            for part in [field.name(), ": ", field.value(), "\r\n"] {
+                after_path.extend_from_slice(part.as_bytes());
+            }
+        }
+        Self {
+            method: method.into(),
+            scheme: url.scheme(),
+            authority: host.into(),
+            path,
+            fields: others().cloned().collect(),
+            tells_length: has_content
+                && given("content-length").is_none()
+                && given("transfer-encoding").is_none(),
+            is_head: method == "HEAD",
+            after_path,
+        }
+    }
+
+    /// Appends the head for HTTP/1.1, with the empty line, of a request with `length` bytes of
+    /// content and the path that `path` appends.
+    pub(crate) fn write_head(
+        &self,
+        out: &mut Vec<u8>,
+        path: impl FnOnce(&mut Vec<u8>),
+        length: usize,
+    ) {
+        out.extend_from_slice(self.method.as_bytes());
+        out.push(b' ');
+        path(out);
+        out.extend_from_slice(&self.after_path);
+        if self.tells_length {
+            out.extend_from_slice(b"Content-Length: ");
+            push_decimal(out, length as u64);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn push_decimal(out: &mut Vec<u8>, number: u64) {
+    // Writing into a Vec cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, fields: &[&str], has_content: bool) -> Request {
+        let url = Url::parse("http://h:1/p?q").expect("a URL");
+        let fields: Vec<Field> = fields
+            .iter()
+            .map(|field| Field::parse(field).expect("a field"))
+            .collect();
+        Request::new(&url, method, url.path(), &fields, has_content)
+    }
+
+    fn head(request: &Request, length: usize) -> String {
+        let mut out = Vec::new();
+        request.write_head(&mut out, |out| request.path.write(out, 7), length);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn heads_hold_what_is_told_once() {
+        let get = request("GET", &[], false);
+        assert_eq!(head(&get, 0), "GET /p?q HTTP/1.1\r\nHost: h:1\r\n\r\n");
+        let post = request("POST", &["host: x", "A:b c "], true);
+        assert_eq!(
+            head(&post, 3),
+            "POST /p?q HTTP/1.1\r\nhost: x\r\nA: b c\r\nContent-Length: 3\r\n\r\n"
+        );
+        assert_eq!((post.authority.as_str(), post.fields.len()), ("x", 1));
+        assert!(head(&post, 0).contains("Content-Length: 0\r\n"));
+        assert!(request("HEAD", &[], false).is_head);
+    }
+
+    #[test]
+    fn the_users_framing_replaces_ours() {
+        for field in ["content-length: 9", "Transfer-Encoding: chunked"] {
+            let post = request("POST", &[field], true);
+            let head = head(&post, 3);
+            assert!(head.contains(field) && !head.contains(": 3"), "{head}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_filled_into_paths() {
+        let written = |path: Path| {
+            let mut out = Vec::new();
+            path.write(&mut out, 42);
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(written(Path::numbered("/a")), "/a");
+        assert_eq!(written(Path::numbered("/{n}/x?y={n}")), "/42/x?y=42");
+        assert_eq!(written(Path::numbered("{n}{n}{m}")), "4242{m}");
+        assert_eq!(written(Path::fixed("/{n}".into())), "/{n}");
+    }
+}
