@@ -49,7 +49,7 @@ Examples:
 Exit codes:
   0  pass     the run is valid and everything asked of it held
   1  error    wrong usage, no connection at all, a file that cannot be written
-  2  broken   wrong or missing answers, or a broken --limit
+  2  broken   wrong or missing answers, or a condition of --fail-if
   3  invalid  the generator was the bottleneck: the figures describe it, not the target";
 
 #[cfg(test)]

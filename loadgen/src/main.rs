@@ -9,6 +9,7 @@
 mod cli;
 mod client;
 mod compare;
+mod condition;
 mod descriptors;
 mod distribution;
 mod expect;

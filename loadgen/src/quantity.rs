@@ -140,6 +140,18 @@ pub(crate) fn show_nanos(nanos: f64) -> String {
     }
 }
 
+/// A share in percent, to three digits: `0.99 %`, `12.5 %`.
+pub(crate) fn show_share(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = match percent {
+        p if p >= 100.0 || p == 0.0 => 0,
+        p if p >= 10.0 => 1,
+        p if p >= 0.01 => 2,
+        _ => return format!("{percent:.1e} %"),
+    };
+    format!("{percent:.digits$} %")
+}
+
 /// Bytes in the unit a reader wants: `512 B`, `1.50 MB`.
 pub(crate) fn show_bytes(bytes: f64) -> String {
     match bytes {
@@ -250,5 +262,14 @@ mod tests {
         assert_eq!(show_nanos(1_400_000_000.0), "1.40 s");
         assert_eq!(show_nanos(123_456_789.0), "123 ms");
         assert_eq!(show_bytes(1_500_000.0), "1.50 MB");
+        for (share, shown) in [
+            (0.0, "0 %"),
+            (0.009_900_99, "0.99 %"),
+            (0.125, "12.5 %"),
+            (1.0, "100 %"),
+            (0.000_004_2, "4.2e-4 %"),
+        ] {
+            assert_eq!(show_share(share), shown);
+        }
     }
 }

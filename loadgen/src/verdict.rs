@@ -8,11 +8,12 @@
 //! 3. open loop: the 99th percentile of the send lag is more than [`LAG_SHARE_MAX`] of the 99th
 //!    percentile of the response time: that much of the figure may be the generator's own.
 //!
-//! A wrong or missing answer breaks the run whether it is valid or not; a limit on a figure is
-//! judged only in a valid run.
+//! Wrong and missing answers break the run whether it is valid or not; a condition on a time or a
+//! rate is judged only in a valid run.
 
 use std::time::Duration;
 
+use crate::condition::Condition;
 use crate::quantity;
 use crate::run::usage::Usage;
 use crate::sample::Samples;
@@ -22,76 +23,13 @@ pub(crate) const BUSY_SHARE_MAX: f64 = 0.95;
 /// The share of the response time's 99th percentile that the send lag's may reach.
 pub(crate) const LAG_SHARE_MAX: f64 = 0.25;
 
-/// An upper bound for one figure of the response time, `p99=20ms`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Limit {
-    figure: Figure,
-    bound: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Figure {
-    Mean,
-    Max,
-    Percentile(f64),
-}
-
-impl Limit {
-    /// Parses `p99=20ms`, `p99.9=1s`, `mean=500us`, `max=2s`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let expected = || format!("`{text}` is not a limit; write p99=20ms, mean=1ms or max=1s");
-        let (figure, bound) = text.split_once('=').ok_or_else(expected)?;
-        let figure = match figure {
-            "mean" => Figure::Mean,
-            "max" => Figure::Max,
-            _ => figure
-                .strip_prefix('p')
-                .and_then(|percentile| percentile.parse().ok())
-                .filter(|percentile| (0.0..=100.0).contains(percentile))
-                .map(Figure::Percentile)
-                .ok_or_else(expected)?,
-        };
-        Ok(Self {
-            figure,
-            bound: quantity::duration(bound)?,
-        })
-    }
-
-    /// The breach in words, if there is one; a run without samples breaks every limit.
-    fn breach(&self, samples: &Samples) -> Option<String> {
-        let latency = &samples.latency;
-        let (name, value) = match self.figure {
-            Figure::Mean => ("mean".into(), latency.mean()),
-            Figure::Max => ("max".into(), latency.max() as f64),
-            Figure::Percentile(percentile) => (
-                format!("p{percentile}"),
-                latency.value_at_percentile(percentile) as f64,
-            ),
-        };
-        let bound = self.bound.as_nanos() as f64;
-        let (value, bound, broken) = (
-            quantity::show_nanos(value),
-            quantity::show_nanos(bound),
-            value > bound,
-        );
-        match latency.is_empty() {
-            true => Some(format!(
-                "{name} has no samples to hold against its limit of {bound}"
-            )),
-            false => broken.then(|| format!("{name} is {value}, its limit {bound}")),
-        }
-    }
-}
-
 /// What was asked of the run.
 #[derive(Clone, Debug)]
 pub(crate) struct Demands {
-    /// The share of requests that may be wrong, broken or unanswered.
-    pub error_share_max: f64,
+    /// What fails the run; any error does unless one of these speaks of errors.
+    pub fail_if: Vec<Condition>,
     /// How many requests the schedule has in the measured time; `None` for a closed loop.
     pub scheduled: Option<u64>,
-    /// Bounds on response times.
-    pub limits: Vec<Limit>,
     /// The wait before a due time spins, so CPU time says nothing.
     pub spins: bool,
 }
@@ -137,25 +75,22 @@ pub(crate) fn judge(
     measured: Duration,
 ) -> Verdict {
     let bottleneck = bottleneck(demands, samples, usages, measured);
-    let mut broken = Vec::new();
-    let counts = &samples.counts;
-    let wrong = counts.failed_total() + counts.unanswered;
-    let share = wrong as f64 / counts.total().max(1) as f64;
-    if counts.total() == 0 {
-        broken.push("no request was due in the measured time".into());
-    } else if share > demands.error_share_max {
-        let (total, max) = (counts.total(), demands.error_share_max);
-        broken.push(format!(
-            "{wrong} of {total} requests got no right answer (allowed: {max})"
-        ));
-    }
+    let (about_errors, about_figures): (Vec<_>, Vec<_>) = demands
+        .fail_if
+        .iter()
+        .cloned()
+        .partition(Condition::is_about_errors);
+    let breaches = |conditions: &[Condition]| -> Vec<String> {
+        let breach = |condition| breach(condition, samples, measured);
+        conditions.iter().filter_map(breach).collect()
+    };
+    let mut broken = match about_errors.as_slice() {
+        _ if samples.counts.total() == 0 => vec!["no request was due in the measured time".into()],
+        [] => breaches(&[Condition::any_error()]),
+        given => breaches(given),
+    };
     let answers_wrong = !broken.is_empty();
-    broken.extend(
-        demands
-            .limits
-            .iter()
-            .filter_map(|limit| limit.breach(samples)),
-    );
+    broken.extend(breaches(&about_figures));
     let outcome = match (bottleneck.is_empty(), broken.is_empty()) {
         _ if answers_wrong => Outcome::Broken,
         (false, _) => Outcome::Invalid,
@@ -167,6 +102,15 @@ pub(crate) fn judge(
         bottleneck,
         broken,
     }
+}
+
+/// Why `condition` fails the run, if it does; what was not measured cannot be shown to be fine.
+fn breach(condition: &Condition, samples: &Samples, measured: Duration) -> Option<String> {
+    let value = condition.value(samples, measured);
+    value.is_none_or(|value| condition.is_met(value)).then(|| {
+        let measured = condition.describe(samples, measured);
+        format!("{measured} (fails if {condition})")
+    })
 }
 
 fn bottleneck(

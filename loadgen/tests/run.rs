@@ -243,22 +243,63 @@ fn usage_errors_and_dead_targets_exit_with_1() {
 }
 
 #[test]
-fn a_broken_limit_exits_with_2() {
+fn conditions_that_fail_a_run_exit_with_2_and_say_what_was_measured() {
     let origin = Origin::start(&["--delay", "5ms"]);
-    let measured = run(
+    let broken = run(
         &origin.url("/"),
-        &["-c", "2", "-d", "500ms", "--limit", "p50=1ms"],
+        &[
+            "-c",
+            "2",
+            "-d",
+            "500ms",
+            "--fail-if",
+            "p50>1ms",
+            "--fail-if",
+            "rate>1M",
+        ],
     );
-    assert_eq!(measured.code, 2);
-    let reasons = measured.get("broken").to_string();
+    assert_eq!(broken.code, 2);
+    let reasons = broken.get("broken").as_array().expect("a list");
+    let reason = reasons.first().and_then(|reason| reason.as_str());
+    let reason = reason.expect("a sentence");
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
     assert!(
-        reasons.contains("p50 is") && reasons.contains("its limit 1.00 ms"),
-        "{reasons}"
+        reason.starts_with("p50 of the response time is ")
+            && reason.ends_with("(fails if p50>1ms)"),
+        "{reason}"
     );
     let fine = [
-        "-c", "2", "-d", "500ms", "--limit", "p50=10s", "--limit", "max=10s",
+        "-c",
+        "2",
+        "-d",
+        "500ms",
+        "--fail-if",
+        "p50>=10s",
+        "--fail-if",
+        "service.max>10s",
     ];
     assert_eq!(run(&origin.url("/"), &fine).code, 0);
+}
+
+#[test]
+fn the_share_of_errors_that_fails_a_run_can_be_chosen() {
+    let origin = Origin::start(&["--status", "200:0.9,503:0.1"]);
+    let with = |condition| {
+        let options = ["--rate", "400", "-d", "1s", "--fail-if", condition];
+        run(&origin.url("/"), &options)
+    };
+    let tolerant = with("errors>50%");
+    assert!(matches!(tolerant.code, 0 | 3), "{}", tolerant.complaint);
+    assert!(tolerant.count("errors/status") > 0);
+    let strict = with("errors>0.1%");
+    assert_eq!(strict.code, 2);
+    let reasons = strict.get("broken").to_string();
+    assert!(
+        reasons.contains("of 400 requests got no right answer"),
+        "{reasons}"
+    );
+    // Whoever breaks a proxy on purpose wants to hear when it did not notice.
+    assert_eq!(with("errors<50%").code, 2);
 }
 
 #[test]

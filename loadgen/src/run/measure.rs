@@ -129,8 +129,7 @@ impl<'a> Run<'a> {
             end.since(self.from).min(options.duration)
         });
         let demands = Demands {
-            error_share_max: options.error_limit,
-            limits: options.limit.clone(),
+            fail_if: options.fail_if.clone(),
             scheduled: self.scheduled.filter(|_| interrupted.is_none()),
             spins: !options.generator.spin.is_zero(),
         };

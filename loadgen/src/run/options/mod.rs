@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::condition::Condition;
 use crate::quantity::{self, Rate};
 use crate::schedule::Arrivals;
 use crate::target::Url;
-use crate::verdict::Limit;
 
 pub(crate) use generator::GeneratorOptions;
 pub(crate) use request::RequestOptions;
@@ -38,10 +38,18 @@ Examples:
   loadgen run http://127.0.0.1:8080/ --connections 64 --duration 30s --cpus 1
   loadgen run http://127.0.0.1:8080/ --rate 20k --warmup 2s --hlog run.hlog --hgrm run.hgrm
   loadgen run http://h/upload -X POST --body-size 64KiB --expect-status 201
-  loadgen run http://h/file --expect-length 4096 --expect-hash 1f2e3d4c --limit p99=5ms
+  loadgen run http://h/file --expect-length 4096 --expect-hash 1f2e3d4c
+  loadgen run http://h/ --rate 5k --fail-if 'p99>5ms' --fail-if 'errors>0.1%' --fail-if 'rate<4.9k'
 
-The exit code is 0 (pass), 1 (error), 2 (wrong answers, broken limit) or 3 (the generator was the
-bottleneck); README.md of loadgen says how each is decided and what exactly is measured.";
+Conditions of --fail-if: FIGURE RELATION BOUND, in quotes, for the shell takes > and < for itself.
+  p50 p99 p99.9 mean min max    of the response time; after service. or send_lag. of those
+  errors                        share of requests without a right answer
+  rate                          right answers per second
+  > >= < <=
+
+The exit code is 0 (pass), 1 (error), 2 (wrong answers, a condition of --fail-if) or 3 (the
+generator was the bottleneck); README.md of loadgen says how each is decided and what exactly is
+measured.";
 
 /// Options of `loadgen run`.
 #[derive(Clone, Debug, Args)]
@@ -78,13 +86,11 @@ pub(crate) struct RunOptions {
     #[command(flatten)]
     pub request: RequestOptions,
 
-    /// The share of requests that may go wrong before the run is broken, as in `0.1%`.
-    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "0",
+    /// Fail the run (exit code 2) if this is so, as in 'p99>5ms', 'service.max>=1s',
+    /// 'errors>0.1%', 'rate<4.9k'; repeatable. Unless one speaks of errors, 'errors>0' holds too.
+    #[arg(long, value_name = "CONDITION", value_parser = Condition::parse,
         help_heading = "Expectations")]
-    pub error_limit: f64,
-    /// An upper bound on the response time, as in `p99=20ms`, `mean=1ms`, `max=1s`; repeatable.
-    #[arg(long, value_name = "LIMIT", value_parser = Limit::parse, help_heading = "Expectations")]
-    pub limit: Vec<Limit>,
+    pub fail_if: Vec<Condition>,
 
     /// Write the result as JSON; `-` writes it instead of the text.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -109,6 +115,13 @@ impl RunOptions {
         }
         if !self.generator.spin.is_zero() && self.rate.is_none() {
             return Err("--spin waits for a due time, so it needs --rate".into());
+        }
+        if self.rate.is_none()
+            && let Some(condition) = self.fail_if.iter().find(|one| one.needs_open_loop())
+        {
+            return Err(format!(
+                "--fail-if '{condition}' needs --rate: a closed loop has no send lag"
+            ));
         }
         self.request.check()
     }
@@ -143,7 +156,8 @@ mod tests {
             ("http://h/ --rate 0", "between"),
             ("http://h/ --spin 1us", "--rate"),
             ("http://h/ --body a --body-size 1", "cannot be used"),
-            ("http://h/ --limit p99", "not a limit"),
+            ("http://h/ --fail-if p99", "in quotes"),
+            ("http://h/ --fail-if send_lag.p99>1ms", "needs --rate"),
         ] {
             let error = run(arguments).expect_err(arguments);
             assert!(error.contains(complaint), "{arguments}: {error}");
