@@ -11,7 +11,7 @@ use crate::verify::options::{self as verify, VerifyOptions};
 
 /// Measures HTTP servers and proxies, and says how far the measurement can be trusted.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(version = crate::environment::VERSION, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct CommandLine {
     /// What is asked.
     #[command(subcommand)]

@@ -12,6 +12,7 @@ mod compare;
 mod condition;
 mod descriptors;
 mod distribution;
+mod environment;
 mod expect;
 mod http1;
 mod launch;

@@ -65,6 +65,21 @@ pub(crate) struct Verdict {
     pub bottleneck: Vec<String>,
     /// Which demands were broken.
     pub broken: Vec<String>,
+    /// More requests than allowed got no right answer.
+    pub answers_wrong: bool,
+}
+
+impl Verdict {
+    /// May the figures be taken for the target's? Not when the generator was the bottleneck, and
+    /// not when answers were wrong: errors may be faster, or slower, than answers.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.bottleneck.is_empty() && !self.answers_wrong
+    }
+
+    /// Everything that speaks against the run.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &String> {
+        self.bottleneck.iter().chain(&self.broken)
+    }
 }
 
 /// Judges a run: all samples, and what each shard's thread used in `measured` time.
@@ -101,6 +116,7 @@ pub(crate) fn judge(
         outcome,
         bottleneck,
         broken,
+        answers_wrong,
     }
 }
 

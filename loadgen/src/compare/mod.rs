@@ -70,7 +70,7 @@ pub(crate) fn compare(
     let peers = Peers::read(&folder)?;
     // The children inherit the limit: each side of each connection is a descriptor.
     descriptors::reserve(2 * scenario.load.connections as u64 + DESCRIPTORS)?;
-    let machine = Machine::read(&options.proxy_cpus.0, &options.load_cpus.0);
+    let mut machine = Machine::read(&options.proxy_cpus.0, &options.load_cpus.0);
     let stage = Stage::start(&scenario, &peers, options, stop)?;
     let names: Vec<String> = stage
         .entries
@@ -101,7 +101,9 @@ pub(crate) fn compare(
             .map(|first| [first, names.len() - 1]),
         confidence: options.confidence,
     };
+    machine.begin();
     let runs = rounds(&stage, &scenario, options, stop)?;
+    machine.end();
     let summary = frame.summary(&runs);
     let mut syscalls = Vec::new();
     for entry in stage.entries.iter().filter(|_| options.syscalls) {

@@ -9,19 +9,20 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{Description, IntervalRow, Report};
-use crate::run::environment::Environment;
+use crate::environment::{Environment, Meanwhile};
 use crate::run::watched::Consumption;
 use crate::sample::Failure;
 use crate::verdict::share;
 
 /// Version of the schema.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
     run: &'a Description,
     environment: &'a Environment,
+    meanwhile: &'a Meanwhile,
     measured_seconds: f64,
     interrupted: bool,
     requests: Requests,
@@ -36,6 +37,8 @@ struct Document<'a> {
     watched: Option<Watched>,
     result: &'static str,
     exit_code: u8,
+    valid: bool,
+    reasons: Vec<&'a String>,
     broken: &'a [String],
     intervals: &'a [IntervalRow],
 }
@@ -66,7 +69,6 @@ struct Generator {
     cpu_us_per_request: f64,
     cpu_seconds: f64,
     threads: Vec<Thread>,
-    machine_cpu_pressure_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +92,7 @@ pub(crate) fn document(report: &Report) -> String {
         schema: SCHEMA,
         run: &report.description,
         environment: &report.environment,
+        meanwhile: &report.meanwhile,
         measured_seconds: report.measured.as_secs_f64(),
         interrupted: report.interrupted,
         requests: Requests {
@@ -115,6 +118,8 @@ pub(crate) fn document(report: &Report) -> String {
         }),
         result: report.verdict.outcome.label(),
         exit_code: report.verdict.outcome as u8,
+        valid: report.verdict.is_valid(),
+        reasons: report.verdict.reasons().collect(),
         broken: &report.verdict.broken,
         intervals: &report.intervals,
     };
@@ -150,6 +155,5 @@ fn generator(report: &Report) -> Generator {
         cpu_us_per_request: report.cpu_us_per_request(),
         cpu_seconds: report.cpu_total().as_secs_f64(),
         threads: report.usages.iter().map(thread).collect(),
-        machine_cpu_pressure_seconds: report.cpu_pressure.map(|total| total.as_secs_f64()),
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::run::environment::Environment;
+use crate::environment::{Environment, Meanwhile};
 use crate::run::usage::Usage;
 use crate::run::watched::Consumption;
 use crate::sample::Samples;
@@ -84,8 +84,8 @@ pub(crate) struct Report {
     pub interrupted: bool,
     /// By shard: what its thread used in the measured time.
     pub usages: Vec<Usage>,
-    /// How long some task of the machine waited for a processor meanwhile, if the kernel says so.
-    pub cpu_pressure: Option<Duration>,
+    /// What the whole machine did meanwhile.
+    pub meanwhile: Meanwhile,
     /// What the watched process consumed, if one was named.
     pub watched: Option<Consumption>,
     /// How it is judged.

@@ -59,10 +59,11 @@ fn report(samples: Samples) -> Report {
         interrupted: false,
         usages: vec![usage],
         watched: None,
-        cpu_pressure: Some(Duration::from_millis(3)),
+        meanwhile: Meanwhile::default(),
         verdict: Verdict {
             outcome: Outcome::Broken,
             bottleneck: Vec::new(),
+            answers_wrong: true,
             broken: vec!["1 of 1001 requests got no right answer".into()],
         },
     }
@@ -95,11 +96,14 @@ fn text_names_every_figure() {
 fn json_has_the_documented_fields() {
     let document = json::document(&report(samples()));
     let value: serde_json::Value = serde_json::from_str(&document).expect("JSON");
-    assert_eq!(value["schema"], 1);
+    assert_eq!(value["schema"], 2);
     assert_eq!(value["requests"]["answered"], 1_000);
     assert_eq!(value["errors"]["status"], 1);
     assert_eq!(value["statuses"]["503"], 1);
     assert_eq!(value["exit_code"], 2);
+    assert_eq!(value["valid"], false);
+    assert_eq!(value["reasons"], value["broken"]);
+    assert!(value["environment"]["kernel"].is_string() && value["meanwhile"].is_object());
     assert_eq!(value["send_lag"]["count"], 1_001);
     assert_eq!(value["generator"]["threads"][0]["busy_share"], 0.25);
     let p99 = value["service_time"]["percentiles_ns"]["99"]

@@ -11,13 +11,13 @@ use engine::io::clock;
 
 use crate::client::load::Plan;
 use crate::descriptors;
+use crate::environment::{Environment, Meter};
 use crate::quantity::Rate;
 use crate::report::{Description, IntervalRow, Report};
 use crate::sample::Samples;
 use crate::verdict::{self, Demands};
 
 use super::collect::{Merged, Merger};
-use super::environment::{self, Environment};
 use super::options::RunOptions;
 use super::shard::News;
 use super::threads::Threads;
@@ -56,7 +56,7 @@ pub(crate) struct Run<'a> {
     /// How many requests are due in the measured time; `None` for a closed loop.
     scheduled: Option<u64>,
     environment: Environment,
-    pressure: Option<Duration>,
+    meter: Meter,
     watched: Option<Watched>,
     threads: Threads,
     /// The beginning of the measured time.
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
         let watched = options.watch_pid.map(Watched::new).transpose()?;
         let threads = Threads::start(options, plan)?;
         let environment = Environment::read();
-        let pressure = environment::cpu_pressure();
+        let meter = Meter::begin();
         let from = threads.begin(options)?;
         let end = options.warmup + options.duration;
         Ok(Self {
@@ -81,7 +81,7 @@ impl<'a> Run<'a> {
                 .schedule
                 .map(|schedule| schedule.count(options.warmup, end)),
             environment,
-            pressure,
+            meter,
             watched,
             threads,
             from,
@@ -142,9 +142,7 @@ impl<'a> Run<'a> {
             measured,
             interrupted: interrupted.is_some(),
             usages,
-            cpu_pressure: environment::cpu_pressure()
-                .zip(self.pressure)
-                .map(|(after, before)| after.saturating_sub(before)),
+            meanwhile: self.meter.end(),
             watched: watched.and_then(|watched| watched.consumption()),
             verdict,
         }

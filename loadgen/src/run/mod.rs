@@ -5,7 +5,6 @@
 //! a second one ends the program at once.
 
 mod collect;
-pub(crate) mod environment;
 pub(crate) mod measure;
 pub(crate) mod options;
 mod shard;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::io::clock;
 
 use crate::compare::options::CompareOptions;
-use crate::run::environment::Environment;
+use crate::environment::Environment;
 use crate::verdict::Outcome;
 
 use self::claim::{Claim, Claims, Judgement, Verdict};
