@@ -17,7 +17,7 @@ use engine::io::{self, Address, Instant};
 
 use crate::expect::Answer;
 use crate::sample::{Failure, Samples, Times};
-use crate::schedule::Schedule;
+use crate::schedule::{Arrival, Cursor, Schedule};
 use crate::traffic::{Contents, Exchange, Traffic};
 
 /// What is sent, to whom, at what pace; the same for all shards.
@@ -46,6 +46,15 @@ pub(crate) struct Ticket {
     entry: usize,
 }
 
+/// Where a shard is in its sequence of requests.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Open loop.
+    Scheduled(Cursor),
+    /// Closed loop: so many have been taken.
+    Counted(u64),
+}
+
 /// A request that has been taken and not finished.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
@@ -60,25 +69,25 @@ pub(crate) struct Pending {
 pub(crate) struct Load {
     pub plan: Plan,
     contents: Contents,
-    shard: u64,
-    shard_count: u64,
+    /// `[shard, shard_count]`.
+    place: [u64; 2],
     pub start: Instant,
     /// Requests due before this are warm-up: sent, not recorded.
     measured_from: Instant,
     /// Requests due at or after this are not sent.
     until: Cell<Instant>,
-    /// Number of the next request of the schedule that no connection has taken.
-    next: Cell<u64>,
+    /// Before the next request that no lane has taken; in a closed loop, their count.
+    next: Cell<Next>,
     /// By lane.
     pending: RefCell<Vec<Option<Pending>>>,
     samples: RefCell<Box<Samples>>,
 }
 
 impl Load {
-    /// The load of one shard of some (`[shard, shard_count]`), to run from `start` until `until`.
+    /// The load of one shard, `place` being `[shard, shard_count]`, from `start` until `until`.
     pub(crate) fn new(
         plan: Plan,
-        [shard, shard_count]: [u64; 2],
+        place: [u64; 2],
         lane_count: usize,
         start: Instant,
         [measured_from, until]: [Instant; 2],
@@ -86,13 +95,15 @@ impl Load {
     ) -> Rc<Self> {
         Rc::new(Self {
             contents: Contents::new(&plan.traffic),
+            next: Cell::new(match &plan.schedule {
+                Some(schedule) => Next::Scheduled(schedule.cursor(place[0])),
+                None => Next::Counted(0),
+            }),
             plan,
-            shard,
-            shard_count,
+            place,
             start,
             measured_from,
             until: Cell::new(until),
-            next: Cell::new(0),
             pending: RefCell::new(vec![None; lane_count]),
             samples: RefCell::new(samples),
         })
@@ -138,16 +149,23 @@ impl Load {
 
     /// The next request for a lane that became free at `free`; `None` when there are no more.
     pub(crate) fn take(&self, free: Instant) -> Option<Ticket> {
-        let n = self.next.get();
-        let due = match &self.plan.schedule {
-            Some(schedule) => self.start + schedule.due(self.shard, n),
-            None => free,
+        let (mut next, [shard, shard_count]) = (self.next.get(), self.place);
+        let (number, due) = match (&mut next, &self.plan.schedule) {
+            (Next::Scheduled(cursor), Some(schedule)) => {
+                let Arrival { number, due } = cursor.next(schedule)?;
+                (number, self.start + due)
+            }
+            (Next::Counted(count), _) => {
+                *count += 1;
+                ((*count - 1) * shard_count + shard, free)
+            }
+            (Next::Scheduled(_), None) => return None,
         };
+        // What is not taken now is not taken later: the end only moves towards the beginning.
+        self.next.set(next);
         if due >= self.until.get() {
             return None;
         }
-        self.next.set(n + 1);
-        let number = n * self.shard_count + self.shard;
         let entry = self.plan.traffic.entry(number);
         Some(Ticket { due, number, entry })
     }

@@ -34,8 +34,12 @@ pub(crate) struct Description {
     pub url: String,
     /// The Unix socket used instead of the URL's host, if any.
     pub unix: Option<String>,
-    /// Requests per second of an open loop; `None` for a closed loop.
+    /// Requests per second of an open loop, on average; `None` for a closed loop.
     pub rate: Option<f64>,
+    /// The schedule of an open loop in words: its rate and how requests are spaced.
+    pub schedule: Option<String>,
+    /// Start of the random numbers.
+    pub seed: u64,
     /// Connections, over all threads.
     pub connections: usize,
     /// Threads.

@@ -46,6 +46,8 @@ fn report(samples: Samples) -> Report {
             url: "http://h/".into(),
             unix: None,
             rate: Some(500.5),
+            schedule: Some("500.5 requests/s".into()),
+            seed: 1,
             connections: 4,
             threads: 1,
             cpus: vec![3],

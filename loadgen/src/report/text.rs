@@ -31,9 +31,9 @@ impl Display for Text<'_> {
 impl Text<'_> {
     fn title(&self, f: &mut Formatter<'_>) -> Result {
         let run = &self.0.description;
-        let pace = run.rate.map_or_else(
+        let pace = run.schedule.as_ref().map_or_else(
             || "closed loop".into(),
-            |rate| format!("open loop at {rate} requests/s"),
+            |schedule| format!("open loop at {schedule}"),
         );
         let unix = run
             .unix

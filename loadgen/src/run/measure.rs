@@ -12,9 +12,9 @@ use engine::io::clock;
 use crate::client::load::Plan;
 use crate::descriptors;
 use crate::environment::{Environment, Meter};
-use crate::quantity::Rate;
 use crate::report::{Description, IntervalRow, Report};
 use crate::sample::Samples;
+use crate::schedule::Arrivals;
 use crate::verdict::{self, Demands};
 
 use super::collect::{Merged, Merger};
@@ -70,16 +70,16 @@ impl<'a> Run<'a> {
     pub(crate) fn start(options: &'a RunOptions, plan: &Plan) -> Result<Self, String> {
         descriptors::reserve(options.generator.connections as u64)?;
         let watched = options.watch_pid.map(Watched::new).transpose()?;
+        let [from, to] = options.window();
+        let schedule = plan.schedule.as_ref();
+        let scheduled = schedule.map(|schedule| schedule.count(from, to));
         let threads = Threads::start(options, plan)?;
         let environment = Environment::read();
         let meter = Meter::begin();
         let from = threads.begin(options)?;
-        let end = options.warmup + options.duration;
         Ok(Self {
             options,
-            scheduled: plan
-                .schedule
-                .map(|schedule| schedule.count(options.warmup, end)),
+            scheduled,
             environment,
             meter,
             watched,
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
     /// *Errors:* one sentence for the user; what was measured is lost.
     pub(crate) fn measure(mut self, follower: &mut impl Follower) -> Result<Report, String> {
         let mut collector = Collector {
-            duration: self.options.duration,
+            duration: self.options.duration(),
             from: self.from,
             total: Samples::new(self.scheduled.is_some()),
             intervals: Vec::new(),
@@ -125,9 +125,8 @@ impl<'a> Run<'a> {
             ..
         } = collector;
         let options = self.options;
-        let measured = interrupted.map_or(options.duration, |end| {
-            end.since(self.from).min(options.duration)
-        });
+        let asked = options.duration();
+        let measured = interrupted.map_or(asked, |end| end.since(self.from).min(asked));
         let demands = Demands {
             fail_if: options.fail_if.clone(),
             scheduled: self.scheduled.filter(|_| interrupted.is_none()),
@@ -155,13 +154,27 @@ fn description(options: &RunOptions) -> Description {
     Description {
         url: request.url.clone(),
         unix: request.unix.as_ref().map(|path| path.display().to_string()),
-        rate: options.rate.map(Rate::per_second),
+        rate: options
+            .course()
+            .map(|course| course.mean_rate(options.window())),
+        schedule: schedule(options),
+        seed: options.seed,
         connections: generator.connections,
         threads: placement.len(),
         cpus: placement.into_iter().flatten().collect(),
         warmup_seconds: options.warmup.as_secs_f64(),
-        duration_seconds: options.duration.as_secs_f64(),
+        duration_seconds: options.duration().as_secs_f64(),
     }
+}
+
+/// The schedule in words.
+fn schedule(options: &RunOptions) -> Option<String> {
+    let rate = options.rate.as_ref()?.text();
+    Some(match options.arrivals {
+        Arrivals::Constant => format!("{rate} requests/s"),
+        Arrivals::Poisson => format!("{rate} requests/s, Poisson arrivals"),
+        Arrivals::Burst(count) => format!("{rate} requests/s, {count} at once"),
+    })
 }
 
 /// Receives and adds up what the shards measure.

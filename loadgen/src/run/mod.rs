@@ -29,7 +29,6 @@ use crate::quantity::show_nanos;
 use crate::report::hlog::{IntervalLog, Sink};
 use crate::report::text::Text;
 use crate::report::{IntervalRow, Report, hgrm, json};
-use crate::schedule::Schedule;
 use crate::target::Url;
 use crate::traffic::Traffic;
 use crate::traffic::mix::{Entry, Mix};
@@ -101,16 +100,13 @@ pub(crate) fn plan(options: &RunOptions, url: &Url) -> Result<Plan, String> {
             hash: request.expect_hash,
         },
     };
-    let thread_count = generator.placement().len() as u64;
     Ok(Plan {
         address: match &request.unix {
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp(url.resolve()?),
         },
         traffic: Traffic::Mix(Mix::only(entry)),
-        schedule: options
-            .rate
-            .map(|rate| Schedule::new(options.arrivals, rate, thread_count)),
+        schedule: options.schedule(),
         timeout: generator.timeout,
         spin: generator.spin,
     })
@@ -131,7 +127,7 @@ impl Follower for Progress<'_> {
                 .map_err(|error| cannot_write(path, &error))?;
         }
         if self.is_shown {
-            show_progress(stretch.row, self.options.duration);
+            show_progress(stretch.row, self.options.duration());
         }
         Ok(())
     }

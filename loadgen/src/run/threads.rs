@@ -34,7 +34,7 @@ impl Threads {
         let connections = options.generator.connections;
         let phases = Phases {
             warmup: options.warmup,
-            measure: options.duration,
+            measure: options.duration(),
             grace: options.generator.grace,
         };
         let (sender, news) = flume::unbounded();

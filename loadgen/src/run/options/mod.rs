@@ -12,12 +12,15 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::condition::Condition;
-use crate::quantity::{self, Rate};
-use crate::schedule::Arrivals;
+use crate::quantity;
+use crate::schedule::{Arrivals, Course, Pace, Schedule};
 use crate::target::Url;
 
 pub(crate) use generator::GeneratorOptions;
 pub(crate) use request::RequestOptions;
+
+/// How long to measure when nothing says so.
+const DURATION: Duration = Duration::from_secs(10);
 
 /// The long description.
 pub(crate) const LONG: &str = "\
@@ -37,6 +40,8 @@ pub(crate) const AFTER: &str = "\
 Examples:
   loadgen run http://127.0.0.1:8080/ --connections 64 --duration 30s --cpus 1
   loadgen run http://127.0.0.1:8080/ --rate 20k --warmup 2s --hlog run.hlog --hgrm run.hgrm
+  loadgen run http://127.0.0.1:8080/ --rate 2k..20k --duration 1m --arrivals poisson --seed 7
+  loadgen run http://127.0.0.1:8080/ --rate 1k:10s,8k:2s,1k:10s --arrivals burst:50
   loadgen run http://h/upload -X POST --body-size 64KiB --expect-status 201
   loadgen run http://h/file --expect-length 4096 --expect-hash 1f2e3d4c
   loadgen run http://h/ --rate 5k --fail-if 'p99>5ms' --fail-if 'errors>0.1%' --fail-if 'rate<4.9k'
@@ -58,21 +63,23 @@ pub(crate) struct RunOptions {
     #[command(flatten)]
     pub generator: GeneratorOptions,
     /// Requests per second, over all threads: an open loop. Without it, a closed loop.
-    #[arg(short, long, value_name = "R", value_parser = Rate::parse, help_heading = "Load")]
-    pub rate: Option<Rate>,
-    /// How the requests of an open loop are spaced.
-    #[arg(
-        long,
-        value_enum,
-        default_value = "constant",
-        requires = "rate",
-        help_heading = "Load"
-    )]
+    ///
+    /// `5000` stays, `1k..10k` climbs evenly over the whole time, `1k:10s,0:5s,1k..5k:20s` goes
+    /// through phases; a warm-up is sent at the first of these rates.
+    #[arg(short, long, value_name = "RATE", value_parser = Pace::parse, help_heading = "Load")]
+    pub rate: Option<Pace>,
+    /// How the requests of an open loop are spaced: `constant`; `poisson`, as from many users who
+    /// know nothing of each other; or `burst:100`, a hundred at once, as often as makes the rate.
+    #[arg(long, value_name = "LAW", value_parser = Arrivals::parse, default_value = "constant",
+        requires = "rate", help_heading = "Load")]
     pub arrivals: Arrivals,
-    /// How long to measure.
+    /// Start of the random numbers; the same seed sends the same.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
+    pub seed: u64,
+    /// How long to measure [default: as long as the phases of --rate, or 10s].
     #[arg(short, long, value_name = "TIME", value_parser = quantity::duration,
-        default_value = "10s", help_heading = "Load")]
-    pub duration: Duration,
+        help_heading = "Load")]
+    pub duration: Option<Duration>,
     /// How long to send before measuring.
     #[arg(long, value_name = "TIME", value_parser = quantity::duration,
         default_value = "0s", help_heading = "Load")]
@@ -110,8 +117,11 @@ impl RunOptions {
     /// Checks values against each other; gives the URL, taken apart.
     pub(crate) fn check(&self) -> Result<Url, String> {
         self.generator.check()?;
-        if self.duration.is_zero() {
+        if self.duration().is_zero() {
             return Err("--duration must not be zero".into());
+        }
+        if let Some(pace) = &self.rate {
+            pace.check(self.duration)?;
         }
         if !self.generator.spin.is_zero() && self.rate.is_none() {
             return Err("--spin waits for a due time, so it needs --rate".into());
@@ -124,6 +134,37 @@ impl RunOptions {
             ));
         }
         self.request.check()
+    }
+}
+
+impl RunOptions {
+    /// How long to measure.
+    pub(crate) fn duration(&self) -> Duration {
+        let phases = || self.rate.as_ref().and_then(Pace::length);
+        self.duration.or_else(phases).unwrap_or(DURATION)
+    }
+
+    /// From the start to the beginning and to the end of the measured time.
+    pub(crate) fn window(&self) -> [Duration; 2] {
+        [self.warmup, self.warmup + self.duration()]
+    }
+
+    /// The rate over the time of the run; `None` for a closed loop.
+    pub(crate) fn course(&self) -> Option<Course> {
+        let pace = self.rate.as_ref()?;
+        Some(Course::new(pace, self.warmup, self.duration()))
+    }
+
+    /// When requests are due; `None` for a closed loop.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        let shard_count = self.generator.placement().len() as u64;
+        let course = self.course()?;
+        Some(Schedule::paced(
+            self.arrivals,
+            course,
+            self.seed,
+            shard_count,
+        ))
     }
 }
 
@@ -155,6 +196,9 @@ mod tests {
             ("http://h/ -d 0s", "zero"),
             ("http://h/ --rate 0", "between"),
             ("http://h/ --spin 1us", "--rate"),
+            ("http://h/ --arrivals poisson", "--rate"),
+            ("http://h/ --rate 5 --arrivals burst:0", "not a law"),
+            ("http://h/ --rate 1k:2s,2k:3s -d 10s", "leave one out"),
             ("http://h/ --body a --body-size 1", "cannot be used"),
             ("http://h/ --fail-if p99", "in quotes"),
             ("http://h/ --fail-if send_lag.p99>1ms", "needs --rate"),
