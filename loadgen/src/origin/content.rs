@@ -33,6 +33,16 @@ impl Content {
         }
     }
 
+    /// The pattern from byte `from` on: `length` bytes, or fewer where the block ends.
+    pub(crate) fn piece(&self, from: u64, length: u64) -> Buf {
+        let mut piece = self.block.clone();
+        piece.advance((from % BLOCK_BYTES as u64) as usize);
+        piece.truncate(
+            usize::try_from(length).map_or(piece.len(), |length| length.min(piece.len())),
+        );
+        piece
+    }
+
     /// Sends `size` bytes, as chunks or plain; returns when at most [`QUEUED_BYTES_MAX`] are left
     /// to send.
     ///

@@ -29,7 +29,7 @@ pub(crate) struct Origin {
     /// Rung when the origin drains.
     pub bell: Rc<Bell>,
     defaults: Defaults,
-    content: Content,
+    pub(super) content: Content,
     random: RefCell<Random>,
     date: RefCell<Date>,
     served: Cell<Served>,
@@ -66,6 +66,7 @@ pub(crate) struct Served {
     connections: u64,
     requests: u64,
     refused: u64,
+    faults: u64,
 }
 
 impl Served {
@@ -74,6 +75,7 @@ impl Served {
         self.connections += other.connections;
         self.requests += other.requests;
         self.refused += other.refused;
+        self.faults += other.faults;
     }
 }
 
@@ -83,17 +85,22 @@ impl Display for Served {
             connections,
             requests,
             refused,
+            faults,
         } = self;
         write!(
             f,
             "{requests} requests on {connections} connections, {refused} refused"
-        )
+        )?;
+        match faults {
+            0 => Ok(()),
+            _ => write!(f, ", {faults} faults"),
+        }
     }
 }
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The client has closed it, or it broke.
     Gone,
     /// Answered with `Connection: close`.
@@ -130,9 +137,9 @@ pub(crate) async fn serve(origin: Rc<Origin>, stream: Stream) {
     }
 }
 
-struct Connection<'a> {
-    origin: &'a Origin,
-    stream: &'a Stream,
+pub(super) struct Connection<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) stream: &'a Stream,
     request: RequestParser,
 }
 
@@ -220,10 +227,14 @@ impl Connection<'_> {
     async fn answer(&mut self, reply: &Reply) -> Result<(), End> {
         self.origin.count(Served {
             requests: 1,
+            faults: u64::from(reply.fault.is_some()),
             ..Served::default()
         });
         let close = reply.close || !self.request.keeps_open() || self.origin.bell.is_rung();
-        if reply.echo {
+        if let Some(fault) = reply.fault {
+            let framing = self.framing(reply);
+            self.misbehave(fault, reply, framing, close).await?;
+        } else if reply.echo {
             self.echo(reply.status, close);
         } else {
             self.send(reply, close).await.map_err(|_| End::Gone)?;
@@ -231,17 +242,26 @@ impl Connection<'_> {
         if close { Err(End::Close) } else { Ok(()) }
     }
 
-    async fn send(&self, reply: &Reply, close: bool) -> std::io::Result<()> {
-        let chunked = reply.chunked && self.request.reads_chunked();
-        let framing = match reply.status {
+    fn framing(&self, reply: &Reply) -> BodyFraming {
+        match reply.status {
             204 | 304 => BodyFraming::Absent,
-            _ if chunked => BodyFraming::Chunked,
+            _ if reply.chunked && self.request.reads_chunked() => BodyFraming::Chunked,
             _ => BodyFraming::Sized(reply.size),
-        };
+        }
+    }
+
+    /// Does a body follow a head with this framing?
+    pub(super) fn sends_body(&self, framing: BodyFraming) -> bool {
+        framing != BodyFraming::Absent && !self.request.is_head()
+    }
+
+    async fn send(&self, reply: &Reply, close: bool) -> std::io::Result<()> {
+        let framing = self.framing(reply);
         self.head(reply.status, framing, close);
-        if framing == BodyFraming::Absent || self.request.is_head() {
+        if !self.sends_body(framing) {
             return Ok(());
         }
+        let chunked = framing == BodyFraming::Chunked;
         self.origin
             .content
             .send(self.stream, reply.size, chunked)
@@ -260,7 +280,7 @@ impl Connection<'_> {
         }
     }
 
-    fn head(&self, status: u16, framing: BodyFraming, close: bool) {
+    pub(super) fn head(&self, status: u16, framing: BodyFraming, close: bool) {
         let mut date = self.origin.date.borrow_mut();
         date.set(clock::wall());
         self.stream

@@ -6,11 +6,14 @@
 //! second signal ends at once.
 //!
 //! `plan.rs` draws what an answer is like, `exchange.rs` reads a request and sends it, `reply.rs`
-//! and `content.rs` make its bytes.
+//! and `content.rs` make its bytes. `fault.rs` says what can go wrong on purpose, `misbehave.rs`
+//! does it.
 
 mod bell;
 mod content;
 mod exchange;
+mod fault;
+mod misbehave;
 pub(crate) mod options;
 mod plan;
 mod reply;
@@ -150,6 +153,8 @@ fn defaults(options: &OriginOptions) -> Defaults {
         statuses: options.status.clone(),
         close_probability: options.close_probability,
         chunked: options.chunked,
+        faults: options.fault.clone(),
+        pace: options.pace,
     }
 }
 

@@ -14,6 +14,8 @@ use crate::distribution::{Delays, Sizes, Statuses};
 use crate::placement::{self, CpuList, cpu_list};
 use crate::quantity;
 
+use super::fault::{Faults, Pace};
+
 /// The long description.
 pub(crate) const LONG: &str = "\
 Be the server behind the proxy that is measured.
@@ -28,11 +30,24 @@ Distributions: a value `5ms`, a range `1ms..9ms` (even), an exponential `exp:5ms
 list of these with probabilities that add up to 1, as in `1ms:0.9,exp:20ms:0.1`.
 
 A request's own wishes: ?size=1024 ?delay=5ms ?status=503 ?chunked=1 ?close=1 ?echo=1
+  ?fault=reset-body ?pace=1B/100ms
   (echo answers with the length and CRC-32 of the request's body, `11 0d4a1185`)
+
+Faults, by --fault for a share of the answers or by ?fault= for one:
+  reset  reset-head  reset-body   the connection is reset before the answer, behind its head, in
+                                  the middle of its body
+  close  close-body  cut-head     it is closed before the answer, in its body, in its head
+  bad-status  bad-chunk           the status, the size of a chunk is not a number
+  two-framings                    Content-Length and Transfer-Encoding, and they disagree
+  malformed                       one of the last four (with cut-head), drawn evenly
+  stall                           no answer, and the connection stays open
+  slow-body                       the body comes at --pace
+  none                            exempts a request from --fault
 
 Examples:
   loadgen origin --body-size 1KiB
-  loadgen origin --listen unix:origin.sock --status 200:0.99,503:0.01 --delay 0ms:0.99,200ms:0.01";
+  loadgen origin --listen unix:origin.sock --status 200:0.99,503:0.01 --delay 0ms:0.99,200ms:0.01
+  loadgen origin --fault reset:0.01,malformed:0.001,stall:0.001";
 
 /// Options of `loadgen origin`.
 #[derive(Debug, Args)]
@@ -62,6 +77,14 @@ pub(crate) struct OriginOptions {
     /// Send bodies chunked.
     #[arg(long)]
     pub chunked: bool,
+    /// Faults and their probabilities, as in `stall` or `reset:0.01,malformed:0.1%`; see below.
+    #[arg(long, value_name = "LIST", value_parser = Faults::parse, default_value = "none",
+        help_heading = "Faults")]
+    pub fault: Faults,
+    /// The pace of the fault `slow-body`.
+    #[arg(long, value_name = "SIZE/TIME", value_parser = Pace::parse, default_value = "16B/10ms",
+        help_heading = "Faults")]
+    pub pace: Pace,
     /// Start of the random numbers; the same seed draws the same.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -9,6 +9,8 @@ use crate::distribution::{Delays, Sizes, Statuses, status};
 use crate::quantity;
 use crate::random::Random;
 
+use super::fault::{Fault, Faults, Pace};
+
 /// What answers are like unless a request wishes otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Defaults {
@@ -22,6 +24,10 @@ pub(crate) struct Defaults {
     pub close_probability: f64,
     /// Are bodies chunked?
     pub chunked: bool,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+    /// The pace of a slow body.
+    pub pace: Pace,
 }
 
 /// One answer to come.
@@ -39,6 +45,10 @@ pub(crate) struct Reply {
     pub close: bool,
     /// Answer with what is known about the request's body instead?
     pub echo: bool,
+    /// Go wrong instead?
+    pub fault: Option<Fault>,
+    /// The pace of a slow body.
+    pub pace: Pace,
 }
 
 impl Defaults {
@@ -52,6 +62,8 @@ impl Defaults {
             chunked: self.chunked,
             close: random.happens(self.close_probability),
             echo: false,
+            fault: self.faults.draw(random),
+            pace: self.pace,
         };
         for wish in query
             .split(|&byte| byte == b'&')
@@ -69,10 +81,13 @@ impl Defaults {
                 "chunked" => reply.chunked = flag(value)?,
                 "close" => reply.close = flag(value)?,
                 "echo" => reply.echo = flag(value)?,
+                "fault" => reply.fault = Fault::parse(value).map_err(|_| BadWish)?,
+                "pace" => reply.pace = Pace::parse(value).map_err(|_| BadWish)?,
                 // Other parameters are the business of whoever sends them.
                 _ => {}
             }
         }
+        reply.fault = reply.fault.map(|fault| fault.drawn(random));
         Ok(reply)
     }
 }
@@ -100,6 +115,8 @@ mod tests {
             statuses: Statuses::parse(statuses).expect("statuses"),
             close_probability: 0.0,
             chunked: false,
+            faults: Faults::default(),
+            pace: Pace::parse("16B/10ms").expect("a pace"),
         }
     }
 
@@ -127,7 +144,8 @@ mod tests {
     fn a_request_has_its_way() {
         let defaults = defaults("1KiB", "0ms", "200");
         let mut random = Random::new(1, 0);
-        let query = b"size=2KiB&delay=5ms&status=503&chunked=1&close=1&echo&other=x";
+        let query = b"size=2KiB&delay=5ms&status=503&chunked=1&close=1&echo&other=x\
+            &fault=reset-body&pace=1B/1s";
         let expected = Reply {
             status: 503,
             size: 2048,
@@ -135,6 +153,8 @@ mod tests {
             chunked: true,
             close: true,
             echo: true,
+            fault: Some(Fault::ResetBody),
+            pace: Pace::parse("1B/1s").expect("a pace"),
         };
         assert_eq!(defaults.reply(query, &mut random), Ok(expected));
         for query in [
@@ -143,6 +163,8 @@ mod tests {
             "status=100",
             "status=700",
             "chunked=2",
+            "fault=lightning",
+            "pace=1B",
             "size=\u{e9}",
         ] {
             assert_eq!(
