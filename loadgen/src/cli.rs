@@ -7,6 +7,7 @@ use crate::compare::options::{self as compare, CompareOptions};
 use crate::launch::LaunchOptions;
 use crate::origin::options::{self as origin, OriginOptions};
 use crate::run::options::{self as run, RunOptions};
+use crate::search::options::{self as search, SearchOptions};
 use crate::verify::options::{self as verify, VerifyOptions};
 
 /// Measures HTTP servers and proxies, and says how far the measurement can be trusted.
@@ -24,6 +25,9 @@ pub(crate) enum Command {
     /// Send requests to a URL and measure how long the answers take.
     #[command(long_about = run::LONG, after_help = run::AFTER)]
     Run(Box<RunOptions>),
+    /// Find the highest rate at which a target keeps an SLO.
+    #[command(long_about = search::LONG, after_help = search::AFTER)]
+    Search(Box<SearchOptions>),
     /// Be the server behind the proxy that is measured: sizes, delays, errors as wanted.
     #[command(long_about = origin::LONG, after_help = origin::AFTER)]
     Origin(OriginOptions),
@@ -43,6 +47,7 @@ Examples:
   loadgen origin --listen 127.0.0.1:9000 --body-size 1KiB --delay 2ms
   loadgen run http://127.0.0.1:9000/                        as fast as 64 connections go
   loadgen run http://127.0.0.1:9000/ --rate 5000 -d 30s     what users see at 5000 requests/s
+  loadgen search http://127.0.0.1:9000/ --slo 'p99<5ms'     the highest rate that keeps it
   loadgen compare h1-1k                                     weft, nginx and haproxy side by side
   loadgen verify                                            what the README claims, tested
 

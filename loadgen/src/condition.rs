@@ -125,6 +125,15 @@ impl Condition {
         }
     }
 
+    /// A value of its figure, in the unit a reader wants.
+    pub(crate) fn show(&self, value: f64) -> String {
+        match self.figure {
+            Figure::Time(..) => show_nanos(value),
+            Figure::Errors => show_share(value),
+            Figure::Rate => format!("{value:.1}"),
+        }
+    }
+
     /// What was measured, in words: `p99 of the response time is 6.12 ms`.
     pub(crate) fn describe(&self, samples: &Samples, measured: Duration) -> String {
         let Some(value) = self.value(samples, measured) else {

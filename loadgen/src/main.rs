@@ -1,9 +1,9 @@
 //! loadgen: a load generator for HTTP/1.1 that says how far its figures can be trusted, and the
 //! origin to measure against.
 //!
-//! `run` measures, `origin` answers, `compare` puts proxies side by side, `verify` tests
-//! claims. Of the engine it uses `io` (ring, buffers, clock) and nothing else: a judge that shares
-//! the parser shares the bug.
+//! `run` measures, `search` finds the highest rate that keeps an SLO, `origin` answers, `compare`
+//! puts proxies side by side, `verify` tests claims. Of the engine it uses `io` (ring, buffers,
+//! clock) and nothing else: a judge that shares the parser shares the bug.
 //! README.md says what is measured, from where to where.
 
 mod cli;
@@ -26,6 +26,7 @@ mod report;
 mod run;
 mod sample;
 mod schedule;
+mod search;
 mod target;
 mod traffic;
 mod verdict;
@@ -52,6 +53,9 @@ fn main() -> ExitCode {
     };
     let result = match line.command {
         Command::Run(options) => run::run(&options).map(|outcome| ExitCode::from(outcome as u8)),
+        Command::Search(options) => {
+            search::run(&options).map(|outcome| ExitCode::from(outcome as u8))
+        }
         Command::Origin(options) => origin::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Compare(options) => {
             compare::run(&options).map(|outcome| ExitCode::from(outcome as u8))

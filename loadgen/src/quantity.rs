@@ -37,6 +37,14 @@ impl Rate {
         })
     }
 
+    /// The rate nearest to so many requests per second.
+    pub(crate) fn near(per_second: f64) -> Self {
+        let micros = (per_second * 1e6).round().clamp(1.0, Self::MAX as f64);
+        Self {
+            micros_per_second: micros as u64,
+        }
+    }
+
     /// Millionths of a request per second.
     pub(crate) const fn micros_per_second(self) -> u64 {
         self.micros_per_second
@@ -138,6 +146,17 @@ pub(crate) fn show_nanos(nanos: f64) -> String {
         v if v < 100.0 => format!("{v:.1} {unit}"),
         v => format!("{v:.0} {unit}"),
     }
+}
+
+/// A rate as people say it: `850 requests/s`, `11.9k requests/s`.
+pub(crate) fn show_rate(per_second: f64) -> String {
+    let (value, unit) = match per_second {
+        r if r < 1e4 => (r, ""),
+        r if r < 1e6 => (r / 1e3, "k"),
+        r => (r / 1e6, "M"),
+    };
+    // Three digits behind the point, and no zeros that say nothing.
+    format!("{}{unit} requests/s", (value * 1e3).round() / 1e3)
 }
 
 /// A share in percent, to three digits: `0.99 %`, `12.5 %`.
@@ -262,6 +281,9 @@ mod tests {
         assert_eq!(show_nanos(1_400_000_000.0), "1.40 s");
         assert_eq!(show_nanos(123_456_789.0), "123 ms");
         assert_eq!(show_bytes(1_500_000.0), "1.50 MB");
+        assert_eq!(show_rate(850.0), "850 requests/s");
+        assert_eq!(show_rate(11_940.0), "11.94k requests/s");
+        assert_eq!(Rate::near(0.1).micros_per_second(), 100_000);
         for (share, shown) in [
             (0.0, "0 %"),
             (0.009_900_99, "0.99 %"),

@@ -140,6 +140,17 @@ pub(crate) fn run(url: &str, options: &[&str]) -> Measured {
     Run::start(url, options).result()
 }
 
+/// Runs a command that reports in JSON to its end.
+pub(crate) fn command(command: &[&str], options: &[&str]) -> Measured {
+    let output = loadgen()
+        .args(command)
+        .args(["--json", "-"])
+        .args(options)
+        .output()
+        .expect("the command starts");
+    Measured::from(output)
+}
+
 fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
@@ -164,6 +175,11 @@ impl From<Output> for Measured {
 }
 
 impl Measured {
+    /// All it said.
+    pub(crate) fn text(&self) -> String {
+        format!("{}{:#}", self.complaint, self.document)
+    }
+
     /// The field at `path`, `a/b/c`.
     pub(crate) fn get(&self, path: &str) -> &Value {
         let value = self.document.pointer(&format!("/{path}"));

@@ -1,0 +1,145 @@
+//! Options of `loadgen search`, and the words that teach them.
+//!
+//! What is asked and who asks are the options of `loadgen run`. Clap checks single values,
+//! [`SearchOptions::check`] checks them against each other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::condition::Condition;
+use crate::quantity::{self, Rate};
+use crate::run::options::{GeneratorOptions, RequestOptions, RunOptions};
+use crate::schedule::{Arrivals, Pace};
+use crate::target::Url;
+
+use super::decide::Bounds;
+
+/// The long description.
+pub(crate) const LONG: &str = "\
+Find the highest rate at which a target keeps an SLO.
+
+The rate is doubled until the SLO breaks and then bisected. Every step repeats short runs, windows,
+until its verdict is significant; one that windows keep disagreeing about is called inconclusive.
+The rate that is found is tested once more, and so is the one just above it: the first has to keep
+the SLO, the second has to break it, or the search goes on.
+
+When the SLO breaks because the generator was late, that is said: the result is then a lower bound.";
+
+/// Examples and exit codes.
+pub(crate) const AFTER: &str = "\
+Examples:
+  loadgen search http://127.0.0.1:8080/ --slo 'p99<5ms'
+  loadgen search http://127.0.0.1:8080/ --slo 'p99.9<20ms' --slo 'errors<=0.1%' --precision 2%
+  loadgen search http://h/ --slo 'p99<5ms' --start-rate 20k --max-rate 100k --cpus 1
+
+An SLO is FIGURE RELATION BOUND, as in --fail-if of `loadgen run`; unless one speaks of errors, no
+error is allowed. All of them must hold.
+
+Exit codes:
+  0  a rate was found, or --max-rate keeps the SLO
+  1  wrong usage, no connection at all
+  2  the SLO does not hold even at --min-rate
+  3  the generator was the bottleneck (\"at least R\"), or retests contradicted each other";
+
+/// Options of `loadgen search`.
+#[derive(Debug, Args)]
+pub(crate) struct SearchOptions {
+    /// Who asks.
+    #[command(flatten)]
+    pub generator: GeneratorOptions,
+    /// What is asked.
+    #[command(flatten)]
+    pub request: RequestOptions,
+
+    /// What must hold, as in 'p99<5ms', 'service.max<1s', 'errors<=0.1%'; repeatable.
+    #[arg(long, value_name = "CONDITION", value_parser = Condition::parse, required = true,
+        help_heading = "Search")]
+    pub slo: Vec<Condition>,
+    /// The rate to begin with, in requests per second.
+    #[arg(long, value_name = "R", value_parser = Rate::parse, default_value = "1k",
+        help_heading = "Search")]
+    pub start_rate: Rate,
+    /// The lowest rate to try.
+    #[arg(long, value_name = "R", value_parser = Rate::parse, default_value = "1",
+        help_heading = "Search")]
+    pub min_rate: Rate,
+    /// The highest rate to try.
+    #[arg(long, value_name = "R", value_parser = Rate::parse, default_value = "10M",
+        help_heading = "Search")]
+    pub max_rate: Rate,
+    /// How far apart the highest rate that keeps the SLO and one that breaks it may be at the end.
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "5%",
+        help_heading = "Search")]
+    pub precision: f64,
+    /// How often the result is to be right.
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share, default_value = "95%",
+        help_heading = "Search")]
+    pub confidence: f64,
+    /// How long a window is measured.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "2s",
+        help_heading = "Search")]
+    pub step_duration: Duration,
+    /// How long to send before each window.
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "500ms",
+        help_heading = "Search")]
+    pub step_warmup: Duration,
+
+    /// Write the result as JSON; `-` writes it instead of the text.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+    /// Show no progress.
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+impl SearchOptions {
+    /// Checks values against each other; gives the URL, taken apart.
+    pub(crate) fn check(&self) -> Result<Url, String> {
+        let (min, max) = (self.min_rate.per_second(), self.max_rate.per_second());
+        if min > max {
+            return Err(format!("--min-rate {min} is above --max-rate {max}"));
+        }
+        if !(0.005..=1.0).contains(&self.precision) {
+            return Err("--precision lies between 0.5% and 100%".into());
+        }
+        if !(0.5..=0.9999).contains(&self.confidence) {
+            return Err("--confidence lies between 50% and 99.99%".into());
+        }
+        if self.step_duration.is_zero() {
+            return Err("--step-duration must not be zero".into());
+        }
+        self.generator.check()?;
+        self.request.check()
+    }
+
+    /// Where to search.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            start: self.start_rate.per_second(),
+            min: self.min_rate.per_second(),
+            max: self.max_rate.per_second(),
+            precision: self.precision,
+        }
+    }
+
+    /// One window as a run.
+    pub(crate) fn window(&self, rate: Rate) -> RunOptions {
+        RunOptions {
+            generator: self.generator.clone(),
+            rate: Some(Pace::from(rate)),
+            arrivals: Arrivals::Constant,
+            seed: 1,
+            duration: Some(self.step_duration),
+            warmup: self.step_warmup,
+            watch_pid: None,
+            request: self.request.clone(),
+            fail_if: Vec::new(),
+            json: None,
+            hgrm: None,
+            hlog: None,
+            quiet: true,
+        }
+    }
+}
