@@ -284,7 +284,8 @@ fn nanos(from: Instant, to: Instant) -> u64 {
     to.nanos().saturating_sub(from.nanos())
 }
 
-fn histogram() -> Histogram<u64> {
+/// An empty histogram of nanoseconds, as all of this program are.
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, NANOS_MAX, SIGNIFICANT_DIGITS)
         .expect("the bounds are constants that the crate accepts")
 }

@@ -9,11 +9,12 @@ use std::fmt::{self, Display, Formatter};
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine::io::{self, Buf, Stream, Timer, clock};
+use engine::io::{self, Buf, Instant, Stream, Timer, clock};
 
 use super::bell::{Bell, Seat};
 use super::content::Content;
 use super::plan::{Defaults, Reply};
+use super::record::Record;
 use super::reply::{BodyFraming, Date, push_decimal, push_head};
 use crate::http1::Progress;
 use crate::http1::request::RequestParser;
@@ -33,12 +34,15 @@ pub(crate) struct Origin {
     random: RefCell<Random>,
     date: RefCell<Date>,
     served: Cell<Served>,
+    /// How long each request was kept, if anybody wants to know.
+    record: RefCell<Option<Record>>,
 }
 
 impl Origin {
     /// An origin that answers as `defaults` say.
-    pub(crate) fn new(defaults: Defaults, random: Random) -> Self {
+    pub(crate) fn new(defaults: Defaults, random: Random, record: Option<Record>) -> Self {
         Self {
+            record: RefCell::new(record),
             bell: Bell::new(),
             defaults,
             content: Content::new(),
@@ -51,6 +55,23 @@ impl Origin {
     /// What was served so far.
     pub(crate) fn served(&self) -> Served {
         self.served.get()
+    }
+
+    /// The record, which ends here.
+    pub(crate) fn take_record(&self) -> Option<Record> {
+        self.record.take()
+    }
+
+    /// The time, if requests are recorded.
+    fn now(&self) -> Option<Instant> {
+        self.record.borrow().as_ref().map(|_| clock::now())
+    }
+
+    /// Records a request that was whole at `received` and is answered now.
+    fn note(&self, received: Option<Instant>) {
+        if let (Some(record), Some(received)) = (self.record.borrow_mut().as_mut(), received) {
+            record.note(received, clock::now());
+        }
     }
 
     fn count(&self, served: Served) {
@@ -207,11 +228,13 @@ impl Connection<'_> {
                 }
             }
         }
+        let received = self.origin.now();
         if !reply.delay.is_zero() {
             io::sleep(reply.delay).await;
         }
-        self.answer(&reply).await?;
-        Ok(run)
+        let answered = self.answer(&reply).await;
+        self.origin.note(received);
+        answered.map(|()| run)
     }
 
     /// What the answer to the request whose head was read will be like.

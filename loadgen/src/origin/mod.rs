@@ -6,8 +6,8 @@
 //! second signal ends at once.
 //!
 //! `plan.rs` draws what an answer is like, `exchange.rs` reads a request and sends it, `reply.rs`
-//! and `content.rs` make its bytes. `fault.rs` says what can go wrong on purpose, `misbehave.rs`
-//! does it.
+//! and `content.rs` make its bytes, `record.rs` keeps how long each took. `fault.rs` says what can
+//! go wrong on purpose, `misbehave.rs` does it.
 
 mod bell;
 mod content;
@@ -16,10 +16,12 @@ mod fault;
 mod misbehave;
 pub(crate) mod options;
 mod plan;
+mod record;
 mod reply;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -37,6 +39,7 @@ use crate::random::Random;
 use bell::Bell;
 use exchange::{Origin, Served};
 use plan::Defaults;
+use record::Record;
 
 /// Connections the kernel may hold for us; it cuts the number at `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
@@ -62,13 +65,17 @@ pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
         let (drain, orders) = flume::unbounded();
         let random = Random::new(options.seed, shard as u64);
         let (defaults, limit, sender) = (defaults(options), options.drain, sender.clone());
+        let record = Record::wanted(options);
         let runtime = Runtime {
             cpu,
             name: format!("origin-{shard}"),
             ..Runtime::default()
         };
         let thread = runtime
-            .start(move || serve(socket, Origin::new(defaults, random), limit, orders, sender))
+            .start(move || {
+                let origin = Origin::new(defaults, random, record);
+                serve(socket, origin, limit, orders, sender)
+            })
             .map_err(|error| format!("cannot start thread {shard}: {error}"))?;
         threads.push(thread);
         drains.push(drain);
@@ -82,8 +89,13 @@ pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
         // A thread that has ended needs no order to.
         let _ = drain.send(());
     }
-    let mut total = Served::default();
-    served.iter().for_each(|served| total.add(&served));
+    let (mut total, mut times) = (Served::default(), Record::wanted(options));
+    for (served, record) in &served {
+        total.add(&served);
+        if let (Some(times), Some(record)) = (&mut times, record) {
+            times.add(&record);
+        }
+    }
     for thread in threads {
         thread
             .join()
@@ -93,7 +105,7 @@ pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
         let _ = std::fs::remove_file(path);
     }
     let _ = writeln!(std::io::stderr(), "{total}");
-    Ok(())
+    times.map_or(Ok(()), |times| times.write(options))
 }
 
 /// The root task of a shard: accepts until the drain, then waits for what is in progress.
@@ -102,8 +114,10 @@ async fn serve(
     origin: Origin,
     limit: Duration,
     drain: Receiver<()>,
-    report: Sender<Served>,
+    report: Sender<(Served, Option<Record>)>,
 ) {
+    // The default slack of 50 us would be a part of every delay.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     let origin = Rc::new(origin);
     let bell = Rc::clone(&origin.bell);
     io::spawn(async move {
@@ -132,7 +146,7 @@ async fn serve(
     let timer = Timer::new();
     timer.arm(clock::now() + limit);
     let _ = timer.guard(ended.recv_async()).await;
-    let _ = report.send(origin.served());
+    let _ = report.send((origin.served(), origin.take_record()));
     io::stop();
 }
 

@@ -47,7 +47,8 @@ Faults, by --fault for a share of the answers or by ?fault= for one:
 Examples:
   loadgen origin --body-size 1KiB
   loadgen origin --listen unix:origin.sock --status 200:0.99,503:0.01 --delay 0ms:0.99,200ms:0.01
-  loadgen origin --fault reset:0.01,malformed:0.001,stall:0.001";
+  loadgen origin --fault reset:0.01,malformed:0.001,stall:0.001
+  loadgen origin --delay exp:5ms --hgrm origin.hgrm        what the delays came to, after Ctrl-C";
 
 /// Options of `loadgen origin`.
 #[derive(Debug, Args)]
@@ -91,6 +92,12 @@ pub(crate) struct OriginOptions {
     /// How long, after SIGTERM, requests in progress may take.
     #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "5s")]
     pub drain: Duration,
+    /// At the end, write how long each request was really kept, for HdrHistogram plotters.
+    #[arg(long, value_name = "FILE")]
+    pub hgrm: Option<PathBuf>,
+    /// The same for HdrHistogram log tools.
+    #[arg(long, value_name = "FILE")]
+    pub hlog: Option<PathBuf>,
 }
 
 impl OriginOptions {

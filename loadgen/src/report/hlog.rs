@@ -17,6 +17,8 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriter, IntervalLogWr
 use crate::sample::Samples;
 
 const NANOS_PER_MILLI: f64 = 1e6;
+/// What the untagged series of a run is.
+pub(crate) const RESPONSE_TIME: &str = "response time, from the due time";
 
 /// Where a log goes. The log borrows it.
 pub(crate) struct Sink<W> {
@@ -37,12 +39,18 @@ impl Sink<File> {
 }
 
 impl<W: Write> Sink<W> {
-    /// Writes the head: format, units, and `start` as the time that intervals count from.
-    pub(crate) fn begin(&mut self, command: &str, start: SystemTime) -> Result<IntervalLog<'_, W>> {
+    /// Writes the head: format, units, `what` the untagged series is, and `start` as the time that
+    /// intervals count from.
+    pub(crate) fn begin(
+        &mut self,
+        command: &str,
+        what: &str,
+        start: SystemTime,
+    ) -> Result<IntervalLog<'_, W>> {
         IntervalLogWriterBuilder::new()
             .add_comment("[Histogram log format version 1.3]")
             .add_comment(&format!("[{}]", command.replace('\n', " ")))
-            .add_comment("[Values in nanoseconds; untagged: response time, from the due time]")
+            .add_comment(&format!("[Values in nanoseconds; untagged: {what}]"))
             .with_start_time(start)
             .with_base_time(start)
             .with_max_value_divisor(NANOS_PER_MILLI)
@@ -66,18 +74,28 @@ impl<W: Write> IntervalLog<'_, W> {
         start: Duration,
         length: Duration,
     ) -> Result<()> {
-        let mut line = |tag: Option<&'static str>, times: &Histogram<u64>| {
-            let tag = tag.and_then(Tag::new);
-            self.lines
-                .write_histogram(times, start, length, tag)
-                .map_err(Error::other)
-        };
-        line(None, &samples.latency)?;
+        self.series(None, &samples.latency, start, length)?;
         if let Some(open) = &samples.open {
-            line(Some("uncorrected"), &open.service)?;
-            line(Some("send_lag"), &open.lag)?;
+            self.series(Some("uncorrected"), &open.service, start, length)?;
+            self.series(Some("send_lag"), &open.lag, start, length)?;
         }
         Ok(())
+    }
+
+    /// Writes one series of an interval.
+    ///
+    /// *Errors:* as writing files.
+    pub(crate) fn series(
+        &mut self,
+        tag: Option<&str>,
+        times: &Histogram<u64>,
+        start: Duration,
+        length: Duration,
+    ) -> Result<()> {
+        let tag = tag.and_then(Tag::new);
+        self.lines
+            .write_histogram(times, start, length, tag)
+            .map_err(Error::other)
     }
 }
 

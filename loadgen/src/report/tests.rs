@@ -153,7 +153,9 @@ fn hlog_is_read_back_with_its_tags() {
     let samples = samples();
     let mut sink = hlog::Sink::in_memory();
     let start = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
-    let mut log = sink.begin("a\ncommand", start).expect("memory takes all");
+    let mut log = sink
+        .begin("a\ncommand", hlog::RESPONSE_TIME, start)
+        .expect("memory takes all");
     for second in 0..2 {
         let (from, length) = (Duration::from_secs(second), Duration::from_millis(1_000));
         log.write(&samples, from, length).expect("memory takes all");

@@ -26,7 +26,7 @@ use self::options::RunOptions;
 use crate::client::load::Plan;
 use crate::expect::Expectation;
 use crate::quantity::show_nanos;
-use crate::report::hlog::{IntervalLog, Sink};
+use crate::report::hlog::{IntervalLog, RESPONSE_TIME, Sink};
 use crate::report::text::Text;
 use crate::report::{IntervalRow, Report, hgrm, json};
 use crate::target::Url;
@@ -58,7 +58,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Outcome, String> {
     let command = run.environment().command.join(" ");
     let log = match &mut sink {
         Some(sink) => Some(
-            sink.begin(&command, run.since())
+            sink.begin(&command, RESPONSE_TIME, run.since())
                 .map_err(|error| error.to_string())?,
         ),
         None => None,
