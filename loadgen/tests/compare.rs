@@ -177,6 +177,56 @@ fn weft_against_itself() {
     assert!(histograms.contains("HISTFAAA"));
 }
 
+/// What a generator costs, from outside, against what it says of itself.
+#[test]
+fn the_generator_against_itself() {
+    let scenario = SCENARIO.replace("weft", "loadgen");
+    let scenario = scenario.replace("200ms", "1s");
+    let bench = Bench::new("generator", &format!("compares = \"generators\"{scenario}"));
+    let output = bench.run(&["compare", "itself", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let table = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        table.contains("generators on CPU [0], origin on CPU [1]"),
+        "{table}"
+    );
+    assert!(!table.contains("p99") && !table.contains("RSS"), "{table}");
+    let out = bench.root.join("out");
+    let text = fs::read_to_string(out.join("result.json")).expect("the result");
+    let result: Value = serde_json::from_str(&text).expect("JSON");
+    let runs = result["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 4);
+    for run in runs {
+        let (name, round) = match run["entry"].as_u64() {
+            Some(0) => ("loadgen", &run["round"]),
+            _ => ("loadgen-again", &run["round"]),
+        };
+        let round = round.as_u64().expect("a number") + 1;
+        let said = fs::read_to_string(out.join(format!("{name}-{round}.txt"))).expect("words");
+        let measured = &run["measured"];
+        let answered = measured["requests"]["answered"].as_u64().expect("a number");
+        assert!(
+            said.contains(&format!("due: {answered} answered")),
+            "{said}"
+        );
+        let (_, own) = said.split_once("generator ").expect("its own figure");
+        let own = own.trim().split(' ').next().map(str::parse::<f64>);
+        let own = own.and_then(Result::ok).expect("a number");
+        let seen = measured["watched"]["cpu_us_per_request"]
+            .as_f64()
+            .expect("a number");
+        // From outside, starting and ending are in it; its own is rounded.
+        assert!(seen > 0.9 * own - 0.1, "{seen} us, it says {own} us");
+    }
+    let silent = bench.run(&["compare", "itself", "--entry", "silent=loadgen:/bin/true"]);
+    assert_eq!(silent.status.code(), Some(1), "{}", told(&silent));
+    assert!(
+        told(&silent).contains("without the number of answers"),
+        "{}",
+        told(&silent)
+    );
+}
+
 #[test]
 fn claims_are_judged_recorded_and_shown() {
     let bench = Bench::new("verify", SCENARIO);

@@ -1,8 +1,8 @@
 //! Everything a comparison found out, as JSON and as a folder of files.
 //!
 //! The folder holds `result.json`, `table.txt`, the configuration of every entry and, for every
-//! run, its histograms (`<entry>-<round>.hlog`). `schema` grows when a field changes its meaning or
-//! goes away.
+//! run, its histograms (`<entry>-<round>.hlog`), or what the generator said (`.txt`). `schema` grows
+//! when a field changes its meaning or goes away.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -139,7 +139,7 @@ impl Document {
                 continue;
             };
             let stem = run_name(&entry.name, run.round);
-            let name = format!("{stem}.hlog");
+            let name = format!("{stem}.{}", self.scenario.compares.ending());
             fs::copy(stage.scratch.file(&name), folder.join(name)).map_err(failed)?;
         }
         Ok(())

@@ -140,6 +140,12 @@ impl Metric {
             Self::ServiceP50 => service("50"),
             Self::ServiceP99 => service("99"),
             Self::ServiceP999 => service("99.9"),
+            // Nothing is resident of what has ended, as a generator has.
+            Self::Resident | Self::ResidentPerConnection
+                if watched.is_none_or(|watched| watched.resident_bytes == 0) =>
+            {
+                None
+            }
             Self::Resident => watched.map(|watched| watched.resident_bytes as f64),
             Self::ResidentPerConnection => watched.map(|watched| {
                 let grown = watched

@@ -1,16 +1,20 @@
 //! `loadgen compare`: proxies side by side on one machine, and which differences are real.
 //!
-//! `scenario.rs` and `peer.rs` read what is to be compared, `stage.rs` starts it, `round.rs`
-//! measures one entry once, `order.rs` says in which order, `summary.rs` draws the conclusions with
-//! `statistics.rs`, `document.rs` and `text.rs` write them down. `child.rs` sees to it that nothing
-//! is left running, whatever happens. All traffic stays on the loopback interface.
+//! `scenario.rs`, `peer.rs` and `generator.rs` read what is to be compared, `stage.rs` starts it,
+//! `round.rs` and `generator.rs` measure one entry once, `order.rs` says in which order,
+//! `summary.rs` draws the conclusions with `statistics.rs`, `document.rs` and `text.rs` write them
+//! down. `child.rs` sees to it that nothing is left running, whatever happens. All traffic stays on
+//! the loopback interface.
 
 mod child;
+mod definitions;
 pub(crate) mod document;
+mod generator;
 mod machine;
 pub(crate) mod metric;
 pub(crate) mod options;
 mod order;
+mod pattern;
 mod peer;
 mod probe;
 mod round;
@@ -30,11 +34,11 @@ use std::sync::atomic::AtomicBool;
 use crate::descriptors;
 use crate::verdict::Outcome;
 
+use self::definitions::Definitions;
 use self::document::Document;
 use self::machine::Machine;
 use self::metric::Place;
 use self::options::CompareOptions;
-use self::peer::Peers;
 use self::scenario::Scenario;
 use self::stage::Stage;
 use self::summary::{Frame, Run};
@@ -67,11 +71,11 @@ pub(crate) fn compare(
 ) -> Result<Document, String> {
     let (mut scenario, folder) = Scenario::read(&options.scenario)?;
     options.amend(&mut scenario)?;
-    let peers = Peers::read(&folder)?;
+    let definitions = Definitions::read(scenario.compares, &folder)?;
     // The children inherit the limit: each side of each connection is a descriptor.
     descriptors::reserve(2 * scenario.load.connections as u64 + DESCRIPTORS)?;
     let mut machine = Machine::read(&options.proxy_cpus.0, &options.load_cpus.0);
-    let stage = Stage::start(&scenario, &peers, options, stop)?;
+    let stage = Stage::start(&scenario, &definitions, options, stop)?;
     let names: Vec<String> = stage
         .entries
         .iter()
@@ -123,17 +127,17 @@ pub(crate) fn compare(
     Ok(document)
 }
 
-/// Is the program of a peer there?
+/// Is the program of a peer of this scenario there?
 pub(crate) fn available(
-    scenarios: &Path,
+    scenario: &Path,
     peer: &str,
     programs: &[(String, PathBuf)],
 ) -> Result<(), String> {
-    let peers = Peers::read(scenarios)?;
-    let found = peers.find(peer)?;
+    let (scenario, folder) = Scenario::read(&scenario.display().to_string())?;
+    let definitions = Definitions::read(scenario.compares, &folder)?;
     match programs.iter().any(|(name, _)| name == peer) {
         true => Ok(()),
-        false => found.program(peer).map(drop),
+        false => definitions.program(peer).map(drop),
     }
 }
 

@@ -14,7 +14,8 @@ use crate::quantity;
 
 /// The long description.
 pub(crate) const LONG: &str = "\
-Measure proxies side by side on this machine, and say which differences are real.
+Measure proxies side by side on this machine, and say which differences are real; or load
+generators, in a scenario that says so.
 
 Starts an origin and every peer of the scenario, pinned alike (proxies on their processors, origin
 and generator on others), waits until each answers rightly, and puts the same load on one after the
@@ -32,6 +33,7 @@ Examples:
   loadgen compare h1-16k --rounds 3 --duration 1s --peers weft,nginx
   loadgen compare h1-1k --peers weft --entry before=weft:../before/weft --to before
   loadgen compare paced-5000 --out result --syscalls
+  loadgen compare generator-h1                            this program, wrk and h2load
 
 bench/README.md says how a scenario and a peer are written.
 
@@ -46,7 +48,7 @@ Exit codes:
 pub(crate) struct CompareOptions {
     /// A scenario's file, or its name in bench/scenarios.
     pub scenario: String,
-    /// Processors of the proxies, one shard for each.
+    /// Processors of the proxies, one shard for each; of generators, if these are compared.
     #[arg(long, value_name = "LIST", value_parser = cpu_list, default_value = "0",
         help_heading = "Placement")]
     pub proxy_cpus: CpuList,

@@ -74,26 +74,7 @@ impl Peers {
 impl Peer {
     /// Its program.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf, String> {
-        let itself = std::env::current_exe().unwrap_or_default();
-        let beside = itself
-            .parent()
-            .unwrap_or_else(|| Path::new(""))
-            .display()
-            .to_string();
-        let values = [("beside", beside)];
-        let mut looked = Vec::new();
-        for program in &self.programs {
-            let program = template::fill(program, &values)?;
-            if let Some(found) = find(&program) {
-                return Ok(found);
-            }
-            looked.push(program);
-        }
-        Err(format!(
-            "{name} is not installed (looked for {}): {}, or leave it out with --peers",
-            looked.join(", "),
-            self.install
-        ))
+        located(name, &self.programs, &self.install)
     }
 
     /// How its configuration writes the origin.
@@ -105,25 +86,48 @@ impl Peer {
             }
         }
     }
+}
 
-    /// What it says its version is: the first line.
-    pub(crate) fn version(&self, program: &Path) -> String {
-        let output = Command::new(program)
-            .args(&self.version)
-            .stdin(Stdio::null())
-            .output();
-        let Ok(output) = output else {
-            return String::new();
-        };
-        // nginx says it on stderr.
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text);
-        let mut lines = text.lines().map(str::trim);
-        lines
-            .find(|line| !line.is_empty())
-            .unwrap_or_default()
-            .to_owned()
+/// The first of `programs` that is there.
+pub(crate) fn located(name: &str, programs: &[String], install: &str) -> Result<PathBuf, String> {
+    let itself = std::env::current_exe().unwrap_or_default();
+    let beside = itself
+        .parent()
+        .unwrap_or_else(|| Path::new(""))
+        .display()
+        .to_string();
+    let values = [("beside", beside)];
+    let mut looked = Vec::new();
+    for program in programs {
+        let program = template::fill(program, &values)?;
+        if let Some(found) = find(&program) {
+            return Ok(found);
+        }
+        looked.push(program);
     }
+    Err(format!(
+        "{name} is not installed (looked for {}): {install}, or leave it out with --peers",
+        looked.join(", "),
+    ))
+}
+
+/// What a program says its version is, told `arguments`: the first line.
+pub(crate) fn version(program: &Path, arguments: &[String]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = output else {
+        return String::new();
+    };
+    // nginx says it on stderr.
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = text.lines().map(str::trim);
+    lines
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The values of an address in a template.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::child::{Launch, Running};
 use super::options::CompareOptions;
 use super::scenario::Scenario;
-use super::stage::{Entry, Stage};
+use super::stage::{Entry, Part, Stage};
 use crate::launch::ITSELF;
 use crate::verdict::{BUSY_SHARE_MAX, LAG_SHARE_MAX};
 
@@ -168,10 +169,14 @@ pub(crate) fn measure(
     name: &str,
     stop: &AtomicBool,
 ) -> Result<Measured, String> {
+    let (address, proxy) = match &entry.part {
+        Part::Proxy { address, running } => (*address, running),
+        Part::Generator(call) => return call.measure(stage, scenario, options, name, stop),
+    };
     let file = |ending: &str| stage.scratch.file(&format!("{name}.{ending}"));
     let arguments = arguments(
         stage,
-        entry,
+        (address, proxy.pid()),
         scenario,
         options,
         [&file("json"), &file("hlog")],
@@ -190,10 +195,50 @@ pub(crate) fn measure(
         Some(0 | 2 | 3) => {}
         _ => return Err(running.complaint(&format!("failed against {}", entry.name))),
     }
-    if entry.running.ends_within(Duration::ZERO) {
-        return Err(entry.running.complaint("ended while it was measured"));
+    if proxy.ends_within(Duration::ZERO) {
+        return Err(proxy.complaint("ended while it was measured"));
     }
     read(&file("json"))
+}
+
+/// What is known of a generator that ran for `duration`: how much it was answered, and what it
+/// consumed.
+pub(crate) fn of_generator(
+    answered: u64,
+    wrong: u64,
+    cpu_time: Duration,
+    duration: Duration,
+) -> Measured {
+    let per_request = cpu_time.as_secs_f64() * 1e6 / answered.max(1) as f64;
+    let wrong_ones = (wrong > 0).then(|| ("wrong".to_owned(), wrong));
+    Measured {
+        answers_per_second: answered as f64 / duration.as_secs_f64(),
+        requests: Requests {
+            due: answered + wrong,
+            answered,
+            failed: wrong,
+            unanswered: 0,
+        },
+        errors: wrong_ones.into_iter().collect(),
+        statuses: BTreeMap::new(),
+        response_time: Times {
+            percentiles_ns: BTreeMap::new(),
+        },
+        service_time: None,
+        send_lag: None,
+        generator: Generator {
+            cpu_us_per_request: per_request,
+            threads: Vec::new(),
+        },
+        watched: Some(Watched {
+            cpu_us_per_request: (answered > 0).then_some(per_request),
+            seconds: duration.as_secs_f64(),
+            cpu_seconds: cpu_time.as_secs_f64(),
+            waiting_seconds: 0.0,
+            resident_bytes: 0,
+            proportional_bytes: 0,
+        }),
+    }
 }
 
 fn read(path: &Path) -> Result<Measured, String> {
@@ -204,7 +249,7 @@ fn read(path: &Path) -> Result<Measured, String> {
 
 fn arguments(
     stage: &Stage,
-    entry: &Entry,
+    (proxy, proxy_pid): (SocketAddr, u32),
     scenario: &Scenario,
     options: &CompareOptions,
     [json, hlog]: [&Path; 2],
@@ -219,14 +264,14 @@ fn arguments(
     let nanos = |time: Duration| format!("{}ns", time.as_nanos());
     let mut arguments = vec![
         "run".to_owned(),
-        format!("http://{}{}", entry.address, request.path),
+        format!("http://{}{}", proxy, request.path),
     ];
     let mut add = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
     add("--connections", load.connections.to_string());
     add("--warmup", nanos(load.warmup));
     add("--duration", nanos(load.duration));
     add("--cpus", cpus.join(","));
-    add("--watch-pid", entry.running.pid().to_string());
+    add("--watch-pid", proxy_pid.to_string());
     add("--method", request.method.clone());
     add("--expect-status", answer.status.to_string());
     add("--expect-length", answer.length.to_string());

@@ -1,7 +1,8 @@
 //! A scenario: what is asked of the proxies, by how many connections, in how many rounds.
 //!
 //! A TOML file; `bench/README.md` is the reference of its keys. Unknown keys are errors. The peers
-//! it names are looked up in `peers/peers.toml` beside it.
+//! it names are looked up in `peers/` beside it, in `peers.toml` or, when it compares generators,
+//! in `generators.toml`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ pub(crate) struct Scenario {
     pub name: String,
     /// What it is about, in half a line.
     pub title: String,
+    /// What its entries are.
+    #[serde(default)]
+    pub compares: Compares,
     /// What is requested.
     #[serde(default)]
     pub request: Request,
@@ -38,6 +42,43 @@ pub(crate) struct Scenario {
     /// Rounds.
     #[serde(default = "rounds")]
     pub rounds: usize,
+}
+
+/// What the entries of a scenario are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compares {
+    /// Proxies, between the generator and the origin.
+    #[default]
+    Proxies,
+    /// Generators, which ask the origin.
+    Generators,
+}
+
+impl Compares {
+    /// Their name in the plural.
+    pub(crate) const fn plural(self) -> &'static str {
+        match self {
+            Self::Proxies => "proxies",
+            Self::Generators => "generators",
+        }
+    }
+
+    /// What runs on the other processors.
+    pub(crate) const fn others(self) -> &'static str {
+        match self {
+            Self::Proxies => "origin and generator",
+            Self::Generators => "origin",
+        }
+    }
+
+    /// The ending of the file that a run leaves: its histograms, or what the generator said.
+    pub(crate) const fn ending(self) -> &'static str {
+        match self {
+            Self::Proxies => "hlog",
+            Self::Generators => "txt",
+        }
+    }
 }
 
 /// What is requested.
@@ -161,7 +202,30 @@ impl Scenario {
         {
             return Err("load.rate: above zero".into());
         }
-        Ok(())
+        match self.compares {
+            Compares::Proxies => Ok(()),
+            Compares::Generators => self.check_for_generators(),
+        }
+    }
+
+    /// Only what every generator can be told in the same way is compared.
+    fn check_for_generators(&self) -> Result<(), String> {
+        let (asked, plain) = (&self.request, Request::default());
+        let complaint = match () {
+            () if self.load.rate.is_some() => "load.rate: generators are compared in a closed loop",
+            () if self.load.duration.subsec_nanos() > 0 || self.load.duration.is_zero() => {
+                "load.duration: whole seconds, for generators that take no others"
+            }
+            () if self.origin.unix => "origin.unix: not every generator connects to one",
+            () if asked.method != plain.method
+                || !asked.fields.is_empty()
+                || asked.body_size.is_some() =>
+            {
+                "request: generators are compared by a GET of a path"
+            }
+            () => return Ok(()),
+        };
+        Err(complaint.into())
     }
 
     /// What the table says above itself.
@@ -228,6 +292,25 @@ mod tests {
         check("twice = \"weft\"", "twice = \"envoy\"", "twice");
         check("\"weft\", \"nginx\"", "\"nginx\", \"nginx\"", "peers");
         check("rate = 5000", "rate = -1", "rate");
+        check("title", "compares = 'origins'\ntitle", "origins");
+    }
+
+    #[test]
+    fn generators_are_asked_what_all_of_them_can() {
+        let plain = "title = ''\ncompares = 'generators'\npeers = ['a']\n\
+                     [load]\nconnections = 1\nduration = '2s'\n";
+        let check = |text: &str| Scenario::parse(text).and_then(|scenario| scenario.check());
+        assert_eq!(check(plain), Ok(()));
+        assert_eq!(check(&format!("{plain}[request]\npath = '/a'")), Ok(()));
+        for (text, complaint) in [
+            (plain.replace("2s", "1500ms"), "duration"),
+            (format!("{plain}rate = 5"), "rate"),
+            (format!("{plain}[origin]\nunix = true"), "unix"),
+            (format!("{plain}[request]\nmethod = 'POST'"), "request"),
+        ] {
+            let error = check(&text).expect_err(complaint);
+            assert!(error.contains(complaint), "{error}");
+        }
     }
 
     #[test]

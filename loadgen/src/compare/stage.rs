@@ -14,8 +14,10 @@ use std::time::Duration;
 use engine::io::{Address, clock};
 
 use super::child::{Launch, Running, Scratch};
+use super::definitions::{self, Definitions};
+use super::generator::Call;
 use super::options::CompareOptions;
-use super::peer::{Peers, of_socket};
+use super::peer::{self, Peers, of_socket};
 use super::probe::{self, Answer};
 use super::scenario::Scenario;
 use super::template;
@@ -33,7 +35,7 @@ const ATTEMPT_PAUSE: Duration = Duration::from_millis(20);
 /// Connections a proxy must have room for besides those of the load.
 const SPARE_CONNECTIONS: usize = 100;
 
-/// One line of the table: a proxy that runs.
+/// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// Its name in the table.
@@ -44,14 +46,26 @@ pub(crate) struct Entry {
     pub version: String,
     /// Its program.
     pub program: PathBuf,
-    /// Its configuration.
+    /// Its configuration; of a generator, how it is called.
     pub configuration: String,
-    /// Where it listens.
-    pub address: SocketAddr,
     /// Resident memory before the first round.
     pub resident_at_start: u64,
-    /// The process.
-    pub running: Running,
+    /// What it does.
+    pub part: Part,
+}
+
+/// What an entry does in a round.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// Stands between the generator and the origin, all the time.
+    Proxy {
+        /// Where it listens.
+        address: SocketAddr,
+        /// The process.
+        running: Running,
+    },
+    /// Asks the origin, in its rounds.
+    Generator(Call),
 }
 
 /// All that runs.
@@ -72,11 +86,11 @@ impl Stage {
     /// Starts everything.
     pub(crate) fn start(
         scenario: &Scenario,
-        peers: &Peers,
+        definitions: &Definitions,
         options: &CompareOptions,
         stop: &AtomicBool,
     ) -> Result<Self, String> {
-        let cast = cast(scenario, peers, options)?;
+        let cast = cast(scenario, definitions, options)?;
         let scratch = Scratch::create()?;
         let (origin, address) = start_origin(scenario, &options.load_cpus, &scratch)?;
         let answer = answers(&origin, &address, scenario, stop)?;
@@ -85,24 +99,31 @@ impl Stage {
         }
         let mut entries = Vec::new();
         for role in cast {
-            let connections = scenario.load.connections;
-            entries.push(start_entry(
-                role,
-                peers,
-                &address,
-                options,
-                &scratch,
-                connections,
-            )?);
+            entries.push(match definitions {
+                Definitions::Proxies(peers) => {
+                    let connections = scenario.load.connections;
+                    start_proxy(role, peers, &address, options, &scratch, connections)?
+                }
+                Definitions::Generators(generators) => {
+                    let generator = definitions::find(generators, &role.peer)?;
+                    let program = role.program.clone();
+                    let call = Call::new(generator, program, &address, scenario, options)?;
+                    let version = peer::version(&role.program, &generator.version);
+                    role.enter(version, call.line(), Part::Generator(call))
+                }
+            });
         }
         for entry in &mut entries {
-            let found = answers(&entry.running, &Address::Tcp(entry.address), scenario, stop)?;
+            let Part::Proxy { address, running } = &entry.part else {
+                continue;
+            };
+            let found = answers(running, &Address::Tcp(*address), scenario, stop)?;
             if found != answer {
-                return Err(entry.running.complaint(&format!(
+                return Err(running.complaint(&format!(
                     "answers wrongly: {found:?}, the origin {answer:?}"
                 )));
             }
-            entry.resident_at_start = resident_bytes(entry.running.pid());
+            entry.resident_at_start = resident_bytes(running.pid());
         }
         Ok(Self {
             entries,
@@ -121,14 +142,32 @@ struct Role {
     program: PathBuf,
 }
 
+impl Role {
+    fn enter(self, version: String, configuration: String, part: Part) -> Entry {
+        Entry {
+            name: self.name,
+            peer: self.peer,
+            version,
+            program: self.program,
+            configuration,
+            resident_at_start: 0,
+            part,
+        }
+    }
+}
+
 /// All entries, before anything is started: whatever is missing is said at once.
-fn cast(scenario: &Scenario, peers: &Peers, options: &CompareOptions) -> Result<Vec<Role>, String> {
+fn cast(
+    scenario: &Scenario,
+    definitions: &Definitions,
+    options: &CompareOptions,
+) -> Result<Vec<Role>, String> {
     let (mut roles, mut missing) = (Vec::new(), Vec::new());
     let mut add = |name: String, peer: &str, given: Option<PathBuf>| {
         let program = match given {
             Some(program) if program.is_file() => Ok(program),
             Some(program) => Err(format!("{name}: there is no {}", program.display())),
-            None => peers.find(peer).and_then(|found| found.program(peer)),
+            None => definitions.program(peer),
         };
         match program {
             Ok(program) => roles.push(Role {
@@ -203,7 +242,7 @@ fn start_origin(
     Ok((running, address))
 }
 
-fn start_entry(
+fn start_proxy(
     role: Role,
     peers: &Peers,
     origin: &Address,
@@ -246,16 +285,8 @@ fn start_entry(
         cpus,
         log: folder.join("said.log"),
     })?;
-    Ok(Entry {
-        version: peer.version(&role.program),
-        name: role.name,
-        peer: role.peer,
-        program: role.program,
-        configuration,
-        address,
-        resident_at_start: 0,
-        running,
-    })
+    let version = peer::version(&role.program, &peer.version);
+    Ok(role.enter(version, configuration, Part::Proxy { address, running }))
 }
 
 /// A port that was free a moment ago.

@@ -5,7 +5,7 @@
 //! permission to trace.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use rustix::process::Signal;
 use serde::Serialize;
 
 use super::child::{Launch, Running};
+use super::generator::Call;
 use super::options::CompareOptions;
 use super::round;
 use super::scenario::Scenario;
-use super::stage::{Entry, Stage};
+use super::stage::{Entry, Part, Stage};
 use crate::run::watched::tree;
 
 /// How long to count.
@@ -53,39 +54,75 @@ pub(crate) fn count(
     options: &CompareOptions,
     stop: &AtomicBool,
 ) -> Result<Calls, String> {
-    let table = stage.scratch.file("strace.txt");
-    let pids: Vec<String> = tree(entry.running.pid())
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let arguments: Vec<String> = ["-c", "-f", "-o", &table.display().to_string(), "-p"]
-        .into_iter()
-        .map(str::to_owned)
-        .chain([pids.join(",")])
-        .collect();
-    let mut strace = Running::start(&Launch {
-        name: "strace",
-        program: &super::peer::find("strace").ok_or("--syscalls needs strace")?,
-        arguments: &arguments,
-        cpus: &options.proxy_cpus.0,
-        log: stage.scratch.file("strace.log"),
-    })?;
-    attached(&strace, &stage.scratch.file("strace.log"))?;
+    let table = stage.scratch.file("strace.table");
     let mut short = scenario.clone();
     short.load.warmup = Duration::ZERO;
     short.load.duration = scenario.load.duration.min(COUNTED);
-    let measured = round::measure(stage, entry, &short, options, "strace", stop)?;
-    // It prints its table when it is interrupted, and leaves the proxy running.
-    strace.signal(Signal::INT);
-    strace.wait(ATTACH_LIMIT, stop)?;
+    let answered = match &entry.part {
+        Part::Generator(call) => of_generator(call, stage, &short, options, &table, stop)?,
+        Part::Proxy { running, .. } => {
+            let strace = attach(stage, running, options, &table)?;
+            let measured = round::measure(stage, entry, &short, options, "strace", stop)?;
+            detach(strace, stop)?;
+            measured.requests.answered
+        }
+    };
     let text = fs::read_to_string(&table).map_err(|error| format!("strace: {error}"))?;
-    let answers = measured.requests.answered.max(1) as f64;
-    let by_name = parse(&text, answers);
+    let by_name = parse(&text, answered.max(1) as f64);
     Ok(Calls {
         entry: entry.name.clone(),
         per_request: by_name.iter().map(|(_, calls)| calls).sum(),
         by_name,
     })
+}
+
+/// Runs a generator under strace; what it was answered.
+fn of_generator(
+    call: &Call,
+    stage: &Stage,
+    scenario: &Scenario,
+    options: &CompareOptions,
+    table: &Path,
+    stop: &AtomicBool,
+) -> Result<u64, String> {
+    let arguments = ["-c", "-f", "-o", &table.display().to_string(), "--"].map(str::to_owned);
+    let traced = call.under(program()?, &arguments);
+    let measured = traced.measure(stage, scenario, options, "strace", stop)?;
+    Ok(measured.requests.answered)
+}
+
+fn program() -> Result<PathBuf, String> {
+    super::peer::find("strace").ok_or_else(|| "--syscalls needs strace".into())
+}
+
+/// Has strace count what a proxy calls, from now on.
+fn attach(
+    stage: &Stage,
+    proxy: &Running,
+    options: &CompareOptions,
+    table: &Path,
+) -> Result<Running, String> {
+    let pids: Vec<String> = tree(proxy.pid()).iter().map(ToString::to_string).collect();
+    let arguments: Vec<String> = ["-c", "-f", "-o", &table.display().to_string(), "-p"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain([pids.join(",")])
+        .collect();
+    let strace = Running::start(&Launch {
+        name: "strace",
+        program: &program()?,
+        arguments: &arguments,
+        cpus: &options.proxy_cpus.0,
+        log: stage.scratch.file("strace.log"),
+    })?;
+    attached(&strace, &stage.scratch.file("strace.log"))?;
+    Ok(strace)
+}
+
+/// Has strace write its table, which it does when it is interrupted; the proxy goes on.
+fn detach(mut strace: Running, stop: &AtomicBool) -> Result<(), String> {
+    strace.signal(Signal::INT);
+    strace.wait(ATTACH_LIMIT, stop).map(drop)
 }
 
 fn attached(strace: &Running, log: &Path) -> Result<(), String> {

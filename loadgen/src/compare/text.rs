@@ -9,7 +9,7 @@ use std::fmt::{Display, Formatter, Result, Write as _};
 use super::document::Document;
 use super::metric::{Metric, Unit};
 use super::statistics::Estimate;
-use super::summary::{Line, Ratio, spread};
+use super::summary::{Line, Ratio, Summary, spread};
 use crate::quantity::show_nanos;
 
 /// The share of a round a proxy may wait for its processor before the table mentions it.
@@ -45,10 +45,12 @@ impl Text<'_> {
         writeln!(f, "{}", scenario.describe())?;
         writeln!(
             f,
-            "{} rounds of {} s, proxies on CPU {:?}, origin and generator on CPU {:?}\n",
+            "{} rounds of {} s, {} on CPU {:?}, {} on CPU {:?}\n",
             scenario.rounds,
             scenario.load.duration.as_secs_f64(),
+            scenario.compares.plural(),
             machine.proxy_cpus,
+            scenario.compares.others(),
             machine.load_cpus
         )
     }
@@ -87,6 +89,7 @@ impl Text<'_> {
 
     fn ratios(&self, f: &mut Formatter<'_>) -> Result {
         let summary = &self.0.summary;
+        let columns = columns(summary);
         if let Some(first) = summary.ratios.first() {
             let confidence = self.0.confidence * 100.0;
             writeln!(
@@ -94,9 +97,9 @@ impl Text<'_> {
                 "\nratio to {}, with {confidence} % confidence over rounds",
                 first.to
             )?;
-            ratio_head(f)?;
+            ratio_head(f, &columns)?;
             for line in &summary.entries {
-                ratio_row(f, &line.name, &summary.ratios, true)?;
+                ratio_row(f, &columns, &line.name, &summary.ratios, true)?;
             }
         }
         let Some(first) = summary.noise.first() else {
@@ -108,11 +111,11 @@ impl Text<'_> {
             first.entry, first.to
         )?;
         if summary.ratios.is_empty() {
-            ratio_head(f)?;
+            ratio_head(f, &columns)?;
         }
-        ratio_row(f, &first.entry, &summary.noise, false)?;
+        ratio_row(f, &columns, &first.entry, &summary.noise, false)?;
         write!(f, "{:<14}", "spread")?;
-        for metric in RATIO_METRICS {
+        for metric in columns {
             let found = summary
                 .noise
                 .iter()
@@ -187,21 +190,34 @@ fn remark(remarks: &mut String, line: &Line) -> Result {
     Ok(())
 }
 
-fn ratio_head(f: &mut Formatter<'_>) -> Result {
+/// The columns of ratios that there are: a generator that has ended has no memory.
+fn columns(summary: &Summary) -> Vec<Metric> {
+    let all = || summary.ratios.iter().chain(&summary.noise);
+    let found = |metric: &Metric| all().any(|ratio| ratio.metric == metric.name());
+    RATIO_METRICS.into_iter().filter(found).collect()
+}
+
+fn ratio_head(f: &mut Formatter<'_>, columns: &[Metric]) -> Result {
     write!(f, "{:<14}", "entry")?;
-    for metric in RATIO_METRICS {
+    for metric in columns {
         write!(f, "{:>26}", metric.title())?;
     }
     writeln!(f)
 }
 
 /// The ratios of one entry; nothing if it has none.
-fn ratio_row(f: &mut Formatter<'_>, entry: &str, ratios: &[Ratio], words: bool) -> Result {
+fn ratio_row(
+    f: &mut Formatter<'_>,
+    columns: &[Metric],
+    entry: &str,
+    ratios: &[Ratio],
+    words: bool,
+) -> Result {
     if !ratios.iter().any(|ratio| ratio.entry == entry) {
         return Ok(());
     }
     write!(f, "{entry:<14}")?;
-    for metric in RATIO_METRICS {
+    for metric in columns {
         let is_it = |ratio: &&Ratio| ratio.entry == entry && ratio.metric == metric.name();
         let text = ratios.iter().find(is_it).map_or_else(
             || "-".into(),

@@ -102,7 +102,7 @@ fn of_scenario(
     for &claim in claims {
         let wanted = || std::iter::once(&claim.subject).chain(claim.peer.names());
         let missing = wanted()
-            .find_map(|peer| crate::compare::available(&scenarios, peer, &options.programs).err());
+            .find_map(|peer| crate::compare::available(&path, peer, &options.programs).err());
         if let Some(reason) = missing {
             judgements.push(claim.untested(reason));
             continue;
