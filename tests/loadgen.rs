@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::harness::{
     Client, Origin, Proxy, Setup,
     nginx::Nginx,
+    node,
     proxy::{loadgen, output},
     python,
     running::Running,
@@ -69,18 +70,49 @@ fn open_loop_with_dumps_that_others_read() {
     let (hlog, hgrm) = (scratch.file("run.hlog"), scratch.file("run.hgrm"));
     let (hlog_path, hgrm_path) = (hlog.to_string_lossy(), hgrm.to_string_lossy());
     let url = format!("http://{}/open", proxy.address());
-    run(
+    let measured = run(
         &url,
         &["--rate", "200", "--hlog", &hlog_path, "--hgrm", &hgrm_path],
         &scratch,
     );
-    let read = python::run("read_hlog.py", &[&hlog_path]);
-    let read: Value = serde_json::from_str(&read).expect("JSON");
-    // Untagged is the response time from when a request was due; all that were due are in it.
-    for series in ["", "uncorrected", "send_lag"] {
-        assert_eq!(read[series]["count"], 200, "{series}: {read}");
+    for read in [
+        python::run("read_hlog.py", &[&hlog_path]),
+        node::run("read_hlog.js", &[&hlog_path]),
+    ] {
+        let read: Value = serde_json::from_str(&read).expect("JSON");
+        // Untagged is the response time from when a request was due; all that were due are in it.
+        for (tag, series) in [
+            ("", "response_time"),
+            ("uncorrected", "service_time"),
+            ("send_lag", "send_lag"),
+        ] {
+            let (theirs, ours) = (&read[tag], &measured[series]);
+            assert_eq!(theirs["count"], 200, "{series}: {read}");
+            assert_eq!(theirs["max"], ours["max_ns"], "{series}: {read}");
+            for percentile in ["50", "90", "99", "99.9"] {
+                let (theirs, ours) = (&theirs["percentiles"], &ours["percentiles_ns"]);
+                assert_eq!(theirs[percentile], ours[percentile], "{series}: {read}");
+            }
+        }
     }
-    assert!(fs::read_to_string(hgrm).is_ok_and(|text| text.contains("#[Max")));
+    let picture = scratch.file("run.png");
+    let read = python::run("plot_hgrm.py", &[&hgrm_path, &picture.to_string_lossy()]);
+    let read: Value = serde_json::from_str(&read).expect("JSON");
+    assert!(read["rows"].as_u64() > Some(10), "{read}");
+    assert_eq!(read["count"], 200, "{read}");
+    for (theirs, ours) in [
+        (
+            &read["median"],
+            &measured["response_time"]["percentiles_ns"]["50"],
+        ),
+        (&read["max"], &measured["response_time"]["max_ns"]),
+    ] {
+        let (theirs, ours) = (theirs.as_f64(), ours.as_f64());
+        let (theirs, ours) = theirs.zip(ours).expect("numbers");
+        assert!((theirs * 1e6 - ours).abs() <= 1.0, "{theirs} ms, {ours} ns");
+    }
+    let picture = fs::read(picture).expect("a picture");
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod harness;
 
 mod accept;
+mod accuracy;
 mod bodies;
 mod clients;
 mod config;

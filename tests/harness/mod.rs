@@ -9,6 +9,7 @@ pub(crate) mod dice;
 pub(crate) mod haproxy;
 pub(crate) mod message;
 pub(crate) mod nginx;
+pub(crate) mod node;
 pub(crate) mod origin;
 pub(crate) mod pattern;
 pub(crate) mod ports;
