@@ -88,7 +88,13 @@ fn open_loop_with_dumps_that_others_read() {
         ] {
             let (theirs, ours) = (&read[tag], &measured[series]);
             assert_eq!(theirs["count"], 200, "{series}: {read}");
-            assert_eq!(theirs["max"], ours["max_ns"], "{series}: {read}");
+            // One names the last value that counts as the same, the other the first.
+            let max = |found: &Value| found.as_f64().expect("a number");
+            let (their_max, our_max) = (max(&theirs["max"]), max(&ours["max_ns"]));
+            assert!(
+                (their_max - our_max).abs() <= our_max / 1e3,
+                "{series}: {read}"
+            );
             for percentile in ["50", "90", "99", "99.9"] {
                 let (theirs, ours) = (&theirs["percentiles"], &ours["percentiles_ns"]);
                 assert_eq!(theirs[percentile], ours[percentile], "{series}: {read}");

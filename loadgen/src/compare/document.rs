@@ -1,7 +1,7 @@
 //! Everything a comparison found out, as JSON and as a folder of files.
 //!
 //! The folder holds `result.json`, `table.txt`, the configuration of every entry and, for every
-//! run, its histograms (`<entry>-<round>.hlog`), or what the generator said (`.txt`). `schema` grows
+//! run, its histograms (`<entry>-<round>.hlog`) or what the generator said (`.txt`). `schema` grows
 //! when a field changes its meaning or goes away.
 
 use std::collections::BTreeMap;
