@@ -10,6 +10,7 @@ pub mod limits;
 
 pub mod config;
 pub mod io;
+pub mod tls;
 
 pub mod http;
 

@@ -92,6 +92,12 @@ const _: () = assert!(RECEIVED_RUNS_RESUME < RECEIVED_RUNS_MAX);
 /// Copied bytes at the front of a send queue that are sent already are given up from here on.
 pub const SEND_COMPACT_BYTES: usize = 8 * 1024;
 
+/// Content of one sealed record: the most that TLS allows (RFC 8446 §5.1).
+pub const SEAL_RECORD_BYTES: usize = 16 * 1024;
+
+/// Sealed bytes that are collected before they are sent: a few records, which stay cached.
+pub const SEAL_BATCH_BYTES: usize = 64 * 1024;
+
 /// How long the driver suspends to let glommio work, while something waits for it. Long enough
 /// to be a true suspension (a mere yield does not let its reactor run), short against a batch.
 pub const FOREIGN_TURN: Duration = Duration::from_micros(30);
@@ -179,6 +185,11 @@ pub const REGEX_BYTES_MAX: usize = 1 << 20;
 pub const DIRECT_RESPONSE_BYTES_MAX: usize = 64 << 10;
 /// Shards of a process, and the highest core number: the kernel's `CPU_SETSIZE`.
 pub const SHARDS_MAX: usize = 1024;
+/// Certificates of one listener.
+pub const CERTIFICATES_MAX: usize = 1024;
+/// Bytes of a file with certificates, keys or revocations: a bundle of the world's authorities is a
+/// quarter of a megabyte, large revocation lists are a few.
+pub const TLS_FILE_BYTES_MAX: u64 = 32 << 20;
 /// Weight of an endpoint or a cluster: percent with three decimals, as a whole number.
 pub const WEIGHT_MAX: u32 = 100_000;
 /// Proxies in front of this one that can be trusted.

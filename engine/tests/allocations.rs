@@ -88,7 +88,7 @@ fn start(origin: SocketAddr) -> Shards {
         "#
     );
     let config = config::parse(&text, "allocations.toml".as_ref()).expect("a valid configuration");
-    let snapshot = Arc::new(Snapshot::compile(&config));
+    let snapshot = Arc::new(Snapshot::compile(&config).expect("a configuration without files"));
     Shards::start(&config, snapshot).expect("io_uring")
 }
 

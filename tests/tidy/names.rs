@@ -36,6 +36,7 @@ const GIVEN: &[(&str, &str)] = &[
     ("Item", "std's Iterator"),
     ("ServerPolicy", "the field Server, RFC 9110 section 10.2.4"),
     ("server", "the field Server"),
+    ("verify_server_cert", "a trait of rustls"),
     ("local_server", "the field Server of a local reply"),
 ];
 

@@ -37,6 +37,16 @@ impl Errors {
         }
     }
 
+    /// Problems that were found when the configuration in `file` (or the embedded one) was
+    /// compiled; at least one.
+    #[must_use]
+    pub fn of(file: Option<&Path>, problems: Vec<Problem>) -> Self {
+        Self::new(
+            file.unwrap_or_else(|| Path::new(super::EMBEDDED_NAME)),
+            problems,
+        )
+    }
+
     /// The file, or `(embedded)`.
     #[must_use]
     pub fn file(&self) -> &Path {

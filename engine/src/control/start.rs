@@ -47,7 +47,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     examine(&config, log)?;
     let origin_count = echo::start(&mut config).map_err(Refusal::Origins)?;
     let admin = listen_for_admin(&config, log)?;
-    let snapshot = Arc::new(Snapshot::compile(&config));
+    let snapshot = Arc::new(compile(&config, file)?);
     let shards = Shards::start(&config, snapshot).map_err(Refusal::Shards)?;
     for (listener, bound) in config.listeners.iter_mut().zip(shards.addresses()) {
         listener.address.clone_from(bound);
@@ -81,7 +81,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
 /// Every problem of the configuration.
 pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
     let config = config::load(file).map_err(Refusal::Config)?;
-    let _compiles = Snapshot::compile(&config);
+    let _compiles = compile(&config, file)?;
     let routes = config
         .listeners
         .iter()
@@ -101,6 +101,11 @@ pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
             "endpoint"
         ),
     ))
+}
+
+fn compile(config: &Config, file: Option<&Path>) -> Result<Snapshot, Refusal> {
+    let snapshot = Snapshot::compile(config);
+    snapshot.map_err(|problems| Refusal::Config(config::Errors::of(file, problems)))
 }
 
 /// The machine, judged by the needs of a configuration.

@@ -26,6 +26,7 @@ use crate::http::h1::{Parsed, response};
 use crate::http::{BodyLength, HeadError, Response, ResponseHead, Version};
 use crate::io::{Address, Buf, Elapsed, Instant, Stream, clock};
 use crate::limits;
+use crate::tls::HandshakeError;
 
 /// Why there is no connection to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum ConnectError {
     TimedOut,
     /// Anything else: unreachable, no such socket, no local port left.
     Failed,
+    /// It did not prove who it is, or the handshake failed otherwise.
+    Tls(HandshakeError),
 }
 
 /// How an attempt goes about it.
@@ -180,7 +183,7 @@ async fn connect(call: &Call<'_>, to: &Address, now: Instant) -> Result<Stream, 
     let ends = request_ends.min(now + call.connect_timeout);
     call.timer.arm(ends);
     match call.timer.guard(Stream::connect(to)).await {
-        Ok(Ok(stream)) => Ok(stream),
+        Ok(Ok(stream)) => secure(call, to, stream, ends).await,
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
             Err(ForwardError::Connect(ConnectError::Refused))
         }
@@ -189,6 +192,31 @@ async fn connect(call: &Call<'_>, to: &Address, now: Instant) -> Result<Stream, 
             Err(ForwardError::Relay(RelayError::RequestTimeout))
         }
         Err(Elapsed) => Err(ForwardError::Connect(ConnectError::TimedOut)),
+    }
+}
+
+/// Begins TLS where the cluster wants it, within the time that is left for the connection.
+async fn secure(
+    call: &Call<'_>,
+    to: &Address,
+    stream: Stream,
+    ends: Instant,
+) -> Result<Stream, ForwardError> {
+    let Some(connector) = call.connector else {
+        return Ok(stream);
+    };
+    // Its state is large, and a reused connection needs none of it.
+    let handshake = Box::pin(connector.connect(&stream, to));
+    match call.timer.guard(handshake).await {
+        Ok(Ok(())) => Ok(stream),
+        Ok(Err(error)) => Err(ForwardError::Connect(ConnectError::Tls(error))),
+        Err(Elapsed) if ends == call.timeouts.request_ends => {
+            Err(ForwardError::Relay(RelayError::RequestTimeout))
+        }
+        Err(Elapsed) => {
+            let error = HandshakeError::TimedOut;
+            Err(ForwardError::Connect(ConnectError::Tls(error)))
+        }
     }
 }
 

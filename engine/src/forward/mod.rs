@@ -58,6 +58,7 @@ use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{HeadError, Request, ResponseHead};
 use crate::io::{Stream, Timer, clock};
 use crate::limits;
+use crate::tls::Connector;
 
 use attempt::{Failed, Way};
 use body::{Body, Outgoing};
@@ -90,6 +91,8 @@ pub struct Call<'a> {
     pub timeouts: Timeouts,
     /// How long one connection may take to be made.
     pub connect_timeout: Duration,
+    /// TLS on that connection, if the cluster wants it.
+    pub connector: Option<&'a Connector>,
     /// The downstream connection's timer.
     pub timer: &'a Timer,
     /// The cluster.

@@ -13,6 +13,7 @@
 #![allow(unsafe_code, reason = "each block has its reason and its proof")]
 
 mod address;
+mod cipher;
 pub mod clock;
 mod driver;
 mod file;
@@ -25,6 +26,7 @@ mod tests;
 mod wait;
 
 pub use address::Address;
+pub use cipher::{Cipher, CipherFailed, Opened};
 pub use clock::Instant;
 pub use file::AppendFile;
 pub use listener::{Listener, bind};

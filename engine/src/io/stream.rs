@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use rustix::io::Errno;
 
 use super::address::Address;
+use super::cipher::Cipher;
+use super::driver::secured::Secured;
 use super::driver::socket::{Receive, Role, Sending, Socket, remember};
 use super::driver::{self, Driver};
 use super::ring::buffer::Buf;
@@ -69,6 +71,39 @@ impl Stream {
         })
     }
 
+    /// Put `cipher` between the socket and this stream, in both directions. What was received and
+    /// not taken goes through it as well. Whoever sets it must have queued nothing in the clear.
+    pub fn secure(&self, cipher: Box<dyn Cipher>) {
+        self.with(|socket| {
+            debug_assert_eq!(socket.queued(), 0, "queued in the clear");
+            socket.secure(Box::new(Secured::new(cipher)));
+            if socket.has_reply() {
+                self.driver.list(self.index, socket);
+            }
+        });
+    }
+
+    /// Resolves when `ready` gives something, which is asked whenever bytes or the end arrived; or
+    /// with `None` once no more can come.
+    pub async fn until<T>(&self, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+        poll_fn(|cx| {
+            if let Some(value) = ready() {
+                return Poll::Ready(Some(value));
+            }
+            self.with(|socket| {
+                if socket.end().is_some() {
+                    return Poll::Ready(None);
+                }
+                if socket.receive == Receive::Off && socket.has_room() {
+                    self.driver.start_receive(self.index, socket);
+                }
+                remember(&mut socket.reader, cx.waker());
+                Poll::Pending
+            })
+        })
+        .await
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Socket) -> T) -> T {
         let mut sockets = self.driver.sockets.borrow_mut();
         // The slot lives as long as this handle, its only owner.
@@ -114,10 +149,9 @@ impl Stream {
             if let Some(buf) = buf {
                 return Poll::Ready(Ok(Some(buf)));
             }
-            match socket.receive {
-                Receive::Ended => Poll::Ready(Ok(None)),
-                Receive::Failed(error) => Poll::Ready(Err(Error::from(error))),
-                Receive::Off | Receive::Armed | Receive::Cancelling | Receive::Starved => {
+            match socket.end() {
+                Some(end) => Poll::Ready(end.map(|()| None).map_err(Error::from)),
+                None => {
                     remember(&mut socket.reader, cx.waker());
                     Poll::Pending
                 }
@@ -139,7 +173,7 @@ impl Stream {
     pub fn quiet(&self) -> bool {
         self.with(|socket| {
             socket.received.is_empty()
-                && !matches!(socket.receive, Receive::Ended | Receive::Failed(_))
+                && socket.end().is_none()
                 && !matches!(socket.sending, Sending::Failed(_))
         })
     }

@@ -13,7 +13,7 @@
 //! order: FIN, then a bounded time of discarding what still arrives, since a close with unread
 //! bytes would reset the connection and could destroy the response on its way (RFC 9112 §9.6).
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,16 +27,21 @@ use super::place::Place;
 use super::request_head::{self, NoRequest};
 use super::snapshot::ListenerPlan;
 use crate::accept::Admitted;
-use crate::http::{Method, Request};
+use crate::http::{Method, Request, Scheme};
 use crate::io::{Instant, Stream, Timer, clock, yield_now};
 use crate::limits;
-use crate::record::{CloseReason, DownstreamFailure, ListenerId};
+use crate::record::{CloseReason, DownstreamFailure, Handshake, ListenerId};
+use crate::tls::{HandshakeError, Secure};
 
 /// Serves one connection to its end.
 pub async fn serve(local: Rc<Local>, listener: ListenerId, stream: Stream, admitted: Admitted) {
     let Some(connection) = Connection::open(local, listener, stream, admitted) else {
         return;
     };
+    if !connection.secure().await {
+        connection.closed_for.set(CloseReason::Failure);
+        return connection.linger().await;
+    }
     loop {
         if let Some(reason) = connection.wait().await {
             connection.closed_for.set(reason);
@@ -93,6 +98,8 @@ pub(super) struct Connection {
     pub(super) plan: Arc<ListenerPlan>,
     pub(super) stream: Stream,
     pub(super) peer: Option<SocketAddr>,
+    /// What the TLS handshake found out.
+    secure: OnceCell<Box<Secure>>,
     pub(super) timer: Timer,
     opened_at: Instant,
     /// Since when it has waited for a request; `NEVER` while it is busy.
@@ -119,6 +126,7 @@ impl Connection {
             plan,
             stream,
             peer,
+            secure: OnceCell::new(),
             timer: Timer::new(),
             opened_at: clock::now(),
             idle_since: Cell::new(Instant::NEVER),
@@ -127,6 +135,49 @@ impl Connection {
             _admitted: admitted,
             local,
         }))
+    }
+
+    /// Begins TLS where the listener has it. `false` when the connection has to end for it.
+    async fn secure(&self) -> bool {
+        let Some(acceptor) = &self.plan.tls else {
+            return true;
+        };
+        self.timer.arm(clock::now() + self.plan.timeouts.handshake);
+        // Its state is large, and the connection will live on without it.
+        let handshake = Box::pin(acceptor.accept(&self.stream));
+        let result = self.timer.guard(handshake).await;
+        let result = result.unwrap_or(Err(HandshakeError::TimedOut));
+        let count = match &result {
+            Ok(secure) if secure.is_resumed => Handshake::Resumed,
+            Ok(_) => Handshake::Full,
+            Err(error) => Handshake::Failed(*error),
+        };
+        let listener = self.plan.id;
+        self.local
+            .record(|recorder| recorder.handshake(listener, count));
+        // It is set once in the life of a connection.
+        result.is_ok_and(|secure| self.secure.set(Box::new(secure)).is_ok())
+    }
+
+    /// By what scheme requests come in.
+    pub(super) fn scheme(&self) -> Scheme {
+        match self.secure.get() {
+            Some(_) => Scheme::Https,
+            None => Scheme::Http,
+        }
+    }
+
+    /// Whether requests for `host` belong on this connection.
+    pub(super) fn is_for(&self, host: &[u8]) -> bool {
+        let secure = self.secure.get().map(Box::as_ref);
+        let asked = secure.and_then(|secure| secure.server_name.as_deref());
+        match (&self.plan.tls, asked) {
+            (Some(acceptor), Some(asked)) => {
+                std::str::from_utf8(host).is_ok_and(|host| acceptor.serves(asked, host))
+            }
+            // In clear text, or without a name asked for, any host will do.
+            (_, _) => true,
+        }
     }
 
     /// Waits for the first byte of a request. Says why the connection ends instead.

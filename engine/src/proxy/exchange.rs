@@ -12,8 +12,7 @@ use crate::balance::ClusterId;
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{
-    BodyLength, FieldEdits, Forwarded, Method, Request, RequestHead, Scheme, TargetForm,
-    trusted_request_id,
+    BodyLength, FieldEdits, Forwarded, Method, Request, RequestHead, TargetForm, trusted_request_id,
 };
 use crate::io::Instant;
 use crate::limits;
@@ -96,6 +95,9 @@ async fn steps(
     if request.method() == Method::Connect && !plan.is_connect_allowed {
         return Err((DownstreamFailure::MethodRefused.into(), ""));
     }
+    if !connection.is_for(request.host()) {
+        return Err((DownstreamFailure::Misdirected.into(), ""));
+    }
     if local_reply::is_last_recipient(&request) {
         return Ok(local_reply::last_recipient(telling, text));
     }
@@ -123,6 +125,7 @@ async fn steps(
     let no_cluster = (ProxyFailure::NoCluster.into(), "");
     let balancer = local.balancer(cluster).ok_or(no_cluster)?;
     let upstream = local.snapshot.upstreams.get(cluster.0 as usize);
+    let upstream = upstream.ok_or(no_cluster)?;
     let lease = balancer.pick(random, None).map_err(fold::pick)?;
     let (request_fields, response_fields) = ([&route.request_edits], [edits]);
     let call = Call {
@@ -136,7 +139,8 @@ async fn steps(
         is_draining: &local.is_draining,
         body_bytes_max: plan.body_bytes_max,
         timeouts: timeouts(telling, route),
-        connect_timeout: upstream.ok_or(no_cluster)?.connect_timeout,
+        connect_timeout: upstream.connect_timeout,
+        connector: upstream.tls.as_ref(),
         timer: &connection.timer,
         cluster,
         balancer,
@@ -185,7 +189,7 @@ fn request_edits<'a>(
         fields: edits,
         forwarded: fields.sets_forwarded.then(|| Forwarded {
             client: connection.peer.map(|peer| peer.ip()),
-            scheme: Scheme::Http,
+            scheme: connection.scheme(),
             trusted_hops: fields.trusted_hops,
         }),
         via: fields.via.as_deref(),

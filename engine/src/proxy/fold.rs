@@ -37,6 +37,9 @@ pub(super) fn forward(error: ForwardError, trace: &Trace) -> Reason {
             (UpstreamFailure::ConnectTimeout.into(), "")
         }
         ForwardError::Connect(ConnectError::Failed) => (UpstreamFailure::ConnectFailed.into(), ""),
+        ForwardError::Connect(ConnectError::Tls(error)) => {
+            (UpstreamFailure::TlsFailed.into(), error.label())
+        }
         ForwardError::Relay(error) => relay(error, trace),
         ForwardError::ResponseHead(error) => (UpstreamFailure::BadResponse.into(), error.label()),
         ForwardError::InterimFlood => (UpstreamFailure::BadResponse.into(), "interim_flood"),

@@ -8,7 +8,7 @@
 
 use super::telling::Telling;
 use crate::http::h1::encode::{self, ConnectionReply, LocalReply};
-use crate::http::{FieldEdits, FieldName, Method, Request, Scheme, Version};
+use crate::http::{FieldEdits, FieldName, Method, Request, Version};
 use crate::record::{DownstreamFailure, Failure, ProxyFailure, UpstreamFailure};
 use crate::route::{DirectResponse, Redirect};
 
@@ -39,6 +39,8 @@ impl Answer {
             DownstreamFailure::Closed | DownstreamFailure::ReadStalled => return None,
             DownstreamFailure::NoRoute => Self::keeping(404),
             DownstreamFailure::MethodRefused => Self::closing(405),
+            // RFC 9110 §15.5.20: the client may try again on another connection.
+            DownstreamFailure::Misdirected => Self::closing(421),
         })
     }
 
@@ -47,7 +49,8 @@ impl Answer {
             UpstreamFailure::NoEndpoint
             | UpstreamFailure::Overflow
             | UpstreamFailure::ConnectRefused
-            | UpstreamFailure::ConnectFailed => 503,
+            | UpstreamFailure::ConnectFailed
+            | UpstreamFailure::TlsFailed => 503,
             UpstreamFailure::ClosedBeforeResponse
             | UpstreamFailure::ClosedMidResponse
             | UpstreamFailure::BadResponse => 502,
@@ -90,6 +93,7 @@ impl Answer {
             413 => b"413 Content Too Large\n",
             414 => b"414 URI Too Long\n",
             417 => b"417 Expectation Failed\n",
+            421 => b"421 Misdirected Request\n",
             431 => b"431 Request Header Fields Too Large\n",
             501 => b"501 Not Implemented\n",
             502 => b"502 Bad Gateway\n",
@@ -132,7 +136,8 @@ pub(super) fn redirect(
 ) -> bool {
     location.clear();
     if let Some(request) = telling.request() {
-        redirect.location(&request, Scheme::Http, location);
+        let scheme = telling.connection().scheme();
+        redirect.location(&request, scheme, location);
     }
     let fields: [(&[u8], &[u8]); 1] = [(b"Location", location)];
     let reply = LocalReply {

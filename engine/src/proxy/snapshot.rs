@@ -19,6 +19,7 @@ use crate::io::Address;
 use crate::limits;
 use crate::record::{ListenerId, RouteLabel, SeriesCounts, SeriesNames};
 use crate::route::{RouteId, RouteTable};
+use crate::tls::{Acceptor, Connector, Secrets};
 
 /// A compiled configuration.
 #[derive(Debug)]
@@ -38,10 +39,12 @@ pub struct Snapshot {
 }
 
 /// How the endpoints of one cluster are connected to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct UpstreamPlan {
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
+    /// TLS towards them; clear text when absent.
+    pub tls: Option<Connector>,
     /// Idle connections of the whole process.
     pub idle: IdlePolicy,
 }
@@ -57,6 +60,8 @@ pub struct ListenerPlan {
     pub address: Address,
     /// Its connections at once, in the whole process.
     pub connections_max: usize,
+    /// TLS towards its clients; clear text when absent.
+    pub tls: Option<Acceptor>,
     /// Its rules.
     pub routes: RouteTable,
     /// Bounds of a request head.
@@ -120,27 +125,40 @@ impl ListenerPlan {
 }
 
 impl Snapshot {
-    /// Compiles a configuration, whose values are valid by construction.
-    pub fn compile(config: &Config) -> Self {
-        let listeners = (0..).map(ListenerId).zip(&config.listeners);
+    /// Compiles a configuration, whose values are valid by construction. What its TLS files hold
+    /// is read here.
+    ///
+    /// # Errors
+    /// Everything that is wrong with those files.
+    pub fn compile(config: &Config) -> Result<Self, Vec<config::Problem>> {
+        let Secrets {
+            acceptors,
+            connectors,
+        } = Secrets::load(config)?;
+        let listeners = (0..).map(ListenerId).zip(&config.listeners).zip(acceptors);
         let clusters = (0..).map(ClusterId).zip(&config.clusters);
-        Self {
+        Ok(Self {
             listeners: listeners
-                .map(|(id, listener)| Arc::new(compile_listener(id, listener)))
+                .map(|((id, listener), tls)| Arc::new(compile_listener(id, listener, tls)))
                 .collect(),
             clusters: ClusterTable::new(
                 clusters
                     .map(|(id, cluster)| compile_cluster(id, cluster))
                     .collect(),
             ),
-            upstreams: config.clusters.iter().map(compile_upstream).collect(),
+            upstreams: config
+                .clusters
+                .iter()
+                .zip(connectors)
+                .map(|(cluster, tls)| compile_upstream(cluster, tls))
+                .collect(),
             names: names(config),
             access_log: config.access_log.clone(),
             response_limits: HeadLimits {
                 names: UnderscoreNames::Allow,
                 ..HeadLimits::default()
             },
-        }
+        })
     }
 
     /// How many series there are to record.
@@ -161,7 +179,11 @@ impl Snapshot {
     }
 }
 
-fn compile_listener(id: ListenerId, listener: &config::Listener) -> ListenerPlan {
+fn compile_listener(
+    id: ListenerId,
+    listener: &config::Listener,
+    tls: Option<Acceptor>,
+) -> ListenerPlan {
     let fields = &listener.fields;
     let encoded = match listener.path.escaped_slashes {
         EscapedSlashes::Refuse => Encoded::Refuse,
@@ -176,6 +198,7 @@ fn compile_listener(id: ListenerId, listener: &config::Listener) -> ListenerPlan
             .max_connections
             .and_then(|max| usize::try_from(max).ok())
             .unwrap_or(usize::MAX),
+        tls,
         routes: RouteTable::compile(listener),
         head_limits: HeadLimits {
             head_bytes: usize::try_from(limits.head_bytes).unwrap_or(limits::HEAD_BYTES),
@@ -248,9 +271,10 @@ fn address(configured: &EndpointAddress) -> Address {
     }
 }
 
-fn compile_upstream(cluster: &config::Cluster) -> UpstreamPlan {
+fn compile_upstream(cluster: &config::Cluster, tls: Option<Connector>) -> UpstreamPlan {
     UpstreamPlan {
         connect_timeout: cluster.connect_timeout,
+        tls,
         idle: IdlePolicy {
             idle_max: usize::try_from(cluster.pool.max_idle).unwrap_or(usize::MAX),
             idle_timeout: cluster.pool.idle_timeout,
@@ -289,7 +313,7 @@ mod tests {
     #[test]
     fn ids_are_places_in_the_configuration() {
         let config = config::embedded();
-        let snapshot = Snapshot::compile(&config);
+        let snapshot = Snapshot::compile(&config).expect("no files to read");
         assert_eq!(snapshot.listeners.len(), config.listeners.len());
         assert_eq!(snapshot.upstreams.len(), config.clusters.len());
         for (place, listener) in snapshot.listeners.iter().enumerate() {

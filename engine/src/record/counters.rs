@@ -5,6 +5,7 @@
 
 use super::flag::ResponseFlag;
 use super::outcome::{CodeClass, Outcome};
+use crate::tls::HandshakeError;
 
 /// What every listener, route and cluster counts of its exchanges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,6 +138,44 @@ impl CloseReason {
     }
 }
 
+/// How a TLS handshake with a client ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// A session was made.
+    Full,
+    /// An earlier session goes on.
+    Resumed,
+    /// There is no session.
+    Failed(HandshakeError),
+}
+
+impl Handshake {
+    const COUNT: usize = 2 + HandshakeError::ALL.len();
+
+    /// All of them, in the order in which they are counted.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let failed = HandshakeError::ALL.into_iter().map(Self::Failed);
+        [Self::Full, Self::Resumed].into_iter().chain(failed)
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Full => 0,
+            Self::Resumed => 1,
+            Self::Failed(error) => 2 + error as usize,
+        }
+    }
+
+    /// The name in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Resumed => "resumed",
+            Self::Failed(error) => error.label(),
+        }
+    }
+}
+
 /// What a listener counts of its connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionCounters {
@@ -148,6 +187,7 @@ pub struct ConnectionCounters {
     pub requests_when_closed: u64,
     refused: [u64; Refusal::ALL.len()],
     closed: [u64; CloseReason::ALL.len()],
+    handshakes: [u64; Handshake::COUNT],
 }
 
 impl ConnectionCounters {
@@ -159,6 +199,16 @@ impl ConnectionCounters {
     /// Connections that ended for this reason.
     pub fn closed(&self, reason: CloseReason) -> u64 {
         self.closed.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// TLS handshakes that ended like this.
+    pub fn handshakes(&self, handshake: Handshake) -> u64 {
+        let count = self.handshakes.get(handshake.index());
+        count.copied().unwrap_or(0)
+    }
+
+    pub(super) fn count_handshake(&mut self, handshake: Handshake) {
+        add_one(&mut self.handshakes, handshake.index());
     }
 
     pub(super) fn count_refused(&mut self, reason: Refusal) {
@@ -176,6 +226,7 @@ impl ConnectionCounters {
         add(&mut self.requests_when_closed, other.requests_when_closed);
         add_each(&mut self.refused, &other.refused);
         add_each(&mut self.closed, &other.closed);
+        add_each(&mut self.handshakes, &other.handshakes);
     }
 }
 

@@ -42,6 +42,8 @@ pub enum DownstreamFailure {
     NoRoute,
     /// The method is not allowed here (CONNECT where it is not configured).
     MethodRefused,
+    /// The request is for a host that the connection's certificate is not for.
+    Misdirected,
 }
 
 /// What a cluster or its endpoint did, or did not do in time.
@@ -57,6 +59,8 @@ pub enum UpstreamFailure {
     ConnectTimeout,
     /// The connection failed otherwise: unreachable, no such socket, no local port left.
     ConnectFailed,
+    /// The endpoint did not prove who it is, or the TLS handshake failed otherwise.
+    TlsFailed,
     /// The connection ended before the first byte of the response: a restart, a crash, or the
     /// keep-alive race on a reused connection.
     ClosedBeforeResponse,
@@ -143,7 +147,7 @@ impl Failure {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every failure, in the order in which they are counted.
-    pub const ALL: [Self; 31] = {
+    pub const ALL: [Self; 33] = {
         use {DownstreamFailure as D, HeadFault as H, ProxyFailure as P, UpstreamFailure as U};
         [
             Self::Downstream(D::BadHead(H::Malformed)),
@@ -162,11 +166,13 @@ impl Failure {
             Self::Downstream(D::ReadStalled),
             Self::Downstream(D::NoRoute),
             Self::Downstream(D::MethodRefused),
+            Self::Downstream(D::Misdirected),
             Self::Upstream(U::NoEndpoint),
             Self::Upstream(U::Overflow),
             Self::Upstream(U::ConnectRefused),
             Self::Upstream(U::ConnectTimeout),
             Self::Upstream(U::ConnectFailed),
+            Self::Upstream(U::TlsFailed),
             Self::Upstream(U::ClosedBeforeResponse),
             Self::Upstream(U::ClosedMidResponse),
             Self::Upstream(U::BadResponse),
@@ -182,8 +188,8 @@ impl Failure {
 
     /// Its place in [`Failure::ALL`].
     pub const fn index(self) -> usize {
-        const UPSTREAM: usize = 16;
-        const PROXY: usize = 27;
+        const UPSTREAM: usize = 17;
+        const PROXY: usize = 29;
         match self {
             Self::Downstream(failure) => failure.index(),
             Self::Upstream(failure) => UPSTREAM + failure as usize,
@@ -241,6 +247,7 @@ impl DownstreamFailure {
             Self::ReadStalled => AFTER_HEAD + 6,
             Self::NoRoute => AFTER_HEAD + 7,
             Self::MethodRefused => AFTER_HEAD + 8,
+            Self::Misdirected => AFTER_HEAD + 9,
         }
     }
 
@@ -250,7 +257,8 @@ impl DownstreamFailure {
             | Self::BadBody
             | Self::BodyTooLarge
             | Self::BodyTruncated
-            | Self::MethodRefused => ResponseFlag::DownstreamProtocolError,
+            | Self::MethodRefused
+            | Self::Misdirected => ResponseFlag::DownstreamProtocolError,
             Self::HeadTimeout => ResponseFlag::DurationTimeout,
             Self::BodyTimeout | Self::ReadStalled => ResponseFlag::StreamIdleTimeout,
             Self::Closed => ResponseFlag::DownstreamConnectionTermination,
@@ -270,6 +278,7 @@ impl DownstreamFailure {
             Self::ReadStalled => "read_stalled",
             Self::NoRoute => "no_route",
             Self::MethodRefused => "method_refused",
+            Self::Misdirected => "misdirected",
         }
     }
 }
@@ -317,7 +326,10 @@ impl HeadFault {
 impl UpstreamFailure {
     const fn retry(self) -> Retry {
         match self {
-            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed => Retry::Safe,
+            // RFC 8446 §2: content is sent only after the handshake.
+            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed | Self::TlsFailed => {
+                Retry::Safe
+            }
             Self::ClosedBeforeResponse => Retry::OnlyIfUnsent,
             Self::NoEndpoint
             | Self::Overflow
@@ -333,7 +345,7 @@ impl UpstreamFailure {
         match self {
             Self::NoEndpoint => ResponseFlag::NoHealthyUpstream,
             Self::Overflow => ResponseFlag::UpstreamOverflow,
-            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed => {
+            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed | Self::TlsFailed => {
                 ResponseFlag::UpstreamConnectionFailure
             }
             Self::ClosedBeforeResponse | Self::ClosedMidResponse => {
@@ -352,6 +364,7 @@ impl UpstreamFailure {
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectFailed => "connect_failed",
+            Self::TlsFailed => "tls_failed",
             Self::ClosedBeforeResponse => "closed_before_response",
             Self::ClosedMidResponse => "closed_mid_response",
             Self::BadResponse => "bad_response",

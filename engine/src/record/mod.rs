@@ -46,7 +46,7 @@ mod times;
 
 pub use crate::route::{ClusterId, RouteId};
 pub use book::{Book, ClusterSeries, ListenerSeries, RouteSeries, SeriesCounts};
-pub use counters::{CloseReason, ConnectionCounters, Counters, PoolEvent, Refusal};
+pub use counters::{CloseReason, ConnectionCounters, Counters, Handshake, PoolEvent, Refusal};
 pub use failure::{
     DownstreamFailure, Failure, Fault, HeadFault, ProxyFailure, Retry, UpstreamFailure,
 };

@@ -120,6 +120,11 @@ pub const CONNECTIONS_CLOSED: Metric = counter(
     "weft_listener_connections_closed_total",
     "Connections that were served and have ended, by reason.",
 );
+/// By listener and result.
+pub const HANDSHAKES: Metric = counter(
+    "weft_listener_tls_handshakes_total",
+    "TLS handshakes with clients that ended, by result: full, resumed, or why there is none.",
+);
 /// By listener.
 pub const CONNECTIONS_HANDED_OVER: Metric = counter(
     "weft_listener_connections_handed_over_total",

@@ -5,7 +5,7 @@
 //! true *now* (connections and exchanges in progress) stays here and is copied into it.
 
 use super::book::{Book, SeriesCounts};
-use super::counters::{CloseReason, PoolEvent, Refusal};
+use super::counters::{CloseReason, Handshake, PoolEvent, Refusal};
 use super::outcome::{ListenerId, Outcome};
 use crate::route::ClusterId;
 
@@ -121,6 +121,13 @@ impl Recorder {
         }
         if let Some(series) = self.record.book.listeners.get_mut(listener.0 as usize) {
             series.connections.count_closed(reason, requests);
+        }
+    }
+
+    /// A TLS handshake with a client has ended.
+    pub fn handshake(&mut self, listener: ListenerId, handshake: Handshake) {
+        if let Some(series) = self.record.book.listeners.get_mut(listener.0 as usize) {
+            series.connections.count_handshake(handshake);
         }
     }
 

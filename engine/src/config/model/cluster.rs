@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::ClusterTls;
 use crate::config::scalar;
 
 /// A named group of equivalent endpoints.
@@ -24,6 +25,9 @@ pub struct Cluster {
     /// Longest wait for a connection to an endpoint.
     #[serde(serialize_with = "scalar::serialize_duration")]
     pub connect_timeout: Duration,
+    /// TLS towards the endpoints; clear text when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClusterTls>,
     /// Connections in use at once over all endpoints and shards; beyond it requests get 503.
     pub max_connections: u32,
     /// Idle connections kept for reuse.

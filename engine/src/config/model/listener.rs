@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Address, Profile, VirtualHost};
+use super::{Address, ListenerTls, Profile, VirtualHost};
 use crate::config::scalar;
 
 /// A socket that accepts connections.
@@ -28,6 +28,9 @@ pub struct Listener {
     pub allow_connect: bool,
     /// Protocols a client may upgrade to, in lower case; `Upgrade` is removed for others.
     pub upgrades: Vec<String>,
+    /// TLS towards clients; clear text when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
     /// Bounds on what one client may send.
     pub limits: ListenerLimits,
     /// How long one client may take.
@@ -63,6 +66,9 @@ pub struct ListenerLimits {
 /// How long one client may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListenerTimeouts {
+    /// From the accept to the end of the TLS handshake.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub handshake: Duration,
     /// From the first byte of a request head (or the accept) to its last; then 408.
     #[serde(serialize_with = "scalar::serialize_duration")]
     pub header: Duration,

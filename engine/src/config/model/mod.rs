@@ -9,6 +9,8 @@ mod cluster;
 mod listener;
 mod pattern;
 mod route;
+mod spiffe;
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -30,6 +32,8 @@ pub use route::{
     PathReplacement, QueryMatch, Redirect, RedirectStatus, Rewrite, Route, RouteMatch,
     RouteTimeouts, ValueMatch, VirtualHost, WeightedCluster,
 };
+pub use spiffe::SpiffeId;
+pub use tls::{CertificateFiles, ClientCertificate, ClusterTls, ListenerTls, TlsVersion};
 
 /// One whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -37,6 +37,7 @@ pub(super) fn cluster(
         limits::CLUSTER_CONNECTIONS_DEFAULT,
         1..=u32::MAX,
     );
+    let tls = section.section("tls", super::tls::cluster).flatten();
     let pool = section.section("pool", pool).unwrap_or_else(default_pool);
     let endpoints = section
         .required("endpoints", "a list of addresses (empty to answer 503)")
@@ -52,6 +53,7 @@ pub(super) fn cluster(
         name: Arc::clone(&name),
         lb_policy,
         connect_timeout,
+        tls,
         max_connections,
         pool,
         endpoints,

@@ -55,6 +55,8 @@ impl Defaults {
     }
 }
 
+/// From the accept to the end of the TLS handshake.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the first to the last byte of a request head.
 pub(super) const HEADER: Duration = Duration::from_secs(10);
 /// Between two reads of a request body, and between two writes of a response.

@@ -74,6 +74,12 @@ pub(super) fn host(text: &str) -> Option<String> {
     valid.then(|| text.to_ascii_lowercase())
 }
 
+/// A host name that a certificate can be for, in lower case: no address, no trailing dot.
+pub(super) fn host_name(text: &str) -> Option<String> {
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    (is_dns_name(text) && !is_address).then(|| text.to_ascii_lowercase())
+}
+
 /// A host and perhaps a port.
 pub(super) fn authority(text: &str) -> Option<String> {
     let after_literal = text.rfind(']').map_or(0, |end| end + 1);

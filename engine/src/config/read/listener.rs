@@ -56,6 +56,7 @@ impl<'a> Reader<'a> {
             .and_then(|field| field.count(1..=u32::MAX));
         let allow_connect = section.flag("allow_connect", false);
         let upgrades = upgrades(section);
+        let tls = section.section("tls", super::tls::listener).flatten();
         let limits = section.section_or_empty("limits", |section| limits(section, &defaults));
         let timeouts = section.section_or_empty("timeouts", |section| timeouts(section, &defaults));
         let path = section.section_or_empty("path", |section| path(section, &defaults));
@@ -71,6 +72,7 @@ impl<'a> Reader<'a> {
             max_connections,
             allow_connect,
             upgrades,
+            tls,
             limits,
             timeouts,
             path,
@@ -166,6 +168,7 @@ fn limits(section: &mut Section<'_>, defaults: &Defaults) -> ListenerLimits {
 
 fn timeouts(section: &mut Section<'_>, defaults: &Defaults) -> ListenerTimeouts {
     ListenerTimeouts {
+        handshake: section.duration("handshake", defaults::HANDSHAKE),
         header: section.duration("header", defaults::HEADER),
         body_gap: section.duration("body_gap", defaults::GAP),
         send_gap: section.duration("send_gap", defaults::GAP),

@@ -9,6 +9,7 @@ mod defaults;
 mod grammar;
 mod listener;
 mod route;
+mod tls;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -147,7 +148,7 @@ fn access_log(section: &mut Section<'_>) -> Option<AccessLog> {
     );
     let flush = section.duration("flush", Duration::from_secs(1));
     Some(AccessLog {
-        path: file_path(section)?,
+        path: required_path(section)?,
         format,
         buffer_bytes,
         flush,
@@ -158,7 +159,7 @@ fn histograms(section: &mut Section<'_>) -> Histograms {
     let dump = section.section("dump", |section| {
         let interval = section.duration("interval", Duration::from_secs(10));
         Some(HistogramDump {
-            path: file_path(section)?,
+            path: required_path(section)?,
             interval,
         })
     });
@@ -167,12 +168,21 @@ fn histograms(section: &mut Section<'_>) -> Histograms {
     }
 }
 
-fn file_path(section: &mut Section<'_>) -> Option<PathBuf> {
-    let expected = "the path of a file";
+const FILE: &str = "the path of a file";
+
+/// The path under `path`, which must be there.
+fn required_path(section: &mut Section<'_>) -> Option<PathBuf> {
+    path_in(&section.required("path", FILE)?)
+}
+
+/// The path under `key`, if it is there.
+fn file_path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    path_in(&section.field(key)?)
+}
+
+fn path_in(field: &Field<'_>) -> Option<PathBuf> {
     let usable = |text: &str| !text.is_empty() && !text.contains('\0');
-    section
-        .required("path", expected)?
-        .parse(expected, |text| usable(text).then(|| PathBuf::from(text)))
+    field.parse(FILE, |text| usable(text).then(|| PathBuf::from(text)))
 }
 
 /// The clusters, by name. One that has problems keeps its place, so that routes that name it are

@@ -70,6 +70,27 @@ impl SendQueue {
         }
     }
 
+    /// The first bytes, at most `max`: where they lie if one segment has enough of them or is the
+    /// only one, otherwise gathered in `gathered`.
+    pub(crate) fn front<'a>(&'a self, gathered: &'a mut Vec<u8>, max: usize) -> &'a [u8] {
+        let Some(first) = self.segments.front().map(|first| self.bytes_of(first)) else {
+            return &[];
+        };
+        if first.len() >= max || self.segments.len() == 1 {
+            return &first[..first.len().min(max)];
+        }
+        gathered.clear();
+        for segment in &self.segments {
+            let bytes = self.bytes_of(segment);
+            let room = max - gathered.len();
+            gathered.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            if bytes.len() >= room {
+                break;
+            }
+        }
+        gathered
+    }
+
     /// Hand as much to the kernel as it takes without waiting. `Ok(true)` = all of it.
     pub(crate) fn send(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
         while self.bytes > 0 {
@@ -109,7 +130,8 @@ impl SendQueue {
         }
     }
 
-    fn sent(&mut self, mut sent: usize) {
+    /// Forget the first `sent` bytes: they have left.
+    pub(crate) fn sent(&mut self, mut sent: usize) {
         debug_assert!(sent <= self.bytes);
         self.bytes = self.bytes.saturating_sub(sent);
         while sent > 0 {

@@ -17,8 +17,9 @@ use std::task::Waker;
 use rustix::io::Errno;
 use socket2::SockAddr;
 
+use super::secured::{Scratch, Secured};
 use super::send::SendQueue;
-use crate::io::Buf;
+use crate::io::{Buf, Opened};
 use crate::limits;
 
 /// Where receiving stands.
@@ -131,6 +132,7 @@ pub(crate) struct Socket {
     pub(crate) received: Runs,
     pub(crate) received_bytes: usize,
     pub(crate) queue: Option<Box<SendQueue>>,
+    pub(crate) secured: Option<Box<Secured>>,
     /// Wake the writer when the queue is at most this.
     pub(crate) writer_below: usize,
     pub(crate) reader: Option<Waker>,
@@ -152,6 +154,7 @@ impl Socket {
             received: Runs::default(),
             received_bytes: 0,
             queue: None,
+            secured: None,
             writer_below: 0,
             reader: None,
             writer: None,
@@ -173,7 +176,38 @@ impl Socket {
     }
 
     pub(crate) fn queued(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.bytes())
+        let unsent = self.secured.as_ref().map_or(0, |secured| secured.unsent());
+        self.queue
+            .as_ref()
+            .map_or(unsent, |queue| queue.bytes() + unsent)
+    }
+
+    /// The cipher has something to say, which nobody queued.
+    pub(crate) fn has_reply(&self) -> bool {
+        let secured = self.secured.as_ref();
+        secured.is_some_and(|secured| secured.unsent() > 0)
+    }
+
+    /// The peer is to be told that nothing follows, unless the connection is lost or reset.
+    pub(crate) fn owes_notice(&self) -> bool {
+        self.secured.is_some() && !matches!(self.sending, Sending::Failed(_))
+    }
+
+    /// Where reading ends once all that was received has been taken: `None` while more may come.
+    pub(crate) fn end(&self) -> Option<Result<(), Errno>> {
+        let opened = self.secured.as_ref().map(|secured| secured.opened());
+        match (opened, self.receive) {
+            (Some(Opened::Finished), _) | (None, Receive::Ended) => Some(Ok(())),
+            // A FIN without the peer's notice may be anybody's: what came may be cut short.
+            (Some(Opened::Broken), _) | (Some(Opened::More), Receive::Ended) => {
+                Some(Err(Errno::CONNRESET))
+            }
+            (_, Receive::Failed(error)) => Some(Err(error)),
+            (
+                None | Some(Opened::More),
+                Receive::Off | Receive::Armed | Receive::Cancelling | Receive::Starved,
+            ) => None,
+        }
     }
 
     /// More is unread than may stay so.
@@ -195,7 +229,29 @@ impl Socket {
         Some(buf)
     }
 
-    pub(crate) fn append(&mut self, buf: Buf) {
+    /// Take a run as it came from the kernel.
+    pub(crate) fn receive_run(&mut self, run: Buf) {
+        match &mut self.secured {
+            None => self.append(run),
+            Some(secured) => {
+                if let Some(content) = secured.open(run) {
+                    self.append(content);
+                }
+            }
+        }
+    }
+
+    /// Put a cipher before all that was not taken yet.
+    pub(crate) fn secure(&mut self, secured: Box<Secured>) {
+        self.secured = Some(secured);
+        let mut early = std::mem::take(&mut self.received);
+        self.received_bytes = 0;
+        while let Some(run) = early.pop() {
+            self.receive_run(run);
+        }
+    }
+
+    fn append(&mut self, buf: Buf) {
         self.received_bytes += buf.len();
         self.received.push(buf);
     }
@@ -209,13 +265,19 @@ impl Socket {
     ///
     /// Returns the send queue for reuse once it is empty, and leaves `sending` as `Blocked` when
     /// the caller must watch for room.
-    pub(crate) fn send(&mut self) -> Option<Box<SendQueue>> {
+    pub(crate) fn send(&mut self, scratch: &mut Scratch) -> Option<Box<SendQueue>> {
         if let Sending::Failed(_) = self.sending {
             return self.discard();
         }
         self.sending = Sending::Idle;
-        if let (Some(fd), Some(queue)) = (&self.fd, &mut self.queue) {
-            match queue.send(fd.as_fd()) {
+        if let Some(fd) = &self.fd {
+            let queue = self.queue.as_deref_mut();
+            let sent = match (&mut self.secured, queue) {
+                (Some(secured), queue) => secured.send(queue, self.finish, fd.as_fd(), scratch),
+                (None, Some(queue)) => queue.send(fd.as_fd()),
+                (None, None) => Ok(true),
+            };
+            match sent {
                 Ok(true) => {}
                 Ok(false) => self.sending = Sending::Blocked,
                 Err(error) => {

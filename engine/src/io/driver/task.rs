@@ -150,6 +150,11 @@ impl Tasks {
         self.slots.borrow().len()
     }
 
+    /// Count a panic that ended a connection outside of its task.
+    pub(crate) fn count_panic(&self) {
+        self.panics.set(self.panics.get() + 1);
+    }
+
     /// Tasks that ended by a panic since this was asked last.
     pub(crate) fn take_panics(&self) -> u64 {
         self.panics.take()

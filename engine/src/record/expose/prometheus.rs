@@ -12,7 +12,9 @@
 use hdrhistogram::Histogram;
 
 use super::print;
-use crate::record::counters::{CloseReason, Counters, PoolEvent, Refusal};
+use crate::record::counters::{
+    CloseReason, ConnectionCounters, Counters, Handshake, PoolEvent, Refusal,
+};
 use crate::record::failure::Failure;
 use crate::record::flag::ResponseFlag;
 use crate::record::histogram::{PhaseHistogram, PhaseHistograms};
@@ -27,6 +29,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn write(out: &mut String, ledger: &Ledger) {
     write_listeners(out, ledger);
     write_connections(out, ledger);
+    write_handshakes(out, ledger);
     write_routes(out, ledger);
     write_clusters(out, ledger);
     write_process(out, ledger);
@@ -92,16 +95,7 @@ fn write_listeners(out: &mut String, ledger: &Ledger) {
 }
 
 fn write_connections(out: &mut String, ledger: &Ledger) {
-    let listeners = || {
-        let names = ledger.names().listeners.iter().map(|name| &**name);
-        names.zip(
-            ledger
-                .total()
-                .listeners
-                .iter()
-                .map(|series| &series.connections),
-        )
-    };
+    let listeners = || connections(ledger);
     head(out, names::CONNECTIONS_ACCEPTED);
     for (name, counters) in listeners() {
         let labels = [("listener", name)];
@@ -158,6 +152,24 @@ fn write_connections(out: &mut String, ledger: &Ledger) {
             requests,
         );
     }
+}
+
+fn write_handshakes(out: &mut String, ledger: &Ledger) {
+    head(out, names::HANDSHAKES);
+    for (name, counters) in connections(ledger) {
+        for handshake in Handshake::all() {
+            let labels = [("listener", name), ("result", handshake.label())];
+            let count = counters.handshakes(handshake);
+            unless_zero(out, names::HANDSHAKES, &labels, count);
+        }
+    }
+}
+
+/// What each listener counted of its connections.
+fn connections(ledger: &Ledger) -> impl Iterator<Item = (&str, &ConnectionCounters)> {
+    let names = ledger.names().listeners.iter().map(|name| &**name);
+    let listeners = ledger.total().listeners.iter();
+    names.zip(listeners.map(|series| &series.connections))
 }
 
 fn write_routes(out: &mut String, ledger: &Ledger) {

@@ -5,7 +5,7 @@
 
 use super::print;
 use super::series::{Selection, series};
-use crate::record::counters::{CloseReason, Counters, PoolEvent, Refusal};
+use crate::record::counters::{CloseReason, Counters, Handshake, PoolEvent, Refusal};
 use crate::record::failure::Failure;
 use crate::record::flag::ResponseFlag;
 use crate::record::ledger::Ledger;
@@ -34,6 +34,10 @@ pub fn write(out: &mut String, ledger: &Ledger) {
         for reason in CloseReason::ALL {
             let counter = format!("connections.closed.{}", reason.label());
             line(out, &owner, &counter, connections.closed(reason));
+        }
+        for handshake in Handshake::all() {
+            let counter = format!("tls.handshakes.{}", handshake.label());
+            line(out, &owner, &counter, connections.handshakes(handshake));
         }
         write_counters(out, &owner, &series.counters);
         for failure in Failure::ALL {

@@ -1,0 +1,128 @@
+//! SPIFFE IDs: the names of workloads, in configurations and in certificates alike.
+//!
+//! The syntax is that of the SPIFFE ID standard, §2: `spiffe://` trust domain, path. The trust
+//! domain is lower-case letters, digits, dots, dashes and underscores; the path is segments of
+//! letters, digits, dots, dashes and underscores, none of them empty, `.` or `..`. Nothing is
+//! normalised: an ID is valid as it stands or it is none.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// The longest ID that must be taken (SPIFFE ID §2.3).
+const BYTES_MAX: usize = 2048;
+/// The longest trust domain (SPIFFE ID §2.1).
+const TRUST_DOMAIN_BYTES_MAX: usize = 255;
+
+/// A valid SPIFFE ID.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpiffeId {
+    text: Box<str>,
+    /// Where the path begins; the length of the text when there is none.
+    path_at: usize,
+}
+
+impl SpiffeId {
+    /// The ID that `text` is, if it is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > BYTES_MAX {
+            return None;
+        }
+        let rest = text.strip_prefix("spiffe://")?;
+        let domain = rest.split('/').next().unwrap_or(rest);
+        let path = &rest[domain.len()..];
+        let in_domain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+        let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let is_segment = |segment: &str| {
+            !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(in_path)
+        };
+        let has_domain = (1..=TRUST_DOMAIN_BYTES_MAX).contains(&domain.len());
+        let has_path = path.is_empty() || path.split('/').skip(1).all(is_segment);
+        (has_domain && domain.bytes().all(in_domain) && has_path).then(|| Self {
+            text: text.into(),
+            path_at: text.len() - path.len(),
+        })
+    }
+
+    /// The whole of it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Who vouches for it, as in `example.org`.
+    #[must_use]
+    pub fn trust_domain(&self) -> &str {
+        &self.text["spiffe://".len()..self.path_at]
+    }
+
+    /// Which workload it is, from the slash; empty for the trust domain itself.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.text[self.path_at..]
+    }
+}
+
+impl fmt::Display for SpiffeId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+impl Serialize for SpiffeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn valid_ids_are_taken_apart() {
+        for (text, domain, path) in [
+            ("spiffe://example.org/orders", "example.org", "/orders"),
+            (
+                "spiffe://a-b_c.1/ns/x/sa/Y.z_0-",
+                "a-b_c.1",
+                "/ns/x/sa/Y.z_0-",
+            ),
+            ("spiffe://example.org", "example.org", ""),
+            ("spiffe://example.org/...", "example.org", "/..."),
+        ] {
+            let id = SpiffeId::parse(text).expect(text);
+            assert_eq!((id.trust_domain(), id.path()), (domain, path), "{text}");
+            assert_eq!(id.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn spiffe_id_2_what_is_no_id() {
+        for text in [
+            "",
+            "spiffe://",
+            "spiffe:///path",
+            "SPIFFE://example.org/x",
+            "spiffe://Example.org/x",
+            "spiffe://example.org/",
+            "spiffe://example.org//x",
+            "spiffe://example.org/x/",
+            "spiffe://example.org/./x",
+            "spiffe://example.org/x/..",
+            "spiffe://example.org/x%20y",
+            "spiffe://example.org/x?y",
+            "spiffe://example.org/x#y",
+            "spiffe://user@example.org/x",
+            "spiffe://example.org:80/x",
+            "spiffe://example.org/\u{e9}",
+            "https://example.org/x",
+        ] {
+            assert_eq!(SpiffeId::parse(text), None, "{text}");
+        }
+        assert!(SpiffeId::parse(&format!("spiffe://{}/x", "a".repeat(256))).is_none());
+        assert!(SpiffeId::parse(&format!("spiffe://a/{}", "x".repeat(2048))).is_none());
+    }
+}

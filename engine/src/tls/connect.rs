@@ -1,0 +1,65 @@
+//! The client's handshake, and which servers it trusts.
+//!
+//! A server must prove the configured name, or the SPIFFE ID, or else the address it was reached
+//! at. There is no way to trust just anybody.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+
+use super::channel::{Channel, Side};
+use super::error::HandshakeError;
+use super::files::Fault;
+use super::settings;
+use crate::config::ClusterTls;
+use crate::io::{Address, Stream};
+
+/// TLS of one cluster.
+#[derive(Debug)]
+pub struct Connector {
+    config: Arc<ClientConfig>,
+    /// What is asked for and, unless an identity is, must be proved.
+    name: Option<ServerName<'static>>,
+}
+
+impl Connector {
+    /// Reads what a cluster trusts and shows.
+    ///
+    /// *Errors:* everything that is wrong with the files, each with the field that names it,
+    /// relative to the cluster's `tls`.
+    pub(super) fn load(tls: &ClusterTls) -> Result<Self, Vec<Fault>> {
+        let config = Arc::new(settings::client(tls)?);
+        let name = tls.server_name.as_ref();
+        // The configuration takes only names that are valid here as well.
+        let name = name.and_then(|name| ServerName::try_from(name.clone()).ok());
+        Ok(Self { config, name })
+    }
+
+    /// Begins TLS on a connection to `address` and waits for the end of the handshake. The caller
+    /// has a deadline for it.
+    pub async fn connect(&self, stream: &Stream, address: &Address) -> Result<(), HandshakeError> {
+        let name = self.name.clone().unwrap_or_else(|| of_address(address));
+        let config = Arc::clone(&self.config);
+        let connection = UnbufferedClientConnection::new(config, name);
+        let connection = connection.map_err(|error| HandshakeError::of(&error))?;
+        let side = Rc::new(RefCell::new(Side::Client(connection)));
+        let handshake = Rc::default();
+        let channel = Channel::new(side, Rc::clone(&handshake));
+        stream.secure(Box::new(channel));
+        let result = stream.until(|| *handshake.borrow()).await;
+        result.unwrap_or(Err(HandshakeError::Closed))
+    }
+}
+
+/// What a server without a configured name must prove.
+fn of_address(address: &Address) -> ServerName<'static> {
+    match address {
+        Address::Tcp(address) => ServerName::IpAddress(address.ip().into()),
+        // A socket in the file system has no name of its own.
+        Address::Unix(_) => ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()),
+    }
+}
