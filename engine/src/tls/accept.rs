@@ -1,7 +1,8 @@
 //! The listener's handshake.
 //!
-//! Each connection gets the listener's settings with a resolver of its own, which remembers the name
-//! that was asked for. A client that resumes is held to its certificate as if it had shown it anew.
+//! Each connection gets the listener's settings with a resolver of its own, which remembers the
+//! name that was asked for. A client that resumes is held to its certificate as if it had shown it
+//! anew.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -16,7 +16,6 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
-    WriteTraffic,
 };
 
 use super::error::HandshakeError;
@@ -69,7 +68,9 @@ pub(super) struct Channel {
     side: Rc<RefCell<Side>>,
     handshake: Handshake,
     is_established: bool,
-    /// What has arrived of a record (in the handshake: of a message) that is not complete.
+    is_broken: bool,
+    /// What has arrived of a record or message that is not complete. The library keeps places in it
+    /// and must be shown it whenever it is asked for anything.
     partial: Vec<u8>,
 }
 
@@ -80,6 +81,7 @@ impl Channel {
             side,
             handshake,
             is_established: false,
+            is_broken: false,
             partial: Vec::new(),
         }
     }
@@ -101,6 +103,7 @@ impl Channel {
             Upshot::Finished => Opened::Finished,
             Upshot::Failed(error) => {
                 self.fail(HandshakeError::of(&error));
+                self.is_broken = true;
                 Opened::Broken
             }
         };
@@ -134,12 +137,26 @@ impl Channel {
         }
     }
 
+    fn write(
+        &mut self,
+        sealed: &mut Vec<u8>,
+        room: usize,
+        writing: Writing<'_>,
+    ) -> Result<(), CipherFailed> {
+        if self.is_broken {
+            return Err(CipherFailed);
+        }
+        let partial = &mut self.partial;
+        with_side!(self.side, connection => write(connection, partial, sealed, room, writing))
+    }
+
     /// Answers somebody who does not speak TLS; in HTTP, if it is that.
-    fn refuse_plaintext(&self, bytes: &[u8], reply: &mut Vec<u8>) -> Opened {
+    fn refuse_plaintext(&mut self, bytes: &[u8], reply: &mut Vec<u8>) -> Opened {
         if bytes.first().is_some_and(u8::is_ascii_uppercase) {
             reply.extend_from_slice(PLAINTEXT_ANSWER);
         }
         self.fail(HandshakeError::NotTls);
+        self.is_broken = true;
         Opened::Broken
     }
 }
@@ -177,18 +194,21 @@ impl Cipher for Channel {
     }
 
     fn seal(&mut self, plain: &[u8], sealed: &mut Vec<u8>) -> Result<(), CipherFailed> {
-        let room = plain.len() + SEALING_BYTES;
-        with_side!(self.side, connection => {
-            write(connection, sealed, room, |traffic, out| traffic.encrypt(plain, out))
-        })
+        self.write(sealed, plain.len() + SEALING_BYTES, Writing::Content(plain))
     }
 
     fn finish(&mut self, sealed: &mut Vec<u8>) {
         // Before the end of the handshake there is nothing to finish.
-        let _ = with_side!(self.side, connection => {
-            write(connection, sealed, SEALING_BYTES, |traffic, out| traffic.queue_close_notify(out))
-        });
+        let _ = self.write(sealed, SEALING_BYTES, Writing::Notice);
     }
+}
+
+/// What is to be sealed.
+#[derive(Clone, Copy)]
+enum Writing<'a> {
+    Content(&'a [u8]),
+    /// `close_notify` (RFC 8446 §6.1).
+    Notice,
 }
 
 /// What both ends of a connection can do.
@@ -266,7 +286,7 @@ fn turn<R: Records>(
         }
     };
     if matches!(upshot, Upshot::Failed(_)) {
-        say_why(connection, reply);
+        say_why(connection, &mut bytes[used..], reply);
     }
     Turned {
         used,
@@ -275,31 +295,29 @@ fn turn<R: Records>(
     }
 }
 
-/// Appends the alert that a failed connection has for its peer.
-fn say_why<R: Records>(connection: &mut R, reply: &mut Vec<u8>) {
-    loop {
-        match connection.next(&mut []).state {
-            Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                let _ = append(reply, 0, |out| data.encode(out).map_err(encode_lacks));
-            }
-            Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-            Ok(_) | Err(_) => return,
-        }
+/// Appends the alert that a failed connection has for its peer, which comes before anything else.
+/// Asked once: `rest` begins with what made it fail, and must not be looked at again.
+fn say_why<R: Records>(connection: &mut R, rest: &mut [u8], reply: &mut Vec<u8>) {
+    if let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.next(rest).state {
+        let _ = append(reply, 0, |out| data.encode(out).map_err(encode_lacks));
     }
 }
 
 /// Has the connection append something of about `room` bytes, after what it has to say itself.
 fn write<R: Records>(
     connection: &mut R,
+    partial: &mut Vec<u8>,
     sealed: &mut Vec<u8>,
     room: usize,
-    mut seal: impl FnMut(&mut WriteTraffic<'_, R::End>, &mut [u8]) -> Result<usize, EncryptError>,
+    writing: Writing<'_>,
 ) -> Result<(), CipherFailed> {
     loop {
-        match connection.next(&mut []).state {
+        let UnbufferedStatus { discard, state } = connection.next(partial);
+        match state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                return append(sealed, room, |out| {
-                    seal(&mut traffic, out).map_err(encrypt_lacks)
+                return append(sealed, room, |out| match writing {
+                    Writing::Content(plain) => traffic.encrypt(plain, out).map_err(encrypt_lacks),
+                    Writing::Notice => traffic.queue_close_notify(out).map_err(encrypt_lacks),
                 });
             }
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
@@ -309,6 +327,7 @@ fn write<R: Records>(
             Ok(ConnectionState::PeerClosed) => {}
             Ok(_) | Err(_) => return Err(CipherFailed),
         }
+        partial.drain(..discard);
     }
 }
 

@@ -1,13 +1,13 @@
 //! Ciphertext to content and back, and who the peer is. The only module that names rustls.
 //!
-//! *In:* what the configuration says of a listener or cluster ([`Acceptor::load`],
-//! [`Connector::load`]), then a connected stream. *Out:* the same stream, which from then on gives
+//! *In:* what the configuration says of listeners and clusters ([`Secrets::load`]), then a
+//! connected stream. *Out:* the same stream, which from then on gives
 //! and takes content, and what the handshake found out ([`Secure`]).
 //!
-//! `secrets.rs` reads for a whole configuration; `channel.rs` is one connection, `accept.rs` and `connect.rs` the two ends' handshakes,
-//! `certificates.rs` chooses by name, `files.rs` reads and judges what is configured, `settings.rs`
-//! decides what is allowed, `peer.rs` says who the other side is and `identity.rs` who it must be,
-//! `error.rs` why there is no connection.
+//! `secrets.rs` reads for a whole configuration; `channel.rs` is one connection, `accept.rs` and
+//! `connect.rs` the two ends' handshakes, `certificates.rs` chooses by name, `files.rs` reads and
+//! judges what is configured, `settings.rs` decides what is allowed, `peer.rs` says who the other
+//! side is and `identity.rs` who it must be, `error.rs` why there is no connection.
 //!
 //! What must stay true: keys never leave this module; a resumed session is as much bound to the
 //! peer's certificate as the one it was made in; no handshake is waited for without a deadline.
@@ -24,6 +24,8 @@ mod identity;
 mod peer;
 mod secrets;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use accept::{Acceptor, Secure};
 pub use connect::Connector;
