@@ -26,3 +26,4 @@ mod record;
 mod route;
 mod shard;
 mod start;
+mod tls;

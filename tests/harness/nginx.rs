@@ -20,6 +20,15 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts nginx with these lines in its `server` block, and waits until it listens.
     pub(crate) fn start(lines: &str) -> Self {
+        Self::launch("", lines)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls(lines: &str) -> Self {
+        Self::launch("ssl", lines)
+    }
+
+    fn launch(listening: &str, lines: &str) -> Self {
         let address = ports::free();
         let scratch = Scratch::new();
         let root = scratch.file("");
@@ -31,7 +40,7 @@ impl Nginx {
              client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
              uwsgi_temp_path uwsgi; scgi_temp_path scgi; client_max_body_size 0;\n\
              keepalive_requests 1000000;\n\
-             server {{ listen {address} backlog=4096; root {root}; {lines} }}\n}}\n"
+             server {{ listen {address} {listening} backlog=4096; root {root}; {lines} }}\n}}\n"
         );
         // Workers run as nobody when started as root, and read the files of this folder.
         let user = if rustix::process::getuid().is_root() {

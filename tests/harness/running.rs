@@ -1,6 +1,7 @@
 //! A program of a test that ends with it.
 
 use std::{
+    io::Read as _,
     ops::{Deref, DerefMut},
     process::{Child, Command},
 };
@@ -16,6 +17,22 @@ impl Running {
                 .spawn()
                 .unwrap_or_else(|error| panic!("{command:?}: {error}")),
         )
+    }
+}
+
+impl Running {
+    /// The next line that it prints.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        let out = self.0.stdout.as_mut().expect("a pipe");
+        // A byte at a time: what follows the line is left for the next reader.
+        for byte in out.bytes() {
+            match byte.expect("readable") {
+                b'\n' => break,
+                byte => line.push(char::from(byte)),
+            }
+        }
+        line
     }
 }
 

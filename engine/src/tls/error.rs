@@ -92,7 +92,10 @@ impl HandshakeError {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => Self::CertificateExpired,
-            CertificateError::UnknownIssuer => Self::CertificateUnknownIssuer,
+            // The second: an issuer of that name is trusted, and it is not this one.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Self::CertificateUnknownIssuer
+            }
             CertificateError::Revoked => Self::CertificateRevoked,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::CertificateName

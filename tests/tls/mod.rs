@@ -1,0 +1,61 @@
+//! TLS of the real binary, against curl, openssl, Python's ssl, nginx and raw bytes.
+
+mod handshake;
+mod identity;
+mod listener;
+mod upstream;
+
+use std::process::{Command, Output};
+
+use crate::harness::{Origin, Proxy, certificates::Authority, proxy};
+
+/// curl that trusts `authority` and reaches `a.test`, `b.test` and the like at the proxy.
+fn curl(authority: &Authority, proxy: &Proxy, arguments: &[&str]) -> Output {
+    let to = format!("::{}:{}", proxy.address().ip(), proxy.address().port());
+    let mut command = Command::new("curl");
+    command.args([
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "30",
+    ]);
+    command.arg("--connect-to").arg(to);
+    command.arg("--cacert").arg(authority.ca());
+    proxy::output(command.args(arguments))
+}
+
+fn text(output: &Output) -> String {
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {err}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The status that curl got, or its exit code.
+fn status(output: &Output) -> Result<String, i32> {
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        code => Err(code.unwrap_or(-1)),
+    }
+}
+
+/// Arguments that have curl print nothing but the status.
+const ONLY_STATUS: [&str; 4] = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+
+const HANDSHAKES: &str = "weft_listener_tls_handshakes_total";
+
+/// An origin that answers with the content it was sent.
+fn echo() -> Origin {
+    Origin::forgetful(|peer| {
+        while let Some(request) = peer.request() {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+                request.body.len()
+            );
+            if !peer.send([head.as_bytes(), &request.body].concat()) {
+                return;
+            }
+        }
+    })
+}
