@@ -23,14 +23,11 @@ impl Running {
 impl Running {
     /// The next line that it prints.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
         let out = self.0.stdout.as_mut().expect("a pipe");
+        let (mut line, mut byte) = (String::new(), [0]);
         // A byte at a time: what follows the line is left for the next reader.
-        for byte in out.bytes() {
-            match byte.expect("readable") {
-                b'\n' => break,
-                byte => line.push(char::from(byte)),
-            }
+        while out.read(&mut byte).expect("readable") > 0 && byte != *b"\n" {
+            line.push(char::from(byte[0]));
         }
         line
     }
