@@ -131,11 +131,11 @@ fn the_scheduled_rate_is_met() {
     for rate in [500, 333] {
         let mut rates = Vec::new();
         for _ in 0..ATTEMPTS {
-            let server = Listener::start();
+            let listener = Listener::start();
             let (rate_text, count) = (rate.to_string(), 2 * rate);
             let options = ["--rate", &rate_text, "-d", "2s", "-c", "16", "-t", "2"];
-            run(&server.url(), &options).assert_answered();
-            let arrivals = server.arrivals();
+            run(&listener.url(), &options).assert_answered();
+            let arrivals = listener.arrivals();
             assert_eq!(arrivals.len(), count, "no more and no less than were due");
             rates.push(slope(&arrivals));
             if rates
@@ -145,6 +145,7 @@ fn the_scheduled_rate_is_met() {
                 break;
             }
         }
+        println!("{rate}/s came at {rates:?}");
         let seen = rates.last().copied().unwrap_or_default();
         assert!(
             is_within(seen, rate as f64, 0.001),
