@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Search(Box<SearchOptions>),
     /// Be the server behind the proxy that is measured: sizes, delays, errors as wanted.
     #[command(long_about = origin::LONG, after_help = origin::AFTER)]
-    Origin(OriginOptions),
+    Origin(Box<OriginOptions>),
     /// Measure proxies side by side, and say which differences are real.
     #[command(long_about = compare::LONG, after_help = compare::AFTER)]
     Compare(Box<CompareOptions>),

@@ -29,6 +29,7 @@ mod schedule;
 mod search;
 mod target;
 mod traffic;
+mod transport;
 mod verdict;
 mod verify;
 

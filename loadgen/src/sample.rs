@@ -29,6 +29,8 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 pub(crate) enum Failure {
     /// No connection could be opened.
     Connect,
+    /// The TLS handshake failed, or TLS later: a certificate, a version, a broken record.
+    Tls,
     /// The connection broke: reset, or another socket error.
     Reset,
     /// The peer closed the connection before the answer was complete.
@@ -47,8 +49,9 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, in the order they are counted.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Connect,
+        Self::Tls,
         Self::Reset,
         Self::Closed,
         Self::Timeout,
@@ -62,6 +65,7 @@ impl Failure {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Reset => "reset",
             Self::Closed => "closed",
             Self::Timeout => "timeout",
@@ -341,7 +345,7 @@ mod tests {
             samples.wrong(&times, failure, 503);
         }
         assert!(samples.latency.is_empty());
-        assert_eq!(samples.counts.failed_total(), 8);
+        assert_eq!(samples.counts.failed_total(), 9);
         assert_eq!(samples.counts.statuses().collect::<Vec<_>>(), [(503, 8)]);
         samples.broken(&times, Failure::Reset, at(5));
         assert!(samples.latency.is_empty());

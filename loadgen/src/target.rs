@@ -1,18 +1,20 @@
 //! Whom to ask, in the words of the command line: URL, fields, method.
 //!
-//! Only `http://` is spoken. The name is resolved once; all connections go to the first address,
-//! so that a run measures one peer.
+//! The name is resolved once; all connections go to the first address, so that a run measures one
+//! peer.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use crate::http1::is_token_byte;
 use crate::traffic::request::Path;
 
-/// An `http://` URL, taken apart.
+/// An `http://` or `https://` URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     /// Host and, if given, port: the `Host` field.
     authority: String,
+    /// `https://`.
+    secure: bool,
     host: String,
     port: u16,
     /// Path and query, `/` at least: the request target.
@@ -20,12 +22,17 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Parses `http://host[:port][/path][?query]`; the scheme may be left out.
+    /// Parses `http[s]://host[:port][/path][?query]`; left out, the scheme is `http`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let rest = match text.split_once("://") {
-            None => text,
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some((scheme, _)) => return Err(format!("`{scheme}` is not spoken; write http://…")),
+        let (secure, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
+            Some((scheme, _)) => {
+                return Err(format!(
+                    "`{scheme}` is not spoken; write http://… or https://…"
+                ));
+            }
         };
         let rest = rest.split('#').next().unwrap_or(rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -44,7 +51,13 @@ impl Url {
             Some(port) => port
                 .parse()
                 .map_err(|_| format!("`{port}` is not a port"))?,
-            None if port.is_empty() => 80,
+            None if port.is_empty() => {
+                if secure {
+                    443
+                } else {
+                    80
+                }
+            }
             None => return Err(format!("`{authority}` is not host:port")),
         };
         if host.is_empty() || host.contains(['@', '[', ']']) {
@@ -53,15 +66,26 @@ impl Url {
         let slash = if path.starts_with('/') { "" } else { "/" };
         Ok(Self {
             authority: authority.into(),
+            secure,
             host: host.into(),
             port,
             path: format!("{slash}{path}"),
         })
     }
 
+    /// Is it to be asked for through TLS?
+    pub(crate) const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// The scheme.
     pub(crate) const fn scheme(&self) -> &'static str {
-        "http"
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// The host: a name or an address, without brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// Host and, if given, port.
@@ -144,6 +168,7 @@ mod tests {
         let check = |text: &str, authority: &str, host: &str, port: u16, path: &str| {
             let expected = Url {
                 authority: authority.into(),
+                secure: text.starts_with("https"),
                 host: host.into(),
                 port,
                 path: path.into(),
@@ -155,8 +180,10 @@ mod tests {
         check("127.0.0.1:1/", "127.0.0.1:1", "127.0.0.1", 1, "/");
         check("http://[::1]:81?q", "[::1]:81", "::1", 81, "/?q");
         check("http://[::1]", "[::1]", "::1", 80, "/");
+        check("https://a", "a", "a", 443, "/");
+        check("https://a:1/b", "a:1", "a", 1, "/b");
         for text in [
-            "https://a",
+            "wss://a",
             "http://",
             "http://a:99999",
             "http://a b",

@@ -211,7 +211,7 @@ fn usage_errors_and_dead_targets_exit_with_1() {
         "{}",
         refused.complaint
     );
-    assert_eq!(run("https://h/", &[]).code, 1);
+    assert_eq!(run("wss://h/", &[]).code, 1);
     assert_eq!(run(&url, &["--rate", "fast"]).code, 1);
     let nowhere = scratch("no-such-folder").join("file");
     let nowhere = nowhere.to_str().expect("a path");

@@ -38,6 +38,10 @@ const GIVEN: &[(&str, &str)] = &[
     ("server", "the field Server"),
     ("verify_server_cert", "a trait of rustls"),
     ("local_server", "the field Server of a local reply"),
+    (
+        "verify_server_cert",
+        "the trait ServerCertVerifier of rustls",
+    ),
 ];
 
 /// All name rules for one file.

@@ -2,46 +2,39 @@
 //! read, note. It is opened again as often as needed. The hot path allocates nothing and reads the
 //! clock once per request (closed loop) or twice (open).
 
+use std::io::{Error, ErrorKind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use engine::io::clock;
-use engine::io::{self, Elapsed, Stream, Timer};
+use engine::io::{self, Timer};
 
-use super::load::{Load, Pending, Plan};
+use super::load::{Load, Pending};
 use crate::http1::Progress;
 use crate::http1::response::ResponseParser;
 use crate::sample::{Failure, Times};
 use crate::traffic::Exchange;
+use crate::transport::dial::Dialer;
+use crate::transport::{Wire, is_tls};
 
 /// How long a closed loop pauses after a connection could not be opened, doubled up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(640));
 
-/// Opens a connection, within the plan's timeout.
-///
-/// *Errors:* as `connect(2)`, or `TimedOut`.
-pub(crate) async fn connect(plan: &Plan) -> std::io::Result<Stream> {
-    let timer = Timer::new();
-    timer.arm(clock::now() + plan.timeout);
-    let connected = timer.guard(Stream::connect(&plan.address)).await;
-    connected.unwrap_or_else(|Elapsed| Err(std::io::ErrorKind::TimedOut.into()))
-}
-
 /// One connection, which is opened again as often as needed.
 #[derive(Debug)]
 struct Connection<'a> {
-    load: &'a Load,
-    stream: Option<Stream>,
+    dialer: &'a Dialer,
+    wire: Option<Wire>,
     answer: ResponseParser,
 }
 
-/// Sends and reads on one connection until the load has no more requests. `stream` is a connection
-/// opened before the start, if there is one.
-pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
+/// Sends and reads on one connection until the load has no more requests. `wire` is the connection
+/// opened before the start, if it could be.
+pub(crate) async fn run(load: Rc<Load>, index: usize, dialer: Dialer, wire: Option<Wire>) {
     let answer = ResponseParser::new(load.plan.traffic.hashes());
     let mut connection = Connection {
-        load: &load,
-        stream,
+        dialer: &dialer,
+        wire,
         answer,
     };
     let (timer, mut pause) = (Timer::new(), PAUSE.0);
@@ -52,9 +45,9 @@ pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
     while let Some(ticket) = load.take(free) {
         let due = ticket.due;
         load.set_pending(index, Some(Pending { ticket, sent: None }));
-        if due > free && connection.stream.is_none() {
+        if due > free && connection.wire.is_none() {
             // There is time: open the connection now, and let a failure count only if it lasts.
-            connection.stream = connect(&load.plan).await.ok();
+            connection.wire = dialer.open_within(load.plan.timeout).await.ok();
             free = clock::now();
         }
         let sent = if due > free {
@@ -79,7 +72,7 @@ pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
         load.set_pending(index, None);
         load.note(&ticket, &times, done, result, &connection.answer.answer());
         free = done;
-        if result == Err(Failure::Connect) && load.plan.schedule.is_none() {
+        if matches!(result, Err(Failure::Connect | Failure::Tls)) && load.plan.schedule.is_none() {
             io::sleep(pause).await;
             pause = PAUSE.1.min(pause * 2);
             free = clock::now();
@@ -92,42 +85,48 @@ pub(crate) async fn run(load: Rc<Load>, index: usize, stream: Option<Stream>) {
 impl Connection<'_> {
     /// One request and its answer, on an open connection if there is one.
     async fn exchange(&mut self, exchange: &Exchange<'_>) -> Result<(), Failure> {
-        let plan = &self.load.plan;
         self.answer.expect(exchange.request.is_head);
-        let stream = match self.stream.take() {
-            Some(stream) if stream.quiet() => stream,
-            Some(stream) => self.reopen(stream).await?,
-            None => Stream::connect(&plan.address)
-                .await
-                .map_err(|_| Failure::Connect)?,
+        let wire = match self.wire.take() {
+            Some(wire) if wire.quiet() => wire,
+            Some(wire) => self.reopen(wire).await?,
+            None => self.open().await?,
         };
-        stream.write(|out| exchange.write_head(out));
+        wire.write(|out| exchange.write_head(out));
         if !exchange.body.is_empty() {
-            stream.push(exchange.body.clone());
+            wire.push(exchange.body.clone());
         }
-        self.read(&stream).await?;
+        self.read(&wire).await?;
         // An answer that overtook its request leaves the connection in the middle of a message.
-        if self.answer.keeps_open() && stream.queued() == 0 {
-            self.stream = Some(stream);
+        if self.answer.keeps_open() && wire.queued() == 0 {
+            self.wire = Some(wire);
         }
         exchange.expectation.check(&self.answer.answer())
     }
 
+    async fn open(&self) -> Result<Wire, Failure> {
+        let opened = self.dialer.open().await;
+        opened.map_err(|error| cause(&error, Failure::Connect))
+    }
+
     /// Replaces a connection that the peer has closed since its last answer; bytes that nobody
     /// asked for are an error of the peer.
-    async fn reopen(&self, stale: Stream) -> Result<Stream, Failure> {
+    async fn reopen(&self, stale: Wire) -> Result<Wire, Failure> {
         match stale.recv().await {
             Ok(Some(_)) => Err(Failure::Malformed),
-            Ok(None) | Err(_) => Stream::connect(&self.load.plan.address)
-                .await
-                .map_err(|_| Failure::Connect),
+            Ok(None) | Err(_) => self.open().await,
         }
     }
 
-    async fn read(&mut self, stream: &Stream) -> Result<(), Failure> {
+    async fn read(&mut self, wire: &Wire) -> Result<(), Failure> {
         loop {
-            let Some(run) = stream.recv().await.map_err(|_| Failure::Reset)? else {
-                return self.answer.finish().map_err(|_| Failure::Closed);
+            let run = match wire.recv().await {
+                Ok(Some(run)) => run,
+                Ok(None) => return self.answer.finish().map_err(|_| Failure::Closed),
+                // An end without TLS's notice may have cut the answer off.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    return Err(Failure::Closed);
+                }
+                Err(error) => return Err(cause(&error, Failure::Reset)),
             };
             match self.answer.feed(&run) {
                 Ok(Progress::Partial) => {}
@@ -136,5 +135,14 @@ impl Connection<'_> {
                 Ok(Progress::Complete { .. }) | Err(_) => return Err(Failure::Malformed),
             }
         }
+    }
+}
+
+/// A failure of TLS is one of its own, whenever it comes.
+fn cause(error: &Error, otherwise: Failure) -> Failure {
+    if is_tls(error) {
+        Failure::Tls
+    } else {
+        otherwise
     }
 }

@@ -13,18 +13,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::io::clock;
-use engine::io::{self, Address, Instant};
+use engine::io::{self, Instant};
 
 use crate::expect::Answer;
 use crate::sample::{Failure, Samples, Times};
 use crate::schedule::{Arrival, Cursor, Schedule};
 use crate::traffic::{Contents, Exchange, Traffic};
+use crate::transport::dial::Dial;
 
 /// What is sent, to whom, at what pace; the same for all shards.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// Where connections go.
-    pub address: Address,
+    pub dial: Dial,
     /// What is sent and expected.
     pub traffic: Traffic,
     /// When requests are due; `None` for a closed loop.

@@ -3,9 +3,10 @@
 //! The pattern is a block of text that repeats. A shard makes the block once; a body is a row of
 //! references to it. Equal sizes give equal bytes, on every shard and in every run.
 
-use engine::io::{Buf, Stream};
+use engine::io::Buf;
 
 use crate::random::Random;
+use crate::transport::Wire;
 
 /// Length of the block, and the longest chunk of a chunked body.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -47,12 +48,7 @@ impl Content {
     /// to send.
     ///
     /// *Errors:* the connection failed.
-    pub(crate) async fn send(
-        &self,
-        stream: &Stream,
-        size: u64,
-        chunked: bool,
-    ) -> std::io::Result<()> {
+    pub(crate) async fn send(&self, wire: &Wire, size: u64, chunked: bool) -> std::io::Result<()> {
         let mut left = size;
         while left > 0 {
             let mut piece = self.block.clone();
@@ -63,21 +59,21 @@ impl Content {
             );
             left -= piece.len() as u64;
             if chunked {
-                stream.write(|out| {
+                wire.write(|out| {
                     super::reply::push_hexadecimal(out, piece.len());
                     out.extend_from_slice(b"\r\n");
                 });
-                stream.push(piece);
-                stream.write(|out| out.extend_from_slice(b"\r\n"));
+                wire.push(piece);
+                wire.write(|out| out.extend_from_slice(b"\r\n"));
             } else {
-                stream.push(piece);
+                wire.push(piece);
             }
-            if stream.queued() > QUEUED_BYTES_MAX {
-                stream.drained(QUEUED_BYTES_MAX / 2).await?;
+            if wire.queued() > QUEUED_BYTES_MAX {
+                wire.drained(QUEUED_BYTES_MAX / 2).await?;
             }
         }
         if chunked {
-            stream.write(|out| out.extend_from_slice(b"0\r\n\r\n"));
+            wire.write(|out| out.extend_from_slice(b"0\r\n\r\n"));
         }
         Ok(())
     }

@@ -19,16 +19,22 @@ use super::reply::{BodyFraming, Date, push_decimal, push_head};
 use crate::http1::Progress;
 use crate::http1::request::RequestParser;
 use crate::random::Random;
+use crate::transport::Wire;
+use crate::transport::door::Door;
 
 /// How long a connection stays half open after its last answer, so that the client can read it
 /// before unread bytes of its own turn the close into a reset.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a TLS handshake may take.
+const ADMISSION: Duration = Duration::from_secs(10);
 
 /// What a shard's connections share.
 #[derive(Debug)]
 pub(crate) struct Origin {
     /// Rung when the origin drains.
     pub bell: Rc<Bell>,
+    /// How connections come in.
+    pub door: Door,
     defaults: Defaults,
     pub(super) content: Content,
     random: RefCell<Random>,
@@ -39,11 +45,17 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// An origin that answers as `defaults` say.
-    pub(crate) fn new(defaults: Defaults, random: Random, record: Option<Record>) -> Self {
+    /// An origin that lets in whom `door` does and answers as `defaults` say.
+    pub(crate) fn new(
+        door: Door,
+        defaults: Defaults,
+        random: Random,
+        record: Option<Record>,
+    ) -> Self {
         Self {
             record: RefCell::new(record),
             bell: Bell::new(),
+            door,
             defaults,
             content: Content::new(),
             random: RefCell::new(random),
@@ -88,6 +100,8 @@ pub(crate) struct Served {
     requests: u64,
     refused: u64,
     faults: u64,
+    /// Connections whose handshake failed.
+    turned_away: u64,
 }
 
 impl Served {
@@ -97,6 +111,7 @@ impl Served {
         self.requests += other.requests;
         self.refused += other.refused;
         self.faults += other.faults;
+        self.turned_away += other.turned_away;
     }
 }
 
@@ -107,14 +122,19 @@ impl Display for Served {
             requests,
             refused,
             faults,
+            turned_away,
         } = self;
         write!(
             f,
             "{requests} requests on {connections} connections, {refused} refused"
         )?;
         match faults {
+            0 => {}
+            _ => write!(f, ", {faults} faults")?,
+        }
+        match turned_away {
             0 => Ok(()),
-            _ => write!(f, ", {faults} faults"),
+            _ => write!(f, ", {turned_away} handshakes failed"),
         }
     }
 }
@@ -130,16 +150,19 @@ pub(super) enum End {
     Refuse,
 }
 
-/// Serves one connection until it ends.
+/// Lets one connection in and serves it until it ends.
 pub(crate) async fn serve(origin: Rc<Origin>, stream: Stream) {
     origin.count(Served {
         connections: 1,
         ..Served::default()
     });
     let seat = origin.bell.seat();
+    let Some(wire) = admit(&origin, &seat, stream).await else {
+        return;
+    };
     let mut connection = Connection {
         origin: &origin,
-        stream: &stream,
+        wire: &wire,
         request: RequestParser::new(),
     };
     let end = connection.serve(&seat).await;
@@ -150,17 +173,32 @@ pub(crate) async fn serve(origin: Rc<Origin>, stream: Stream) {
         });
         connection.head(400, BodyFraming::Sized(0), true);
     }
-    if end != End::Gone && stream.drained(0).await.is_ok() {
-        stream.shutdown_send();
+    if end != End::Gone && wire.drained(0).await.is_ok() {
+        wire.shutdown_send();
         let timer = Timer::new();
         timer.arm(clock::now() + LINGER);
-        while let Ok(Ok(Some(_))) = timer.guard(stream.recv()).await {}
+        while let Ok(Ok(Some(_))) = timer.guard(wire.recv()).await {}
     }
+}
+
+/// Lets a connection in; `None` when it fails, takes too long or the origin drains.
+async fn admit(origin: &Origin, seat: &Seat, stream: Stream) -> Option<Wire> {
+    let timer = Timer::new();
+    timer.arm(clock::now() + ADMISSION);
+    let admitted = timer.guard(origin.door.admit(stream));
+    if let Ok(Ok(wire)) = seat.until(admitted).await? {
+        return Some(wire);
+    }
+    origin.count(Served {
+        turned_away: 1,
+        ..Served::default()
+    });
+    None
 }
 
 pub(super) struct Connection<'a> {
     pub(super) origin: &'a Origin,
-    pub(super) stream: &'a Stream,
+    pub(super) wire: &'a Wire,
     request: RequestParser,
 }
 
@@ -186,17 +224,17 @@ impl Connection<'_> {
 
     /// Waits, idle, for the first bytes of a request; a drain ends the wait.
     async fn first_run(&self, seat: &Seat) -> Result<Buf, End> {
-        match seat.until(self.stream.recv()).await {
+        match seat.until(self.wire.recv()).await {
             Some(Ok(Some(run))) => Ok(run),
             Some(Ok(None) | Err(_)) => Err(End::Gone),
             // What is here already is answered.
-            None if !self.stream.quiet() => self.more().await,
+            None if !self.wire.quiet() => self.more().await,
             None => Err(End::Close),
         }
     }
 
     async fn more(&self) -> Result<Buf, End> {
-        self.stream.recv().await.ok().flatten().ok_or(End::Gone)
+        self.wire.recv().await.ok().flatten().ok_or(End::Gone)
     }
 
     /// One request, which begins in `run`, and its answer; gives what was received after it.
@@ -216,7 +254,7 @@ impl Connection<'_> {
             self.request.hash_body();
         }
         if self.request.expects_continue() && run.is_empty() {
-            self.stream
+            self.wire
                 .write(|out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
         }
         loop {
@@ -287,7 +325,7 @@ impl Connection<'_> {
         let chunked = framing == BodyFraming::Chunked;
         self.origin
             .content
-            .send(self.stream, reply.size, chunked)
+            .send(self.wire, reply.size, chunked)
             .await
     }
 
@@ -299,14 +337,14 @@ impl Connection<'_> {
         told.extend_from_slice(format!(" {hash:08x}\n").as_bytes());
         self.head(status, BodyFraming::Sized(told.len() as u64), close);
         if !self.request.is_head() {
-            self.stream.write(|out| out.extend_from_slice(&told));
+            self.wire.write(|out| out.extend_from_slice(&told));
         }
     }
 
     pub(super) fn head(&self, status: u16, framing: BodyFraming, close: bool) {
         let mut date = self.origin.date.borrow_mut();
         date.set(clock::wall());
-        self.stream
+        self.wire
             .write(|out| push_head(out, status, framing, close, &date));
     }
 }

@@ -60,7 +60,7 @@ impl Connection<'_> {
                 return Ok(());
             }
         }
-        self.stream.drained(0).await.map_err(|_| End::Gone)?;
+        self.wire.drained(0).await.map_err(|_| End::Gone)?;
         match fault {
             Fault::ResetHead | Fault::ResetBody => Err(self.reset()),
             _ => Err(End::Close),
@@ -69,12 +69,12 @@ impl Connection<'_> {
 
     /// The close that follows will be a reset.
     fn reset(&self) -> End {
-        self.stream.reset();
+        self.wire.reset();
         End::Gone
     }
 
     fn bytes(&self, bytes: &[u8]) {
-        self.stream.write(|out| out.extend_from_slice(bytes));
+        self.wire.write(|out| out.extend_from_slice(bytes));
     }
 
     /// The head and half of the body; of a chunked one, half of its only chunk.
@@ -82,19 +82,19 @@ impl Connection<'_> {
         self.head(reply.status, framing, close);
         if framing == BodyFraming::Chunked {
             let size = usize::try_from(reply.size).unwrap_or(usize::MAX);
-            self.stream.write(|out| {
+            self.wire.write(|out| {
                 push_hexadecimal(out, size);
                 out.extend_from_slice(b"\r\n");
             });
         }
         let half = reply.size / 2;
-        self.origin.content.send(self.stream, half, false).await
+        self.origin.content.send(self.wire, half, false).await
     }
 
     /// Takes what comes and says nothing, until the client gives up or the origin drains.
     async fn stall(&self) -> End {
         let seat = self.origin.bell.seat();
-        while let Some(Ok(Some(_))) = seat.until(self.stream.recv()).await {}
+        while let Some(Ok(Some(_))) = seat.until(self.wire.recv()).await {}
         self.reset()
     }
 
@@ -107,16 +107,16 @@ impl Connection<'_> {
             let piece = self.origin.content.piece(sent, pace.bytes.min(size - sent));
             sent += piece.len() as u64;
             if chunked {
-                self.stream.write(|out| {
+                self.wire.write(|out| {
                     push_hexadecimal(out, piece.len());
                     out.extend_from_slice(b"\r\n");
                 });
             }
-            self.stream.push(piece);
+            self.wire.push(piece);
             if chunked {
                 self.bytes(b"\r\n");
             }
-            self.stream.drained(0).await?;
+            self.wire.drained(0).await?;
         }
         if chunked {
             self.bytes(b"0\r\n\r\n");

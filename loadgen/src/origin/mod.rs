@@ -36,6 +36,8 @@ use flume::{Receiver, Sender};
 use self::options::OriginOptions;
 use crate::descriptors;
 use crate::random::Random;
+use crate::transport::Protocol;
+use crate::transport::door::Door;
 use bell::Bell;
 use exchange::{Origin, Served};
 use plan::Defaults;
@@ -52,6 +54,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
     options.check()?;
     descriptors::reserve(0)?;
+    let door = Door::new(&options.tls, &[Protocol::Http1], clock::wall())?;
     let placement = options.placement();
     let (sockets, address) = listen(&options.listen, placement.len())
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
@@ -66,6 +69,7 @@ pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
         let random = Random::new(options.seed, shard as u64);
         let (defaults, limit, sender) = (defaults(options), options.drain, sender.clone());
         let record = Record::wanted(options);
+        let door = door.clone();
         let runtime = Runtime {
             cpu,
             name: format!("origin-{shard}"),
@@ -73,7 +77,7 @@ pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
         };
         let thread = runtime
             .start(move || {
-                let origin = Origin::new(defaults, random, record);
+                let origin = Origin::new(door, defaults, random, record);
                 serve(socket, origin, limit, orders, sender)
             })
             .map_err(|error| format!("cannot start thread {shard}: {error}"))?;

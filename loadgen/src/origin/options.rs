@@ -13,6 +13,7 @@ use engine::io::Address;
 use crate::distribution::{Delays, Sizes, Statuses};
 use crate::placement::{self, CpuList, cpu_list};
 use crate::quantity;
+use crate::transport::options::DoorOptions;
 
 use super::fault::{Faults, Pace};
 
@@ -98,11 +99,15 @@ pub(crate) struct OriginOptions {
     /// The same for HdrHistogram log tools.
     #[arg(long, value_name = "FILE")]
     pub hlog: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub tls: DoorOptions,
 }
 
 impl OriginOptions {
     /// Checks values against each other.
     pub(crate) fn check(&self) -> Result<(), String> {
+        self.tls.check()?;
         placement::thread_count(self.threads, self.cpus.as_ref()).map(drop)
     }
 

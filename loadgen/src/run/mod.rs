@@ -19,8 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, io as std_io};
 
-use engine::io::Address;
-
 use self::measure::{Follower, Run, Stretch};
 use self::options::RunOptions;
 use crate::client::load::Plan;
@@ -101,10 +99,7 @@ pub(crate) fn plan(options: &RunOptions, url: &Url) -> Result<Plan, String> {
         },
     };
     Ok(Plan {
-        address: match &request.unix {
-            Some(path) => Address::Unix(path.clone()),
-            None => Address::Tcp(url.resolve()?),
-        },
+        dial: request.dial(url)?,
         traffic: Traffic::Mix(Mix::only(entry)),
         schedule: options.schedule(),
         timeout: generator.timeout,

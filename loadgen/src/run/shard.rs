@@ -16,12 +16,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::io::clock;
-use engine::io::{self, Instant, Stream, Timer};
+use engine::io::{self, Instant, Timer};
 use flume::{Receiver, Sender};
 
 use crate::client::connection;
 use crate::client::load::{Load, Plan};
 use crate::sample::Samples;
+use crate::transport::Wire;
+use crate::transport::dial::Dialer;
 
 use super::usage::Usage;
 
@@ -103,21 +105,24 @@ pub(crate) struct Link {
     pub spares: Receiver<Box<Samples>>,
 }
 
+/// A connection's dialer, and the connection if it could be opened.
+type Line = (Dialer, Option<Wire>);
+
 /// The root task of a shard's thread.
 pub(crate) async fn run(assignment: Assignment, link: Link) {
     // The default slack of 50 us would be most of the send lag.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-    let (streams, error) = open(&assignment).await;
-    let opened = streams.iter().flatten().count();
+    let (lines, error) = open(&assignment).await;
+    let opened = lines.iter().filter(|(_, wire)| wire.is_some()).count();
     let _ = link.news.send(News::Ready { opened, error });
     if let Ok(Order::Begin(start)) = link.orders.recv_async().await {
-        measure(assignment, link, streams, start).await;
+        measure(assignment, link, lines, start).await;
     }
     io::stop();
 }
 
-/// Opens the connections, a few at a time; `None` where one could not be opened.
-async fn open(assignment: &Assignment) -> (Vec<Option<Stream>>, Option<std::io::Error>) {
+/// Opens the connections, a few at a time.
+async fn open(assignment: &Assignment) -> (Vec<Line>, Option<std::io::Error>) {
     let count = assignment.connection_count;
     let plan = Rc::new(assignment.plan.clone());
     let (sender, opened) = flume::bounded(count);
@@ -125,19 +130,21 @@ async fn open(assignment: &Assignment) -> (Vec<Option<Stream>>, Option<std::io::
         let (plan, sender) = (Rc::clone(&plan), sender.clone());
         io::spawn(async move {
             for _ in (lane..count).step_by(OPENING_MAX) {
-                let _ = sender.send(connection::connect(&plan).await);
+                let dialer = plan.dial.dialer();
+                let opened = dialer.open_within(plan.timeout).await;
+                let _ = sender.send((dialer, opened));
             }
         });
     }
     drop(sender);
-    let (mut streams, mut failed) = (Vec::with_capacity(count), None);
-    while let Ok(result) = opened.recv_async().await {
-        streams.push(result.map_err(|error| failed = Some(error)).ok());
+    let (mut lines, mut failed) = (Vec::with_capacity(count), None);
+    while let Ok((dialer, opened)) = opened.recv_async().await {
+        lines.push((dialer, opened.map_err(|error| failed = Some(error)).ok()));
     }
-    (streams, failed)
+    (lines, failed)
 }
 
-async fn measure(assignment: Assignment, link: Link, streams: Vec<Option<Stream>>, start: Instant) {
+async fn measure(assignment: Assignment, link: Link, lines: Vec<Line>, start: Instant) {
     let Assignment {
         shard,
         shard_count,
@@ -150,13 +157,13 @@ async fn measure(assignment: Assignment, link: Link, streams: Vec<Option<Stream>
     let from = start + phases.warmup;
     let window = [from, from + phases.measure];
     let place = [shard, shard_count];
-    let load = Load::new(plan, place, streams.len(), start, window, samples());
+    let load = Load::new(plan, place, lines.len(), start, window, samples());
     // Nothing is ever sent over `alive`: it is closed when the last connection has ended.
     let (alive, ended) = flume::bounded::<()>(0);
-    for (index, stream) in streams.into_iter().enumerate() {
+    for (index, (dialer, wire)) in lines.into_iter().enumerate() {
         let (load, alive) = (Rc::clone(&load), alive.clone());
         io::spawn(async move {
-            connection::run(load, index, stream).await;
+            connection::run(load, index, dialer, wire).await;
             drop(alive);
         });
     }

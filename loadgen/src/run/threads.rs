@@ -12,6 +12,7 @@ use flume::{Receiver, RecvTimeoutError, Sender};
 
 use crate::client::load::Plan;
 use crate::sample::Samples;
+use crate::transport::complaint;
 
 use super::options::RunOptions;
 use super::shard::{self, Assignment, Link, News, Order, Phases};
@@ -103,12 +104,13 @@ impl Threads {
                 .as_ref()
                 .map_or_else(|| request.url.clone(), |path| path.display().to_string());
             if opened_total == 0 {
-                return Err(format!("cannot connect to {target}: {error}"));
+                return Err(format!("cannot connect to {target}: {}", complaint(&error)));
             }
             let missing = options.generator.connections - opened_total;
             let _ = writeln!(
                 stderr(),
-                "{missing} connections could not be opened: {error}"
+                "{missing} connections could not be opened: {}",
+                complaint(&error)
             );
         }
         let start = clock::now() + START_DELAY;

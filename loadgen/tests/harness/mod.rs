@@ -81,6 +81,11 @@ impl Origin {
         format!("http://{}{path}", self.address)
     }
 
+    /// The URL of `path` on it, through TLS.
+    pub(crate) fn secure_url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.address)
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(&self.child), signal).expect("it runs");

@@ -189,7 +189,9 @@ mod tests {
         assert!(run("http://h/").is_ok());
         assert!(run("http://h/ -c 2 --cpus 0-1 --rate 5k --spin 50us").is_ok());
         for (arguments, complaint) in [
-            ("https://h/", "not spoken"),
+            ("wss://h/", "not spoken"),
+            ("http://h/ --insecure", "https://"),
+            ("https://h/ --cert a", "--key"),
             ("http://h/ -c 1 -t 2", "less than one"),
             ("http://h/ -t 0", "zero"),
             ("http://h/ -t 2 --cpus 0", "different numbers"),

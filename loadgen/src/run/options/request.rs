@@ -6,15 +6,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use engine::io::Address;
 
 use crate::expect::{self, StatusSet};
 use crate::quantity;
 use crate::target::{self, Field, Url};
+use crate::transport::Protocol;
+use crate::transport::dial::Dial;
+use crate::transport::options::TlsOptions;
+use crate::transport::trust::Trust;
 
 /// What is asked, and what must come back.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RequestOptions {
-    /// What to request, `http://host[:port]/path`.
+    /// What to request, `http://host[:port]/path` or `https://…`.
     #[arg(value_name = "URL")]
     pub url: String,
 
@@ -51,6 +56,10 @@ pub(crate) struct RequestOptions {
     /// CRC-32 (as in gzip and zlib, eight hexadecimal digits) the body must have.
     #[arg(long, value_name = "CRC32", value_parser = expect::hash, help_heading = "Expectations")]
     pub expect_hash: Option<u32>,
+
+    /// How TLS is spoken.
+    #[command(flatten)]
+    pub tls: TlsOptions,
 }
 
 impl RequestOptions {
@@ -59,6 +68,23 @@ impl RequestOptions {
         if self.body_size.is_some_and(|size| size > 1 << 30) {
             return Err("--body-size goes up to 1GiB".into());
         }
-        Url::parse(&self.url)
+        let url = Url::parse(&self.url)?;
+        match self.tls.given() {
+            Some(option) if !url.is_secure() => Err(format!("{option} needs an https:// URL")),
+            _ => Ok(url),
+        }
+    }
+
+    /// Where connections go, and how.
+    ///
+    /// *Errors:* one sentence for the user.
+    pub(crate) fn dial(&self, url: &Url) -> Result<Dial, String> {
+        let address = match &self.unix {
+            Some(path) => Address::Unix(path.clone()),
+            None => Address::Tcp(url.resolve()?),
+        };
+        let trust = || Trust::new(&self.tls, url.host(), &[Protocol::Http1]);
+        let tls = url.is_secure().then(trust).transpose()?;
+        Ok(Dial { address, tls })
     }
 }
