@@ -294,7 +294,8 @@ pub(crate) fn histogram() -> Histogram<u64> {
         .expect("the bounds are constants that the crate accepts")
 }
 
-fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
+/// Adds one histogram to another.
+pub(crate) fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
     sum.add(other)
         .expect("all histograms here have the same bounds");
 }

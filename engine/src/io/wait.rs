@@ -43,7 +43,8 @@ impl Timer {
         self.arm_exact(timer::coarse(at));
     }
 
-    fn arm_exact(&self, at: Instant) {
+    /// As [`Timer::arm`], but to the kernel's timer slack: for a deadline that is meant to pass.
+    pub fn arm_exact(&self, at: Instant) {
         self.driver.timers.borrow_mut().arm(self.key, at);
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub dial: Dial,
     /// What is sent and expected.
     pub traffic: Traffic,
+    /// Requests under way at a time on each connection.
+    pub pipeline: usize,
     /// When requests are due; `None` for a closed loop.
     pub schedule: Option<Schedule>,
     /// How long one request may take once it is sent.

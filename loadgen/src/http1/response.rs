@@ -117,6 +117,7 @@ impl ResponseParser {
                     return Ok(Progress::Partial);
                 }
                 Place::End => {
+                    self.received_bytes -= bytes.len() as u64;
                     return Ok(Progress::Complete {
                         used: run.len() - bytes.len(),
                     });

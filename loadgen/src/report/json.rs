@@ -12,6 +12,7 @@ use super::{Description, IntervalRow, Report};
 use crate::environment::{Environment, Meanwhile};
 use crate::run::watched::Consumption;
 use crate::sample::Failure;
+use crate::transport::opening::Tally;
 use crate::verdict::share;
 
 /// Version of the schema.
@@ -28,6 +29,7 @@ struct Document<'a> {
     requests: Requests,
     answers_per_second: f64,
     received_bytes: u64,
+    connections: Connections<'a>,
     errors: BTreeMap<&'static str, u64>,
     statuses: BTreeMap<usize, u64>,
     response_time: Series,
@@ -50,6 +52,17 @@ struct Requests {
     failed: u64,
     unanswered: u64,
     waited_for_connection: u64,
+}
+
+#[derive(Serialize)]
+struct Connections<'a> {
+    opened: u64,
+    opened_before_start: u64,
+    failed: u64,
+    full_handshakes: u64,
+    resumed_handshakes: u64,
+    handshake_time: Option<Series>,
+    tls_complaint: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -104,6 +117,7 @@ pub(crate) fn document(report: &Report) -> String {
         },
         answers_per_second: report.answered_per_second(),
         received_bytes: counts.received_bytes,
+        connections: connections(&report.tally),
         errors: Failure::ALL
             .map(|failure| (failure.label(), counts.failed(failure)))
             .into(),
@@ -125,6 +139,18 @@ pub(crate) fn document(report: &Report) -> String {
     };
     // Numbers, strings and maps with plain keys: there is nothing that could fail.
     serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+}
+
+fn connections(tally: &Tally) -> Connections<'_> {
+    Connections {
+        opened: tally.opened,
+        opened_before_start: tally.opened_before,
+        failed: tally.failed(),
+        full_handshakes: tally.full(),
+        resumed_handshakes: tally.resumed,
+        handshake_time: (!tally.handshakes.is_empty()).then(|| series(&tally.handshakes)),
+        tls_complaint: tally.complaint.as_deref(),
+    }
 }
 
 fn series(times: &Histogram<u64>) -> Series {

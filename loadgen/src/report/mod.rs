@@ -22,6 +22,7 @@ use crate::environment::{Environment, Meanwhile};
 use crate::run::usage::Usage;
 use crate::run::watched::Consumption;
 use crate::sample::Samples;
+use crate::transport::opening::Tally;
 use crate::verdict::Verdict;
 
 /// The percentiles that reports show.
@@ -88,6 +89,8 @@ pub(crate) struct Report {
     pub interrupted: bool,
     /// By shard: what its thread used in the measured time.
     pub usages: Vec<Usage>,
+    /// How opening connections went.
+    pub tally: Tally,
     /// What the whole machine did meanwhile.
     pub meanwhile: Meanwhile,
     /// What the watched process consumed, if one was named.

@@ -60,6 +60,7 @@ fn report(samples: Samples) -> Report {
         measured: Duration::from_secs(2),
         interrupted: false,
         usages: vec![usage],
+        tally: Tally::new(),
         watched: None,
         meanwhile: Meanwhile::default(),
         verdict: Verdict {

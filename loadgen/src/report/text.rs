@@ -20,6 +20,7 @@ impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         self.title(f)?;
         self.requests(f)?;
+        self.connections(f)?;
         self.times(f)?;
         self.errors(f)?;
         self.generator(f)?;
@@ -79,6 +80,37 @@ impl Text<'_> {
         )
     }
 
+    /// Said only if it was more than opening them at the start.
+    fn connections(&self, f: &mut Formatter<'_>) -> Result {
+        let tally = &self.0.tally;
+        let is_tls = !tally.handshakes.is_empty();
+        let (before, failed) = (tally.opened_before, tally.failed());
+        if tally.opened == before && failed == 0 && tally.complaint.is_none() && !is_tls {
+            return Ok(());
+        }
+        write!(
+            f,
+            "connections    {} opened, {before} of them before the start",
+            tally.opened
+        )?;
+        if failed > 0 {
+            write!(f, ", {failed} failed")?;
+        }
+        if is_tls {
+            write!(
+                f,
+                "; handshakes: {} full, {} resumed",
+                tally.full(),
+                tally.resumed
+            )?;
+        }
+        writeln!(f)?;
+        match &tally.complaint {
+            Some(complaint) => writeln!(f, "               TLS: {complaint}"),
+            None => Ok(()),
+        }
+    }
+
     fn times(&self, f: &mut Formatter<'_>) -> Result {
         let titles = [
             "mean", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "p99.999", "max",
@@ -90,9 +122,15 @@ impl Text<'_> {
         writeln!(f)?;
         let samples = &self.0.samples;
         row(f, "response time", &samples.latency)?;
+        let handshakes = &self.0.tally.handshakes;
         if let Some(open) = &samples.open {
             row(f, "service time", &open.service)?;
             row(f, "send lag", &open.lag)?;
+        }
+        if !handshakes.is_empty() {
+            row(f, "TLS handshake", handshakes)?;
+        }
+        if samples.open.is_some() {
             writeln!(
                 f,
                 "\nresponse time counts from when a request was due (corrected), service time \

@@ -15,6 +15,7 @@ use crate::environment::{Environment, Meter};
 use crate::report::{Description, IntervalRow, Report};
 use crate::sample::Samples;
 use crate::schedule::Arrivals;
+use crate::transport::opening::Tally;
 use crate::verdict::{self, Demands};
 
 use super::collect::{Merged, Merger};
@@ -108,6 +109,7 @@ impl<'a> Run<'a> {
             total: Samples::new(self.scheduled.is_some()),
             intervals: Vec::new(),
             usages: vec![Usage::default(); self.threads.count()],
+            tally: Tally::new(),
             watched: self.watched.take(),
             interrupted: None,
         };
@@ -120,6 +122,7 @@ impl<'a> Run<'a> {
             total,
             intervals,
             usages,
+            tally,
             watched,
             interrupted,
             ..
@@ -141,6 +144,7 @@ impl<'a> Run<'a> {
             measured,
             interrupted: interrupted.is_some(),
             usages,
+            tally,
             meanwhile: self.meter.end(),
             watched: watched.and_then(|watched| watched.consumption()),
             verdict,
@@ -185,6 +189,7 @@ struct Collector {
     total: Samples,
     intervals: Vec<IntervalRow>,
     usages: Vec<Usage>,
+    tally: Tally,
     watched: Option<Watched>,
     interrupted: Option<Instant>,
 }
@@ -201,8 +206,13 @@ impl Collector {
                         threads.give_back(shard, spare);
                     }
                 }
-                Some(News::Finished { shard, usage }) => {
+                Some(News::Finished {
+                    shard,
+                    usage,
+                    tally,
+                }) => {
                     running -= 1;
+                    self.tally.add(&tally);
                     if let Some(slot) = self.usages.get_mut(shard as usize) {
                         *slot = usage;
                     }

@@ -99,8 +99,9 @@ pub(crate) fn plan(options: &RunOptions, url: &Url) -> Result<Plan, String> {
         },
     };
     Ok(Plan {
-        dial: request.dial(url)?,
+        dial: request.dial(url, &generator.connection)?,
         traffic: Traffic::Mix(Mix::only(entry)),
+        pipeline: generator.connection.pipeline,
         schedule: options.schedule(),
         timeout: generator.timeout,
         spin: generator.spin,

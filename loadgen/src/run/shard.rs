@@ -19,11 +19,12 @@ use engine::io::clock;
 use engine::io::{self, Instant, Timer};
 use flume::{Receiver, Sender};
 
-use crate::client::connection;
 use crate::client::load::{Load, Plan};
+use crate::client::{connection, pipeline};
 use crate::sample::Samples;
 use crate::transport::Wire;
 use crate::transport::dial::Dialer;
+use crate::transport::opening::{Opening, Tally};
 
 use super::usage::Usage;
 
@@ -78,7 +79,11 @@ pub(crate) enum News {
     /// One interval is over.
     Interval(Interval),
     /// All is recorded and the shard ends.
-    Finished { shard: u64, usage: Usage },
+    Finished {
+        shard: u64,
+        usage: Usage,
+        tally: Box<Tally>,
+    },
 }
 
 /// What one shard measured in one interval.
@@ -112,26 +117,43 @@ type Line = (Dialer, Option<Wire>);
 pub(crate) async fn run(assignment: Assignment, link: Link) {
     // The default slack of 50 us would be most of the send lag.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-    let (lines, error) = open(&assignment).await;
+    let place = [assignment.shard, assignment.shard_count];
+    let opening = Opening::new(assignment.plan.dial.rate, place, clock::now());
+    let opening = Rc::new(opening);
+    let (lines, error) = open(&assignment, &opening).await;
     let opened = lines.iter().filter(|(_, wire)| wire.is_some()).count();
     let _ = link.news.send(News::Ready { opened, error });
     if let Ok(Order::Begin(start)) = link.orders.recv_async().await {
-        measure(assignment, link, lines, start).await;
+        opening.start();
+        let (shard, news) = (assignment.shard, link.news.clone());
+        let usage = measure(assignment, link, lines, start).await;
+        let tally = Box::new(opening.tally());
+        let _ = news.send(News::Finished {
+            shard,
+            usage,
+            tally,
+        });
     }
     io::stop();
 }
 
 /// Opens the connections, a few at a time.
-async fn open(assignment: &Assignment) -> (Vec<Line>, Option<std::io::Error>) {
+async fn open(
+    assignment: &Assignment,
+    opening: &Rc<Opening>,
+) -> (Vec<Line>, Option<std::io::Error>) {
+    let (shard, shard_count) = (assignment.shard, assignment.shard_count);
     let count = assignment.connection_count;
     let plan = Rc::new(assignment.plan.clone());
     let (sender, opened) = flume::bounded(count);
     for lane in 0..OPENING_MAX.min(count) {
         let (plan, sender) = (Rc::clone(&plan), sender.clone());
+        let opening = Rc::clone(opening);
         io::spawn(async move {
-            for _ in (lane..count).step_by(OPENING_MAX) {
-                let dialer = plan.dial.dialer();
-                let opened = dialer.open_within(plan.timeout).await;
+            for number in (lane..count).step_by(OPENING_MAX) {
+                let number = number as u64 * shard_count + shard;
+                let dialer = plan.dial.dialer(&opening, number);
+                let opened = dialer.open_approved(plan.timeout).await;
                 let _ = sender.send((dialer, opened));
             }
         });
@@ -144,7 +166,8 @@ async fn open(assignment: &Assignment) -> (Vec<Line>, Option<std::io::Error>) {
     (lines, failed)
 }
 
-async fn measure(assignment: Assignment, link: Link, lines: Vec<Line>, start: Instant) {
+/// Runs the load; gives what the thread used in the measured time.
+async fn measure(assignment: Assignment, link: Link, lines: Vec<Line>, start: Instant) -> Usage {
     let Assignment {
         shard,
         shard_count,
@@ -157,13 +180,19 @@ async fn measure(assignment: Assignment, link: Link, lines: Vec<Line>, start: In
     let from = start + phases.warmup;
     let window = [from, from + phases.measure];
     let place = [shard, shard_count];
-    let load = Load::new(plan, place, lines.len(), start, window, samples());
+    let lanes = plan.pipeline;
+    let load = Load::new(plan, place, lanes * lines.len(), start, window, samples());
     // Nothing is ever sent over `alive`: it is closed when the last connection has ended.
     let (alive, ended) = flume::bounded::<()>(0);
     for (index, (dialer, wire)) in lines.into_iter().enumerate() {
         let (load, alive) = (Rc::clone(&load), alive.clone());
         io::spawn(async move {
-            connection::run(load, index, dialer, wire).await;
+            if lanes == 1 {
+                connection::run(load, index, dialer, wire).await;
+            } else {
+                let lanes = index * lanes..(index + 1) * lanes;
+                pipeline::run(load, lanes, dialer, wire).await;
+            }
             drop(alive);
         });
     }
@@ -194,7 +223,7 @@ async fn measure(assignment: Assignment, link: Link, lines: Vec<Line>, start: In
     let now = clock::now();
     load.settle(now);
     intervals.close(now, samples);
-    let _ = link.news.send(News::Finished { shard, usage });
+    usage
 }
 
 /// Waits until `at` (true), or (false) until the collector ends the run or is gone.

@@ -131,6 +131,14 @@ impl Request {
     }
 }
 
+/// Makes the head at the end of `out` say that its request is the last of the connection
+/// (RFC 9112 §9.6).
+pub(crate) fn announce_close(out: &mut Vec<u8>) {
+    // The empty line moves behind the new field.
+    out.truncate(out.len().saturating_sub(2));
+    out.extend_from_slice(b"Connection: close\r\n\r\n");
+}
+
 fn push_decimal(out: &mut Vec<u8>, number: u64) {
     // Writing into a Vec cannot fail.
     let _ = write!(out, "{number}");

@@ -10,7 +10,7 @@
 //!   Doorman ─ admit ─┘                        └─ Tls: rustls over Stream (`tls.rs`)
 //! ```
 //!
-//! `dial.rs` opens and counts connections, `trust.rs` says whom a client believes and who it says
+//! `dial.rs` opens connections, `opening.rs` paces and counts that, `trust.rs` says whom a client believes and who it says
 //! it is, `door.rs` accepts, `identity.rs` holds the origin's certificate, `complaint.rs` words
 //! what can go wrong. The TLS is this program's own: it shares nothing with the engine's.
 
@@ -18,6 +18,7 @@ mod complaint;
 pub(crate) mod dial;
 pub(crate) mod door;
 pub(crate) mod identity;
+pub(crate) mod opening;
 pub(crate) mod options;
 mod tls;
 pub(crate) mod trust;

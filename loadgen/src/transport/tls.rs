@@ -14,6 +14,7 @@
 //! ```
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{BufRead, Error, ErrorKind, IoSlice, Result, Write};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -133,6 +134,24 @@ impl Tls {
             let received = ready!(self.stream.poll_recv(cx));
             records.receive(received, &self.stream);
         }
+    }
+
+    /// Resolves when the peer has said anything since the handshake.
+    ///
+    /// *Errors:* it was no good word.
+    pub(crate) async fn heard(&self) -> Result<()> {
+        poll_fn(|cx| {
+            let mut records = self.records.borrow_mut();
+            if records.is_quiet() {
+                let received = ready!(self.stream.poll_recv(cx));
+                records.receive(received, &self.stream);
+            }
+            match &records.end {
+                Some(end) => Poll::Ready(end.told().map(drop)),
+                None => Poll::Ready(Ok(())),
+            }
+        })
+        .await
     }
 
     /// Open, with nothing received but what TLS itself had to say (tickets, new keys).

@@ -5,11 +5,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::Protocol;
@@ -26,6 +28,7 @@ pub(crate) struct Trust {
     pub config: Arc<ClientConfig>,
     /// The name asked for and expected.
     pub name: ServerName<'static>,
+    papers: Arc<Papers>,
     resumes: bool,
 }
 
@@ -45,19 +48,18 @@ impl Trust {
         let builder = if options.insecure {
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Credulous(provider)))
+                .with_custom_certificate_verifier(Arc::new(Credulous(Arc::clone(&provider))))
         } else {
             builder.with_root_certificates(authorities(options.cacert.as_deref())?)
         };
-        let mut config = match (&options.cert, &options.key) {
-            (Some(certificate), Some(key)) => {
-                let identity = Identity::read(certificate, key)?;
-                builder
-                    .with_client_auth_cert(identity.chain, identity.key)
-                    .map_err(|error| unfit(certificate, key, &error))?
-            }
-            _ => builder.with_no_client_auth(),
-        };
+        let papers = Arc::new(Papers {
+            identity: match (&options.cert, &options.key) {
+                (Some(certificate), Some(key)) => Some(certified(certificate, key, &provider)?),
+                _ => None,
+            },
+            asked: AtomicBool::new(false),
+        });
+        let mut config = builder.with_client_cert_resolver(Arc::clone(&papers) as _);
         config.alpn_protocols = protocols
             .iter()
             .map(|protocol| protocol.alpn().to_vec())
@@ -70,8 +72,14 @@ impl Trust {
             config: Arc::new(config),
             name: ServerName::try_from(name.to_owned())
                 .map_err(|_| format!("`{name}` is not a name that a certificate can be for"))?,
+            papers,
             resumes: !options.no_resumption,
         })
+    }
+
+    /// Has the peer asked who we are?
+    pub(crate) fn was_asked(&self) -> bool {
+        self.papers.asked.load(Ordering::Relaxed)
     }
 
     /// The same, with memory for sessions of its own.
@@ -84,6 +92,35 @@ impl Trust {
         }
         own
     }
+}
+
+/// What a client shows when it is asked, and whether it was.
+#[derive(Debug)]
+struct Papers {
+    identity: Option<Arc<CertifiedKey>>,
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for Papers {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.identity.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.identity.is_some()
+    }
+}
+
+fn certified(
+    certificate: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, String> {
+    let identity = Identity::read(certificate, key)?;
+    CertifiedKey::from_der(identity.chain, identity.key, provider)
+        .map(Arc::new)
+        .map_err(|error| unfit(certificate, key, &error))
 }
 
 /// The authorities in `file`, or those of this machine.

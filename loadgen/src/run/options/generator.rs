@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::connection::ConnectionOptions;
 use crate::placement::{self, CpuList, cpu_list};
 use crate::quantity;
 
@@ -42,6 +43,10 @@ pub(crate) struct GeneratorOptions {
     #[arg(long, value_name = "TIME", value_parser = quantity::duration, default_value = "0s",
         help_heading = "Generator")]
     pub spin: Duration,
+
+    /// How connections are used.
+    #[command(flatten)]
+    pub connection: ConnectionOptions,
 }
 
 impl GeneratorOptions {
@@ -60,7 +65,7 @@ impl GeneratorOptions {
         if self.timeout.is_zero() {
             return Err("--timeout must not be zero".into());
         }
-        Ok(())
+        self.connection.check()
     }
 
     /// One processor to pin to, or none, for each thread.

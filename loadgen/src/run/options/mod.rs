@@ -3,6 +3,7 @@
 //! Clap checks single values, [`RunOptions::check`] checks them against each other. What other
 //! commands ask as well stands in `request.rs` and `generator.rs`.
 
+mod connection;
 mod generator;
 mod request;
 
@@ -16,6 +17,7 @@ use crate::quantity;
 use crate::schedule::{Arrivals, Course, Pace, Schedule};
 use crate::target::Url;
 
+pub(crate) use connection::ConnectionOptions;
 pub(crate) use generator::GeneratorOptions;
 pub(crate) use request::RequestOptions;
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use engine::io::Address;
 
+use super::ConnectionOptions;
 use crate::expect::{self, StatusSet};
 use crate::quantity;
 use crate::target::{self, Field, Url};
@@ -78,13 +79,19 @@ impl RequestOptions {
     /// Where connections go, and how.
     ///
     /// *Errors:* one sentence for the user.
-    pub(crate) fn dial(&self, url: &Url) -> Result<Dial, String> {
+    pub(crate) fn dial(&self, url: &Url, connection: &ConnectionOptions) -> Result<Dial, String> {
         let address = match &self.unix {
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp(url.resolve()?),
         };
         let trust = || Trust::new(&self.tls, url.host(), &[Protocol::Http1]);
         let tls = url.is_secure().then(trust).transpose()?;
-        Ok(Dial { address, tls })
+        Ok(Dial {
+            address,
+            tls,
+            rate: connection.connection_rate,
+            requests: connection.requests_per_connection,
+            closing: connection.closing,
+        })
     }
 }
