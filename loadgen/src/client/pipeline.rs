@@ -2,7 +2,7 @@
 //! §9.3.2).
 //!
 //! ```text
-//!   idle slot ── take ──> waiting ── send, when due ──> under way ── answered, failed ──> idle slot
+//!   idle slot ── take ──> waiting ── send, when due ──> under way ── answered, failed ──> idle
 //!                            ^──────── the peer left before it ────────┘
 //! ```
 //!

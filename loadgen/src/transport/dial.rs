@@ -22,7 +22,7 @@ use crate::random::Random;
 use crate::sample::Failure;
 
 /// How long a peer may take to close a connection after it was agreed that it would.
-const FAREWELL: Duration = Duration::from_millis(250);
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long a peer may take to say what it thinks of our certificate; most answer the handshake at
 /// once, with a ticket or an alert.

@@ -7,12 +7,13 @@
 //! ```text
 //!   Dialer ── open ──┐                        ┌─ Plain: Stream
 //!                    ├─> Wire (recv, write …) ┤
-//!   Doorman ─ admit ─┘                        └─ Tls: rustls over Stream (`tls.rs`)
+//!   Door ─── admit ──┘                        └─ Tls: rustls over Stream (`tls.rs`)
 //! ```
 //!
-//! `dial.rs` opens connections, `opening.rs` paces and counts that, `trust.rs` says whom a client believes and who it says
-//! it is, `door.rs` accepts, `identity.rs` holds the origin's certificate, `complaint.rs` words
-//! what can go wrong. The TLS is this program's own: it shares nothing with the engine's.
+//! `dial.rs` opens connections, `opening.rs` paces and counts that, `trust.rs` says whom a client
+//! believes and who it says it is, `door.rs` accepts, `identity.rs` holds the origin's certificate,
+//! `complaint.rs` words what can go wrong. The TLS is this program's own: it shares nothing with
+//! the engine's.
 
 mod complaint;
 pub(crate) mod dial;

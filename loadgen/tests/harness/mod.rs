@@ -5,7 +5,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod authority;
 pub(crate) mod log;
+pub(crate) mod peer;
 pub(crate) mod witness;
 
 use std::io::{BufRead, BufReader, Read};
