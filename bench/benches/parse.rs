@@ -52,6 +52,7 @@ fn requests(criterion: &mut Criterion) {
             client: Some([192, 0, 2, 7].into()),
             scheme: Scheme::Https,
             trusted_hops: 0,
+            is_proved: false,
         }),
         via: Some(b"weft"),
         request_id: Some(b"0123456789abcdef"),

@@ -45,6 +45,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &["tls"],
         "its next major version changes the API the engine would see",
     ),
+    ("aws_lc_rs", &["tls"], "cryptography stays in one place"),
     ("httparse", &["http"], "bytes become a message in one place"),
     (
         "tokio",

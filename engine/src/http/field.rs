@@ -85,6 +85,7 @@ field_names! {
     XForwardedFor "X-Forwarded-For" EndToEnd,
     XForwardedProto "X-Forwarded-Proto" EndToEnd,
     XForwardedHost "X-Forwarded-Host" EndToEnd,
+    XForwardedClientCert "X-Forwarded-Client-Cert" EndToEnd,
     XRealIp "X-Real-Ip" EndToEnd,
     XRequestId "X-Request-Id" EndToEnd,
     Date "Date" EndToEnd,
@@ -235,6 +236,8 @@ impl FieldName {
             Self::XForwardedProto
         } else if rest.eq_ignore_ascii_case(b"host") {
             Self::XForwardedHost
+        } else if rest.eq_ignore_ascii_case(b"client-cert") {
+            Self::XForwardedClientCert
         } else {
             Self::XForwardedOther
         }

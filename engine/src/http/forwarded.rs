@@ -32,6 +32,8 @@ pub struct Forwarded {
     pub scheme: Scheme,
     /// How many proxies in front of this one are trusted; [`ALL_HOPS`] for all.
     pub trusted_hops: u8,
+    /// The peer has proved who it is. Only then is its word on other identities taken.
+    pub is_proved: bool,
 }
 
 impl Forwarded {
@@ -40,6 +42,7 @@ impl Forwarded {
         match name {
             FieldName::XForwardedFor => true,
             FieldName::XForwardedProto | FieldName::XForwardedHost => !self.believes(name, request),
+            FieldName::XForwardedClientCert => self.trusted_hops == 0 || !self.is_proved,
             FieldName::XForwardedOther | FieldName::Forwarded | FieldName::XRealIp => {
                 self.trusted_hops == 0
             }

@@ -31,7 +31,7 @@ use crate::http::{Method, Request, Scheme};
 use crate::io::{Instant, Stream, Timer, clock, yield_now};
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, Handshake, ListenerId};
-use crate::tls::{HandshakeError, Secure};
+use crate::tls::{HandshakeError, Peer, Secure};
 
 /// Serves one connection to its end.
 pub async fn serve(local: Rc<Local>, listener: ListenerId, stream: Stream, admitted: Admitted) {
@@ -77,6 +77,10 @@ async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
             Ok(received_at) => received_at,
             Err(why) => break Some(connection.no_request(&scratch, why)),
         };
+        if received_at >= connection.proof_ends() {
+            // As if it had been closed a moment earlier: the client repeats it elsewhere.
+            break Some(CloseReason::ProofExpired);
+        }
         connection
             .requests
             .set(connection.requests.get().saturating_add(1));
@@ -159,6 +163,17 @@ impl Connection {
         result.is_ok_and(|secure| self.secure.set(Box::new(secure)).is_ok())
     }
 
+    /// The client, if it has shown a certificate.
+    pub(super) fn client(&self) -> Option<&Peer> {
+        self.secure.get()?.peer.as_ref()
+    }
+
+    /// When the client's certificate expires; `NEVER` if it has shown none.
+    fn proof_ends(&self) -> Instant {
+        let secure = self.secure.get();
+        secure.map_or(Instant::NEVER, |secure| secure.proof_ends)
+    }
+
     /// By what scheme requests come in.
     pub(super) fn scheme(&self) -> Scheme {
         match self.secure.get() {
@@ -190,7 +205,7 @@ impl Connection {
         } else {
             timeouts.idle
         };
-        let ends = now + patience;
+        let ends = (now + patience).min(self.proof_ends());
         self.idle_since.set(now);
         // Who does not take the last response is not left alone with it for all the idle time.
         self.timer.arm(ends.min(now + timeouts.send_gap));
@@ -207,6 +222,7 @@ impl Connection {
         match (is_readable, self.local.is_draining()) {
             (true, _) => None,
             (false, true) => Some(CloseReason::Drained),
+            (false, false) if clock::now() >= self.proof_ends() => Some(CloseReason::ProofExpired),
             (false, false) => Some(CloseReason::IdleTimeout),
         }
     }
@@ -244,6 +260,9 @@ impl Connection {
     pub(super) fn reason_to_close(&self) -> CloseReason {
         if self.local.is_draining() {
             return CloseReason::Drained;
+        }
+        if clock::recent() >= self.proof_ends() {
+            return CloseReason::ProofExpired;
         }
         let lifetime = self.plan.timeouts.lifetime;
         let is_old = lifetime.is_some_and(|lifetime| clock::recent() >= self.opened_at + lifetime);

@@ -191,7 +191,12 @@ fn request_edits<'a>(
             client: connection.peer.map(|peer| peer.ip()),
             scheme: connection.scheme(),
             trusted_hops: fields.trusted_hops,
+            is_proved: connection.client().is_some(),
         }),
+        client_certificate: connection
+            .client()
+            .filter(|_| fields.sets_forwarded)
+            .map(|client| &*client.forwarded),
         via: fields.via.as_deref(),
         request_id: Some(telling.request_id()).filter(|id| !id.is_empty()),
         upgrade: request

@@ -12,6 +12,7 @@ use crate::io::{Instant, clock};
 use crate::record::access_log::AccessLine;
 use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, RouteId, Times};
 use crate::route::Route;
+use crate::tls;
 
 /// The story of one exchange so far.
 pub(super) struct Telling<'a> {
@@ -167,6 +168,7 @@ impl<'a> Telling<'a> {
             cluster: cluster.map(|cluster| &**cluster.name()),
             endpoint: endpoint.map(|endpoint| endpoint.label()),
             client: self.connection.peer,
+            principal: self.connection.client().map(tls::Peer::principal),
             method: request.map_or(&[], |request| request.method_bytes()),
             authority: request.map_or(&[], |request| request.authority()),
             path: request.map_or(&[], |request| request.path()),

@@ -38,6 +38,8 @@ pub struct AccessLine<'a> {
     pub endpoint: Option<&'a str>,
     /// The client's address; none over a Unix socket.
     pub client: Option<SocketAddr>,
+    /// Who the client has proved to be.
+    pub principal: Option<&'a str>,
     /// The method as received; empty if there was no readable head, as for all bytes below.
     pub method: &'a [u8],
     /// The authority as received.
@@ -84,6 +86,7 @@ pub fn json(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
         write_address(out, client);
         out.push(b'"');
     }
+    optional(out, "principal", line.principal);
     present(out, "method", line.method);
     present(out, "authority", line.authority);
     json_target(out, line, query);

@@ -34,6 +34,7 @@ fn line(outcome: &Outcome) -> AccessLine<'_> {
         cluster: Some("service"),
         endpoint: Some("127.0.0.1:9000"),
         client: Some(([192, 0, 2, 7], 50_123).into()),
+        principal: Some("spiffe://example.org/shop"),
         method: b"GET",
         authority: b"example.com",
         path: b"/search",
@@ -68,6 +69,7 @@ fn a_json_line_tells_the_exchange() {
     let expected = serde_json::json!({
         "time": "2026-11-23T01:43:33.120Z", "shard": 1, "listener": "web", "route": "api",
         "cluster": "service", "endpoint": "127.0.0.1:9000", "client": "192.0.2.7:50123",
+        "principal": "spiffe://example.org/shop",
         "method": "GET", "authority": "example.com", "path": "/search?[redacted]",
         "status": 200, "flags": "-", "received_bytes": 321, "sent_bytes": 4567, "attempts": 1,
         "reused": false, "total_us": 1541.0, "added_us": 41.0, "pick_us": 12.0, "send_us": 5.0,

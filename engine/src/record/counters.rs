@@ -110,11 +110,13 @@ pub enum CloseReason {
     TunnelEnded,
     /// The shard drained.
     Drained,
+    /// The client's certificate has expired.
+    ProofExpired,
 }
 
 impl CloseReason {
     /// All reasons, in the order in which they are counted.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Downstream,
         Self::Requested,
         Self::IdleTimeout,
@@ -122,6 +124,7 @@ impl CloseReason {
         Self::Failure,
         Self::TunnelEnded,
         Self::Drained,
+        Self::ProofExpired,
     ];
 
     /// The name in metrics.
@@ -134,6 +137,7 @@ impl CloseReason {
             Self::Failure => "failure",
             Self::TunnelEnded => "tunnel_ended",
             Self::Drained => "drained",
+            Self::ProofExpired => "proof_expired",
         }
     }
 }

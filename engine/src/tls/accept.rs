@@ -19,7 +19,7 @@ use super::files::Fault;
 use super::peer::Peer;
 use super::settings;
 use crate::config::ListenerTls;
-use crate::io::{Stream, clock};
+use crate::io::{Instant, Stream, clock};
 
 /// TLS of one listener.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Secure {
     pub is_resumed: bool,
     /// The client, if it has shown a certificate.
     pub peer: Option<Peer>,
+    /// Until when what it has shown holds; `NEVER` if it has shown nothing.
+    pub proof_ends: Instant,
 }
 
 impl Acceptor {
@@ -75,10 +77,14 @@ impl Acceptor {
         let Side::Server(connection) = &*side.borrow() else {
             return Err(HandshakeError::Malformed);
         };
+        let (now, mut proof_ends) = (since_1970(), Instant::NEVER);
         let peer = match connection.peer_certificates() {
-            Some(chain) => Some(Peer::read(chain, since_1970())?),
+            Some(chain) => Some(Peer::read(chain, now)?),
             None => None,
         };
+        if let Some(peer) = &peer {
+            proof_ends = clock::now() + peer.not_after.saturating_sub(now);
+        }
         let server_name = name.get().cloned();
         let (version, cipher) = terms(connection);
         Ok(Secure {
@@ -87,6 +93,7 @@ impl Acceptor {
             cipher,
             is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             peer,
+            proof_ends,
         })
     }
 

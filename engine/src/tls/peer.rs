@@ -4,8 +4,10 @@
 //! certificate only if it is a SPIFFE X.509-SVID by all its rules; one that tries to be and is not
 //! is refused, since a policy could be misled by half of it.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -24,11 +26,18 @@ pub struct Peer {
     pub names: Vec<Box<str>>,
     /// Until when it is valid, since 1970.
     pub not_after: Duration,
-    /// The certificate, in DER.
-    pub certificate: Box<[u8]>,
+    /// The certificate as an entry of `X-Forwarded-Client-Cert`, in Envoy's form.
+    pub forwarded: Box<[u8]>,
 }
 
 impl Peer {
+    /// The name that policies and logs know it by: its identity, else its certificate's subject.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        let identity = self.identity.as_ref().map(SpiffeId::as_str);
+        identity.unwrap_or(&self.subject)
+    }
+
     /// Reads the certificate of a peer, at `now` since 1970.
     ///
     /// *Errors:* it cannot be read, has expired since the session it was shown in, or is an SVID
@@ -46,14 +55,43 @@ impl Peer {
         if not_after <= now {
             return Err(HandshakeError::CertificateExpired);
         }
+        let identity = identity(&certificate)?;
         Ok(Self {
-            identity: identity(&certificate)?,
+            forwarded: forwarded(leaf, &certificate, identity.as_ref()).into(),
+            identity,
             subject: certificate.subject().to_string().into(),
             names: names(&certificate).map(Into::into).collect(),
             not_after,
-            certificate: (**leaf).into(),
         })
     }
+}
+
+/// `Hash=…;Subject="…";URI=…;DNS=…`. What could end an entry or a field is left out: a certificate
+/// may hold any text, and an authority may have signed it unread.
+fn forwarded(
+    der: &[u8],
+    certificate: &X509Certificate<'_>,
+    identity: Option<&SpiffeId>,
+) -> Vec<u8> {
+    let mut entry = String::from("Hash=");
+    for byte in digest(&SHA256, der).as_ref() {
+        let _ = write!(entry, "{byte:02x}");
+    }
+    let subject = certificate.subject().to_string();
+    let quotable = |c: &char| (*c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\');
+    let subject: String = subject.chars().filter(quotable).collect();
+    let _ = write!(entry, ";Subject=\"{subject}\"");
+    if let Some(identity) = identity {
+        let _ = write!(entry, ";URI={identity}");
+    }
+    let plain = |name: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte);
+        name.bytes().all(allowed)
+    };
+    for name in names(certificate).filter(plain) {
+        let _ = write!(entry, ";DNS={name}");
+    }
+    entry.into_bytes()
 }
 
 /// The host names that a certificate is for (RFC 9525 §6.3: the subject's common name is none).

@@ -27,6 +27,8 @@ pub struct RequestEdits<'a> {
     pub fields: &'a [&'a FieldEdits],
     /// `X-Forwarded-*`; `None` passes what was received.
     pub forwarded: Option<Forwarded>,
+    /// An entry of `X-Forwarded-Client-Cert`, after those that are kept.
+    pub client_certificate: Option<&'a [u8]>,
     /// The name of this proxy in `Via`; `None` adds no entry.
     pub via: Option<&'a [u8]>,
     /// Replaces any received `X-Request-Id`; `None` passes what was received.
@@ -141,6 +143,9 @@ pub fn request(out: &mut Vec<u8>, request: &Request<'_>, edits: &RequestEdits<'_
     };
     if let Some(forwarded) = &edits.forwarded {
         write_forwarded(out, request, forwarded, &adding);
+    }
+    if let Some(certificate) = edits.client_certificate {
+        adding.field(out, FieldName::XForwardedClientCert, certificate);
     }
     if let Some(id) = edits.request_id {
         adding.field(out, FieldName::XRequestId, id);
@@ -329,6 +334,7 @@ fn replaced_by_rule(name: FieldName, request: &Request<'_>, edits: &RequestEdits
         FieldName::XForwardedFor
         | FieldName::XForwardedProto
         | FieldName::XForwardedHost
+        | FieldName::XForwardedClientCert
         | FieldName::XForwardedOther
         | FieldName::Forwarded
         | FieldName::XRealIp => edits

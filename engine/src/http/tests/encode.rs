@@ -198,8 +198,33 @@ fn forwarded(trusted_hops: u8) -> RequestEdits<'static> {
             client: Some(CLIENT),
             scheme: Scheme::Http,
             trusted_hops,
+            is_proved: false,
         }),
         ..RequestEdits::default()
+    }
+}
+
+#[test]
+fn an_identity_is_believed_only_from_a_trusted_hop_that_proved_its_own() {
+    const FORWARDED: &str = "GET / HTTP/1.1\r\nHost: site\r\n\
+        X-Forwarded-Client-Cert: Hash=00;URI=spiffe://x/a\r\n\r\n";
+    for (trusted_hops, is_proved, is_kept) in [
+        (0, false, false),
+        (0, true, false),
+        (1, false, false),
+        (1, true, true),
+    ] {
+        let mut edits = forwarded(trusted_hops);
+        edits.client_certificate = Some(b"Hash=11;URI=spiffe://x/b");
+        if let Some(forwarded) = &mut edits.forwarded {
+            forwarded.is_proved = is_proved;
+        }
+        let text = forward(FORWARDED, &edits);
+        assert_eq!(text.contains("spiffe://x/a"), is_kept, "{text}");
+        assert!(
+            text.contains("X-Forwarded-Client-Cert: Hash=11;URI=spiffe://x/b\r\n"),
+            "{text}"
+        );
     }
 }
 
