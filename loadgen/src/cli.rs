@@ -1,11 +1,14 @@
-//! The command line: what can be asked. The options of each command, and the words that teach them,
-//! stand in the folder of the command.
+//! The command line: what can be asked.
+//!
+//! The options of each command, and the words that teach them, stand in the folder of the command.
+//! A command that only this program starts is hidden.
 
 use clap::{Parser, Subcommand};
 
 use crate::compare::options::{self as compare, CompareOptions};
 use crate::launch::LaunchOptions;
 use crate::origin::options::{self as origin, OriginOptions};
+use crate::page::options::{self as page, ReportOptions};
 use crate::run::options::{self as run, RunOptions};
 use crate::search::options::{self as search, SearchOptions};
 use crate::verify::options::{self as verify, VerifyOptions};
@@ -37,6 +40,9 @@ pub(crate) enum Command {
     /// Test the performance claims of a project, and write down what became of each.
     #[command(long_about = verify::LONG, after_help = verify::AFTER)]
     Verify(Box<VerifyOptions>),
+    /// Make one HTML page of a result, for people who were not there.
+    #[command(long_about = page::LONG, after_help = page::AFTER)]
+    Report(ReportOptions),
     /// Become another program, tied to the parent; for `compare` only.
     #[command(hide = true)]
     Launch(LaunchOptions),

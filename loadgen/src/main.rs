@@ -2,8 +2,9 @@
 //! origin to measure against.
 //!
 //! `run` measures, `search` finds the highest rate that keeps an SLO, `origin` answers, `compare`
-//! puts proxies side by side, `verify` tests claims. Of the engine it uses `io` (ring, buffers,
-//! clock) and nothing else: a judge that shares the parser shares the bug.
+//! puts proxies side by side, `verify` tests claims, `report` makes pages of results. Of the engine
+//! it uses `io` (ring, buffers, clock) and nothing else: a judge that shares the parser shares the
+//! bug.
 //! README.md says what is measured, from where to where.
 
 mod cli;
@@ -17,6 +18,7 @@ mod expect;
 mod http1;
 mod launch;
 mod origin;
+mod page;
 mod placement;
 #[allow(dead_code, unused_imports, reason = "its first users are on their way")]
 mod plot;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => {
             verify::run(&options).map(|outcome| ExitCode::from(outcome as u8))
         }
+        Command::Report(options) => page::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Launch(options) => launch::launch(&options).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

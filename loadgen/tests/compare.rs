@@ -173,8 +173,36 @@ fn weft_against_itself() {
         (&"weft again".into(), &"weft".into())
     );
     assert!(ratio["ratio"]["low"].as_f64() <= ratio["ratio"]["high"].as_f64());
-    let histograms = fs::read_to_string(out.join("weft-again-2.hlog")).expect("a log");
-    assert!(histograms.contains("HISTFAAA"));
+    // One log for each entry, with a line for each round.
+    let histograms = fs::read_to_string(out.join("weft-again.hlog")).expect("a log");
+    assert_eq!(histograms.matches("HISTFAAA").count(), 2, "{histograms}");
+    assert_eq!(result["result"], "pass");
+    assert_eq!(
+        (&result["valid"], &result["reasons"]),
+        (&true.into(), &Value::Array(vec![]))
+    );
+    assert!(result["machine"]["kernel"].is_string());
+    assert!(result["machine"]["meanwhile"]["seconds"].as_f64() > Some(0.4));
+    assert_eq!(result["scenario"]["load"]["duration"], "200ms");
+    let page = fs::read_to_string(out.join("report.html")).expect("the page");
+    assert!(page.contains("weft again") && page.contains("<svg"));
+    assert_no_place_of_this_machine(&out);
+}
+
+/// Nothing that is kept names a folder of the machine, temporary or not.
+fn assert_no_place_of_this_machine(folder: &Path) {
+    let places = [env!("CARGO_TARGET_TMPDIR"), env!("CARGO_MANIFEST_DIR")];
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            assert_no_place_of_this_machine(&path);
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("text");
+        for place in places {
+            assert!(!text.contains(place), "{}: {place}", path.display());
+        }
+    }
 }
 
 /// What a generator costs, from outside, against what it says of itself.
@@ -256,7 +284,28 @@ fn claims_are_judged_recorded_and_shown() {
         .collect();
     assert_eq!(runs.len(), 1);
     assert!(runs[0].path().join("claims.json").is_file());
-    assert!(runs[0].path().join("itself/weft-1.hlog").is_file());
+    assert!(runs[0].path().join("itself/weft.hlog").is_file());
+    let text = fs::read_to_string(runs[0].path().join("claims.json")).expect("the record");
+    let record: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&record["result"], &record["valid"]),
+        (&"broken".into(), &false.into())
+    );
+    let reasons = record["reasons"].to_string();
+    for part in ["idler was refuted", "absent could not be tested"] {
+        assert!(reasons.contains(part), "{part} is missing: {reasons}");
+    }
+    assert!(record["environment"]["kernel"].is_string());
+    let report = fs::read_to_string(runs[0].path().join("report.html")).expect("the page");
+    for part in [
+        "not tested",
+        "refuted",
+        "verified",
+        "Quarter of an hour each",
+    ] {
+        assert!(report.contains(part), "{part} is missing");
+    }
+    assert_no_place_of_this_machine(&runs[0].path());
     // The table is a function of what is recorded.
     let again = bench.run(&["verify", "--table-only"]);
     assert_eq!(again.status.code(), Some(0), "{}", told(&again));

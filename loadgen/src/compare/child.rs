@@ -197,6 +197,11 @@ impl Scratch {
         Ok(Self(path))
     }
 
+    /// A text that names files in it, without the folder.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        text.replace(&*self.0.to_string_lossy(), "SCRATCH")
+    }
+
     /// A file in it.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)

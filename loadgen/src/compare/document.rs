@@ -1,31 +1,48 @@
 //! Everything a comparison found out, as JSON and as a folder of files.
 //!
-//! The folder holds `result.json`, `table.txt`, the configuration of every entry and, for every
-//! run, its histograms (`<entry>-<round>.hlog`) or what the generator said (`.txt`). `schema` grows
-//! when a field changes its meaning or goes away.
+//! The folder holds `result.json`, `table.txt`, the configuration of every entry and its histograms
+//! (`<entry>.hlog`, a line per round and series), or what each generator said, run by run (`.txt`).
+//! It is made to be kept, so it is small and names no folder of the machine. `schema` grows when a
+//! field changes its meaning or goes away.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::history;
 use super::machine::Machine;
 use super::metric::{Metric, Place};
-use super::scenario::Scenario;
+use super::remarks;
+use super::scenario::{Compares, Scenario};
 use super::stage::Stage;
 use super::summary::{Run, Summary};
 use super::syscalls::Calls;
 use super::text::Text;
+use crate::verdict::Outcome;
 
 /// Version of the schema.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
+/// The file with all of it.
+pub(crate) const FILE: &str = "result.json";
 
 /// A comparison.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Document {
     /// Version of the schema.
     pub schema: u32,
+    /// What became of it: `pass`, `broken`, `invalid`.
+    pub result: String,
+    /// No answer was wrong, and every entry has rounds that count.
+    pub valid: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+    /// What qualifies the figures.
+    pub remarks: Vec<String>,
+    /// What whoever made it says about it.
+    pub note: Option<String>,
     /// The scenario as it was run.
     pub scenario: Scenario,
     /// Where it was run.
@@ -43,7 +60,7 @@ pub(crate) struct Document {
 }
 
 /// One entry, as a reader needs to know it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Participant {
     /// Its name in the table.
     pub name: String,
@@ -64,7 +81,7 @@ impl Document {
     pub(crate) fn new(
         scenario: Scenario,
         stage: &Stage,
-        machine: Machine,
+        (machine, note): (Machine, Option<String>),
         confidence: f64,
         (runs, summary): (Vec<Run>, Summary),
         syscalls: Vec<Calls>,
@@ -79,11 +96,17 @@ impl Document {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            configuration: entry.configuration.clone(),
+            configuration: stage.scratch.hide(&entry.configuration),
             resident_bytes_at_start: entry.resident_at_start,
         });
-        Self {
+        let outcome = summary.outcome();
+        let mut document = Self {
             schema: SCHEMA,
+            result: outcome.label().into(),
+            valid: outcome == Outcome::Pass,
+            reasons: remarks::reasons(&summary.entries),
+            remarks: Vec::new(),
+            note,
             entries: entries.collect(),
             scenario,
             machine,
@@ -91,7 +114,25 @@ impl Document {
             summary,
             syscalls,
             runs,
+        };
+        document.remarks = remarks::of(&document);
+        document
+    }
+
+    /// Reads what lies in a folder.
+    pub(crate) fn read(folder: &Path) -> Result<Self, String> {
+        let path = folder.join(FILE);
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        let value: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| failed(&error))?;
+        let schema = &value["schema"];
+        if *schema != SCHEMA {
+            return Err(failed(&format_args!(
+                "it has schema {schema}, this program reads {SCHEMA}: compare again"
+            )));
         }
+        serde_json::from_value(value).map_err(|error| failed(&error))
     }
 
     /// The figures of an entry by round, where the round counts; for a metric that describes the
@@ -118,29 +159,44 @@ impl Document {
         metric != Metric::ResidentPerConnection || self.scenario.load.connections >= 1_000
     }
 
-    /// As JSON.
+    /// As JSON, without indentation: it is long and kept for good.
     pub(crate) fn json(&self) -> String {
         // Numbers, strings and maps with plain keys: there is nothing that could fail.
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+        serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 
     /// Writes the folder.
     pub(crate) fn write(&self, stage: &Stage, folder: &Path) -> Result<(), String> {
         let failed = |error| format!("cannot write {}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(failed)?;
-        fs::write(folder.join("result.json"), self.json()).map_err(failed)?;
+        fs::write(folder.join(FILE), self.json()).map_err(failed)?;
         fs::write(folder.join("table.txt"), Text(self).to_string()).map_err(failed)?;
         for entry in &self.entries {
             let name = format!("{}.configuration", file_name(&entry.name));
             fs::write(folder.join(name), &entry.configuration).map_err(failed)?;
         }
-        for run in &self.runs {
-            let Some(entry) = self.entries.get(run.entry) else {
-                continue;
-            };
-            let stem = run_name(&entry.name, run.round);
-            let name = format!("{stem}.{}", self.scenario.compares.ending());
-            fs::copy(stage.scratch.file(&name), folder.join(name)).map_err(failed)?;
+        let began = Duration::from_secs(self.machine.environment.began_unix_seconds);
+        let began = SystemTime::UNIX_EPOCH + began;
+        for (index, entry) in self.entries.iter().enumerate() {
+            let of_it = self.runs.iter().filter(|run| run.entry == index);
+            let kept = of_it.map(|run| {
+                let stem = run_name(&entry.name, run.round);
+                let name = format!("{stem}.{}", self.scenario.compares.ending());
+                (run.at_seconds, stage.scratch.file(&name))
+            });
+            let kept: Vec<_> = kept.collect();
+            match self.scenario.compares {
+                Compares::Proxies => {
+                    let path = folder.join(log_name(&entry.name));
+                    history::write(&path, (&entry.name, began), &kept)?;
+                }
+                Compares::Generators => {
+                    for (_, said) in &kept {
+                        let name = said.file_name().unwrap_or_default();
+                        fs::copy(said, folder.join(name)).map_err(failed)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -149,6 +205,11 @@ impl Document {
 /// The stem of the files of one run.
 pub(crate) fn run_name(entry: &str, round: usize) -> String {
     format!("{}-{}", file_name(entry), round + 1)
+}
+
+/// The file with the histograms of an entry.
+pub(crate) fn log_name(entry: &str) -> String {
+    format!("{}.hlog", file_name(entry))
 }
 
 fn file_name(entry: &str) -> String {

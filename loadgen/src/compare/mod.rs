@@ -2,14 +2,15 @@
 //!
 //! `scenario.rs`, `peer.rs` and `generator.rs` read what is to be compared, `stage.rs` starts it,
 //! `round.rs` and `generator.rs` measure one entry once, `order.rs` says in which order,
-//! `summary.rs` draws the conclusions with `statistics.rs`, `document.rs` and `text.rs` write them
-//! down. `child.rs` sees to it that nothing is left running, whatever happens. All traffic stays on
-//! the loopback interface.
+//! `summary.rs` draws the conclusions with `statistics.rs`, `remarks.rs` says what qualifies them,
+//! `document.rs` and `text.rs` write them down, `history.rs` the histograms. `child.rs` sees to it
+//! that nothing is left running, whatever happens. All traffic stays on the loopback interface.
 
 mod child;
 mod definitions;
 pub(crate) mod document;
 mod generator;
+mod history;
 mod machine;
 pub(crate) mod metric;
 pub(crate) mod options;
@@ -17,8 +18,9 @@ mod order;
 mod pattern;
 mod peer;
 mod probe;
+pub(crate) mod remarks;
 mod round;
-mod scenario;
+pub(crate) mod scenario;
 mod stage;
 pub(crate) mod statistics;
 pub(crate) mod summary;
@@ -30,6 +32,8 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+use engine::io::clock;
 
 use crate::descriptors;
 use crate::verdict::Outcome;
@@ -53,6 +57,9 @@ const DESCRIPTORS: u64 = 256;
 pub(crate) fn run(options: &CompareOptions) -> Result<Outcome, String> {
     let stop = crate::run::ending_signal()?;
     let document = compare(options, &stop)?;
+    if let Some(folder) = &options.out {
+        crate::page::write_into(folder)?;
+    }
     let mut out = stdout().lock();
     let printed = match options.json {
         true => out.write_all(document.json().as_bytes()),
@@ -61,7 +68,7 @@ pub(crate) fn run(options: &CompareOptions) -> Result<Outcome, String> {
     printed
         .and_then(|()| out.flush())
         .map_err(|error| format!("cannot print: {error}"))?;
-    Ok(outcome(&document))
+    Ok(document.summary.outcome())
 }
 
 /// Compares; writes the folder if one is asked for.
@@ -116,7 +123,7 @@ pub(crate) fn compare(
     let document = Document::new(
         scenario,
         &stage,
-        machine,
+        (machine, options.note.clone()),
         options.confidence,
         (runs, summary),
         syscalls,
@@ -135,9 +142,10 @@ pub(crate) fn available(
 ) -> Result<(), String> {
     let (scenario, folder) = Scenario::read(&scenario.display().to_string())?;
     let definitions = Definitions::read(scenario.compares, &folder)?;
-    match programs.iter().any(|(name, _)| name == peer) {
-        true => Ok(()),
-        false => definitions.program(peer).map(drop),
+    match programs.iter().find(|(name, _)| name == peer) {
+        Some((_, program)) if program.is_file() => Ok(()),
+        Some((_, program)) => Err(format!("{peer}: there is no {}", program.display())),
+        None => definitions.program(peer).map(drop),
     }
 }
 
@@ -148,7 +156,7 @@ fn rounds(
     stop: &AtomicBool,
 ) -> Result<Vec<Run>, String> {
     let shows_progress = !options.quiet && stderr().is_terminal();
-    let mut runs = Vec::new();
+    let (mut runs, begin) = (Vec::new(), clock::now());
     for round in 0..scenario.rounds {
         for index in order::of_round(stage.entries.len(), round) {
             let Some(entry) = stage.entries.get(index) else {
@@ -159,10 +167,12 @@ fn rounds(
                 let _ = write!(stderr(), "\r\x1b[Kround {round}/{total}  {}", entry.name);
             }
             let name = document::run_name(&entry.name, round);
+            let at_seconds = clock::now().since(begin).as_secs_f64();
             let measured = round::measure(stage, entry, scenario, options, &name, stop)?;
             runs.push(Run {
                 round,
                 entry: index,
+                at_seconds,
                 worth: measured.judge(scenario.load.rate),
                 measured,
             });
@@ -172,14 +182,4 @@ fn rounds(
         let _ = write!(stderr(), "\r\x1b[K");
     }
     Ok(runs)
-}
-
-/// Wrong answers break a comparison; an entry without a round that counts makes it invalid.
-pub(crate) fn outcome(document: &Document) -> Outcome {
-    let lines = &document.summary.entries;
-    match () {
-        () if lines.iter().any(|line| !line.errors.is_empty()) => Outcome::Broken,
-        () if lines.iter().any(|line| line.rounds == 0) => Outcome::Invalid,
-        () => Outcome::Pass,
-    }
 }

@@ -92,9 +92,12 @@ pub(crate) struct CompareOptions {
         help_heading = "Measurement")]
     pub confidence: f64,
 
-    /// Write table, JSON, histograms and configurations into this folder.
+    /// Write page, table, JSON, histograms and configurations into this folder.
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// A sentence that the result carries: what was tried, and why.
+    #[arg(long, value_name = "TEXT", help_heading = "Output")]
+    pub note: Option<String>,
     /// Print JSON instead of the table.
     #[arg(long, help_heading = "Output")]
     pub json: bool,

@@ -124,10 +124,10 @@ pub(crate) fn version(program: &Path, arguments: &[String]) -> String {
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let mut lines = text.lines().map(str::trim);
-    lines
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
-        .to_owned()
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    // Envoy begins with the path it was called by.
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    line.replace(&*program.to_string_lossy(), &name)
 }
 
 /// The values of an address in a template.

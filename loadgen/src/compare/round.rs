@@ -112,7 +112,7 @@ impl Times {
 }
 
 /// What a run is worth.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Worth {
     /// Nothing of it counts, and why.
     pub discarded: Option<String>,

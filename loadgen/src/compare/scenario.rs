@@ -8,17 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::quantity;
+use serde::{Deserialize, Serialize};
 
 /// A scenario as it stands in its file, with what the command line put in its place.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
     /// Name of the file, without its ending.
-    #[serde(skip_deserializing)]
+    #[serde(default)]
     pub name: String,
     /// What it is about, in half a line.
     pub title: String,
@@ -115,10 +112,10 @@ pub(crate) struct Load {
     /// Requests per second of an open loop; without it the loop is closed.
     pub rate: Option<f64>,
     /// Before each round's measured time.
-    #[serde(deserialize_with = "duration", default = "warmup")]
+    #[serde(with = "time", default = "warmup")]
     pub warmup: Duration,
     /// The measured time of a round.
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "time")]
     pub duration: Duration,
 }
 
@@ -142,9 +139,27 @@ fn warmup() -> Duration {
     Duration::from_millis(300)
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    quantity::duration(&text).map_err(D::Error::custom)
+/// Durations are written as they are read: `2s`, `300ms`.
+mod time {
+    use std::time::Duration;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::quantity;
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        let nanos = time.as_nanos();
+        let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+        let whole = units.iter().find(|(_, unit)| nanos.is_multiple_of(*unit));
+        let (unit, length) = whole.copied().unwrap_or(("ns", 1));
+        to.collect_str(&format_args!("{}{unit}", nanos / length))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        quantity::duration(&text).map_err(D::Error::custom)
+    }
 }
 
 impl Scenario {
@@ -230,14 +245,18 @@ impl Scenario {
 
     /// What the table says above itself.
     pub(crate) fn describe(&self) -> String {
-        let pace = match self.load.rate {
+        format!("{}: {}; {}", self.name, self.title, self.load.describe())
+    }
+}
+
+impl Load {
+    /// In a few words.
+    pub(crate) fn describe(&self) -> String {
+        let pace = match self.rate {
             Some(rate) => format!("open loop at {rate}/s"),
             None => "closed loop".into(),
         };
-        format!(
-            "{}: {}; {} connections, {pace}",
-            self.name, self.title, self.load.connections
-        )
+        format!("{} connections, {pace}", self.connections)
     }
 }
 
@@ -275,6 +294,10 @@ mod tests {
         let least = "title = ''\npeers = ['a']\n[load]\nconnections = 1\nduration = '1s'";
         let scenario = Scenario::parse(least).expect("a scenario");
         assert_eq!((scenario.rounds, &*scenario.request.path), (7, "/"));
+        let text = toml::to_string(&scenario).expect("it can be written");
+        assert!(text.contains("warmup = \"300ms\""), "{text}");
+        let again = Scenario::parse(&text).expect("it can be read");
+        assert_eq!(again.load.duration, scenario.load.duration);
     }
 
     #[test]

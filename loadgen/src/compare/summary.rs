@@ -6,19 +6,22 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::metric::{Metric, Place};
 use super::round::{Measured, Worth};
 use super::statistics::{self, Estimate};
+use crate::verdict::Outcome;
 
 /// One run of one entry.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Run {
     /// Round, from 0.
     pub round: usize,
     /// Place of the entry in the table, from 0.
     pub entry: usize,
+    /// When it began, from the start of the first one.
+    pub at_seconds: f64,
     /// What was measured.
     pub measured: Measured,
     /// What it is worth.
@@ -26,12 +29,12 @@ pub(crate) struct Run {
 }
 
 /// What an entry came to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Line {
     /// Its name.
     pub name: String,
     /// Figures over the rounds that count, by metric.
-    pub figures: BTreeMap<&'static str, Estimate>,
+    pub figures: BTreeMap<String, Estimate>,
     /// Rounds that count.
     pub rounds: usize,
     /// Rounds that count in which the generator was the bottleneck.
@@ -47,7 +50,7 @@ pub(crate) struct Line {
 }
 
 /// The word for a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Word {
     /// Significantly less.
@@ -70,14 +73,14 @@ impl Word {
 }
 
 /// One entry to another, by one metric.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Ratio {
     /// The entry.
     pub entry: String,
     /// The entry it is to.
     pub to: String,
     /// The metric.
-    pub metric: &'static str,
+    pub metric: String,
     /// The ratio.
     pub ratio: Estimate,
     /// What it means.
@@ -85,7 +88,7 @@ pub(crate) struct Ratio {
 }
 
 /// All figures of a comparison.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Summary {
     /// The entries.
     pub entries: Vec<Line>,
@@ -93,6 +96,18 @@ pub(crate) struct Summary {
     pub noise: Vec<Ratio>,
     /// The other entries to the chosen one.
     pub ratios: Vec<Ratio>,
+}
+
+impl Summary {
+    /// Wrong answers break a comparison; an entry without a round that counts makes it invalid.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let lines = &self.entries;
+        match () {
+            () if lines.iter().any(|line| !line.errors.is_empty()) => Outcome::Broken,
+            () if lines.iter().any(|line| line.rounds == 0) => Outcome::Invalid,
+            () => Outcome::Pass,
+        }
+    }
 }
 
 /// What runs are summed up by.
@@ -152,7 +167,7 @@ impl Frame<'_> {
             Some(Ratio {
                 entry: self.names.get(entry)?.clone(),
                 to: self.names.get(to)?.clone(),
-                metric: metric.name(),
+                metric: metric.name().into(),
                 word: word(&ratio, spread(metric.name())),
                 ratio,
             })
@@ -201,7 +216,7 @@ impl Frame<'_> {
                 .collect();
             let estimate = statistics::mean(&values, self.confidence);
             line.figures
-                .extend(estimate.map(|estimate| (metric.name(), estimate)));
+                .extend(estimate.map(|estimate| (metric.name().to_owned(), estimate)));
         }
         for run in runs.iter().filter(|run| run.entry == entry) {
             match &run.worth.discarded {

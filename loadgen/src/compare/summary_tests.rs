@@ -20,6 +20,7 @@ fn run(round: usize, entry: usize, cpu: f64, discarded: bool) -> Run {
         },
     });
     Run {
+        at_seconds: 0.0,
         round,
         entry,
         measured: serde_json::from_value(measured).expect("a run"),

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::child::{Launch, Running};
 use super::generator::Call;
@@ -28,7 +28,7 @@ const ATTACH_LIMIT: Duration = Duration::from_secs(5);
 const NAMED_MAX: usize = 6;
 
 /// What one entry calls.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Calls {
     /// The entry.
     pub entry: String,

@@ -4,16 +4,15 @@
 //! qualifies them (discarded rounds, a busy generator, errors) stands below the table and is never
 //! left out.
 
-use std::fmt::{Display, Formatter, Result, Write as _};
+use std::fmt::{Display, Formatter, Result};
 
 use super::document::Document;
 use super::metric::{Metric, Unit};
+use super::remarks;
 use super::statistics::Estimate;
-use super::summary::{Line, Ratio, Summary, spread};
+use super::summary::{Ratio, Summary, spread};
 use crate::quantity::show_nanos;
 
-/// The share of a round a proxy may wait for its processor before the table mentions it.
-const WAITING_SHARE_MENTIONED: f64 = 0.05;
 /// The columns of ratios; the others are in the JSON.
 const RATIO_METRICS: [Metric; 5] = [
     Metric::CpuUs,
@@ -146,48 +145,14 @@ impl Text<'_> {
     }
 
     fn remarks(&self, f: &mut Formatter<'_>) -> Result {
-        let mut remarks = String::new();
-        for line in &self.0.summary.entries {
-            remark(&mut remarks, line)?;
+        let remarks = remarks::of(self.0);
+        if !remarks.is_empty() {
+            writeln!(f)?;
         }
-        for remark in &self.0.machine.remarks() {
-            writeln!(remarks, "{remark}")?;
-        }
-        match remarks.is_empty() {
-            true => Ok(()),
-            false => write!(f, "\n{remarks}"),
-        }
+        remarks
+            .iter()
+            .try_for_each(|remark| writeln!(f, "{remark}"))
     }
-}
-
-fn remark(remarks: &mut String, line: &Line) -> Result {
-    let name = &line.name;
-    if line.generator_bound_rounds > 0 {
-        writeln!(
-            remarks,
-            "* {name}: the generator was the bottleneck in {} of {} rounds; throughput and times \
-             describe it, CPU time the proxy",
-            line.generator_bound_rounds, line.rounds
-        )?;
-    }
-    for why in &line.discarded {
-        writeln!(remarks, "{name}: discarded {why}")?;
-    }
-    for (kind, count) in &line.errors {
-        writeln!(remarks, "{name}: {count} x {kind}")?;
-    }
-    if line.errors.contains_key("status") {
-        writeln!(remarks, "{name}: answers by status: {:?}", line.statuses)?;
-    }
-    if line.waiting_share_max > WAITING_SHARE_MENTIONED {
-        writeln!(
-            remarks,
-            "{name}: its threads waited for a processor up to {:.0} % of a round: something else \
-             ran there, or they wait for each other",
-            line.waiting_share_max * 100.0
-        )?;
-    }
-    Ok(())
 }
 
 /// The columns of ratios that there are: a generator that has ended has no memory.

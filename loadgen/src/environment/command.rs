@@ -34,31 +34,49 @@ fn plain(argument: &str, temporary: &Path) -> String {
             return format!("{before}: ...");
         }
     }
-    let temporary = temporary.to_string_lossy();
-    let mut text = String::with_capacity(argument.len());
-    let mut rest = argument;
-    while let Some(start) = absolute(rest) {
+    shortened(argument, &['=', ':', '@', ','], &[','], Some(temporary))
+}
+
+/// A sentence, as a complaint of a program, without folders of this machine.
+pub(crate) fn sentence(text: &str) -> String {
+    const AROUND: [char; 9] = [' ', '\n', '(', ')', '`', '"', '\'', ',', ';'];
+    let begins = [&AROUND[..], &['=', ':', '@']].concat();
+    let ends = [&AROUND[..], &[':']].concat();
+    shortened(text, &begins, &ends, None)
+}
+
+/// A text with the last part of each absolute path. A path begins at the start or after one of
+/// `begins`, and ends before one of `ends`.
+fn shortened(text: &str, begins: &[char], ends: &[char], temporary: Option<&Path>) -> String {
+    let temporary = temporary.map(Path::to_string_lossy);
+    let is_temporary = |path: &str| {
+        let folder = temporary.as_deref();
+        folder.is_some_and(|folder| path.starts_with(folder))
+    };
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = absolute(rest, begins) {
         let (before, path) = rest.split_at(start);
-        let end = path.find(',').unwrap_or(path.len());
+        let end = path.find(ends).unwrap_or(path.len());
         let (path, after) = path.split_at(end);
-        text.push_str(before);
-        match path.contains('/') && (path.starts_with(&*temporary) || is_deep(path)) {
-            true => text.push_str(&format!(".../{}", last_part(path))),
-            false => text.push_str(path),
+        short.push_str(before);
+        match is_temporary(path) || is_deep(path) {
+            true => short.push_str(&format!(".../{}", last_part(path))),
+            false => short.push_str(path),
         }
         rest = after;
     }
-    text.push_str(rest);
-    text
+    short.push_str(rest);
+    short
 }
 
-/// Where an absolute path begins: at the start, or after `=`, `:`, `@` or a comma; not in a URL.
-fn absolute(text: &str) -> Option<usize> {
-    let begins = |&(at, _): &(usize, &str)| {
+/// Where an absolute path begins; not in a URL.
+fn absolute(text: &str, begins: &[char]) -> Option<usize> {
+    let is_begin = |&(at, _): &(usize, &str)| {
         let before = text[..at].chars().next_back();
-        matches!(before, None | Some('=' | ':' | '@' | ',')) && !text[at + 1..].starts_with('/')
+        before.is_none_or(|before| begins.contains(&before)) && !text[at + 1..].starts_with('/')
     };
-    text.match_indices('/').find(begins).map(|(at, _)| at)
+    text.match_indices('/').find(is_begin).map(|(at, _)| at)
 }
 
 /// More than a name below the root: `/status` may as well be the path of a request.
@@ -103,6 +121,26 @@ mod tests {
             "X-Path: a/b",
         ] {
             check(argument, argument);
+        }
+    }
+
+    #[test]
+    fn sentences_lose_folders_and_nothing_else() {
+        for (text, expected) in [
+            (
+                "(looked for /opt/x/weft, weft): and/or",
+                "(looked for .../weft, weft): and/or",
+            ),
+            (
+                "weft said:\nno /opt/a/b.conf: gone",
+                "weft said:\nno .../b.conf: gone",
+            ),
+            (
+                "http://127.0.0.1:80/a/b is fine",
+                "http://127.0.0.1:80/a/b is fine",
+            ),
+        ] {
+            assert_eq!(sentence(text), expected);
         }
     }
 

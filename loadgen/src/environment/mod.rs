@@ -6,7 +6,7 @@
 //! of them, `pressure.rs` what else the machine had to do, `command.rs` the command line without
 //! what belongs to one machine or is secret.
 
-mod command;
+pub(crate) mod command;
 mod pressure;
 mod processors;
 

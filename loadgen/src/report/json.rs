@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Description, IntervalRow, Report};
 use crate::environment::{Environment, Meanwhile};
+use crate::run::options::about::About;
 use crate::run::watched::Consumption;
 use crate::sample::Failure;
 use crate::transport::opening::Tally;
@@ -22,6 +23,8 @@ const SCHEMA: u32 = 2;
 struct Document<'a> {
     schema: u32,
     run: &'a Description,
+    #[serde(flatten)]
+    about: &'a About,
     environment: &'a Environment,
     meanwhile: &'a Meanwhile,
     measured_seconds: f64,
@@ -104,6 +107,7 @@ pub(crate) fn document(report: &Report) -> String {
     let document = Document {
         schema: SCHEMA,
         run: &report.description,
+        about: &report.about,
         environment: &report.environment,
         meanwhile: &report.meanwhile,
         measured_seconds: report.measured.as_secs_f64(),

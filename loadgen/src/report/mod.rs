@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::environment::{Environment, Meanwhile};
+use crate::run::options::about::About;
 use crate::run::usage::Usage;
 use crate::run::watched::Consumption;
 use crate::sample::Samples;
@@ -77,6 +78,8 @@ pub(crate) struct IntervalRow {
 pub(crate) struct Report {
     /// What was run.
     pub description: Description,
+    /// What is said about it.
+    pub about: About,
     /// Where.
     pub environment: Environment,
     /// What was measured.

@@ -54,6 +54,7 @@ fn report(samples: Samples) -> Report {
             warmup_seconds: 0.0,
             duration_seconds: 2.0,
         },
+        about: About::default(),
         environment: Environment::read(),
         samples,
         intervals: Vec::new(),

@@ -20,6 +20,7 @@ use crate::verdict::{self, Demands};
 
 use super::collect::{Merged, Merger};
 use super::options::RunOptions;
+use super::options::about::About;
 use super::shard::News;
 use super::threads::Threads;
 use super::usage::Usage;
@@ -58,6 +59,7 @@ pub(crate) struct Run<'a> {
     scheduled: Option<u64>,
     environment: Environment,
     meter: Meter,
+    about: About,
     watched: Option<Watched>,
     threads: Threads,
     /// The beginning of the measured time.
@@ -70,6 +72,7 @@ impl<'a> Run<'a> {
     /// *Errors:* one sentence for the user; no connection at all is one.
     pub(crate) fn start(options: &'a RunOptions, plan: &Plan) -> Result<Self, String> {
         descriptors::reserve(options.generator.connections as u64)?;
+        let about = options.about.read()?;
         let watched = options.watch_pid.map(Watched::new).transpose()?;
         let [from, to] = options.window();
         let schedule = plan.schedule.as_ref();
@@ -83,6 +86,7 @@ impl<'a> Run<'a> {
             scheduled,
             environment,
             meter,
+            about,
             watched,
             threads,
             from,
@@ -138,6 +142,7 @@ impl<'a> Run<'a> {
         let verdict = verdict::judge(&demands, &total, &usages, measured);
         Report {
             description: description(options),
+            about: self.about,
             environment: self.environment,
             samples: total,
             intervals,

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::condition::Condition;
 use crate::quantity::{self, Rate};
-use crate::run::options::{GeneratorOptions, RequestOptions, RunOptions};
+use crate::run::options::{AboutOptions, GeneratorOptions, RequestOptions, RunOptions};
 use crate::schedule::{Arrivals, Pace};
 use crate::target::Url;
 
@@ -139,6 +139,7 @@ impl SearchOptions {
             json: None,
             hgrm: None,
             hlog: None,
+            about: AboutOptions::default(),
             quiet: true,
         }
     }

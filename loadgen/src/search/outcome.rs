@@ -130,6 +130,7 @@ impl Searched<'_> {
             rate: low,
             broken_rate: high,
             reasons: self.reasons().map_or(&[], |(_, reasons)| reasons),
+            valid: self.outcome() != Outcome::Invalid,
             exit_code: self.outcome() as u8,
         };
         // Numbers, strings and maps with plain keys: there is nothing that could fail.
@@ -154,6 +155,8 @@ struct Document<'a> {
     rate: Option<f64>,
     /// The lowest rate known to break it.
     broken_rate: Option<f64>,
+    /// The generator was not the bottleneck, and the search came to an end.
+    valid: bool,
     reasons: &'a [String],
     exit_code: u8,
 }

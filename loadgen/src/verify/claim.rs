@@ -153,6 +153,9 @@ pub(crate) struct Judgement {
     pub findings: Vec<Finding>,
     /// Why it could not be tested.
     pub reason: Option<String>,
+    /// What qualifies the figures: rounds of its entries that do not count.
+    #[serde(default)]
+    pub remarks: Vec<String>,
 }
 
 impl Claims {
@@ -205,19 +208,34 @@ impl Claim {
                 verdict: findings.iter().map(|finding| finding.verdict).max(),
                 findings,
                 reason: None,
+                remarks: self.remarks(document),
             },
-            Err(reason) => self.untested(reason),
+            Err(reason) => self.untested(&reason),
         }
     }
 
     /// A judgement that says why there is none.
-    pub(crate) fn untested(&self, reason: String) -> Judgement {
+    /// It is kept for others to read, so it names no folder of the machine.
+    pub(crate) fn untested(&self, reason: &str) -> Judgement {
         Judgement {
             claim: self.clone(),
             verdict: None,
             findings: Vec::new(),
-            reason: Some(reason),
+            reason: Some(crate::environment::command::sentence(reason)),
+            remarks: Vec::new(),
         }
+    }
+
+    /// Rounds of the claim's entries that do not count, and why.
+    fn remarks(&self, document: &Document) -> Vec<String> {
+        let is_mine = |name: &String| *name == self.subject || self.peer.names().contains(name);
+        let lines = document.summary.entries.iter();
+        let lines = lines.filter(|line| is_mine(&line.name));
+        let discarded = lines.flat_map(|line| {
+            let all = line.discarded.iter();
+            all.map(|why| format!("{}: discarded {why}", line.name))
+        });
+        discarded.collect()
     }
 
     fn findings(&self, document: &Document, metric: Metric) -> Result<Vec<Finding>, String> {

@@ -6,8 +6,8 @@
 
 pub(crate) mod claim;
 pub(crate) mod options;
-mod record;
-mod table;
+pub(crate) mod record;
+pub(crate) mod table;
 
 use std::fs;
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::io::clock;
 
 use crate::compare::options::CompareOptions;
-use crate::environment::Environment;
+use crate::environment::{Environment, Meter};
 use crate::verdict::Outcome;
 
 use self::claim::{Claim, Claims, Judgement, Verdict};
@@ -50,7 +50,7 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<Outcome, String> {
 /// Runs the scenarios of the claims, records the run, prints a line for each claim.
 fn test(options: &VerifyOptions, claims: &[&Claim]) -> Result<Vec<Judgement>, String> {
     let stop = crate::run::ending_signal()?;
-    let environment = Environment::read();
+    let (environment, meter) = (Environment::read(), Meter::begin());
     let now = clock::wall().duration_since(std::time::SystemTime::UNIX_EPOCH);
     let seconds = now.map_or(0, |since| since.as_secs());
     let machine = rustix::system::uname();
@@ -76,11 +76,16 @@ fn test(options: &VerifyOptions, claims: &[&Claim]) -> Result<Vec<Judgement>, St
         // After each scenario, so that an interrupted run leaves what it had found.
         let record = Record {
             began_unix_seconds: seconds,
-            kernel: environment.kernel.clone(),
-            cpu_model: environment.cpu_model.clone(),
+            environment: environment.clone(),
+            meanwhile: meter.end(),
+            result: outcome(&judgements).label().into(),
+            valid: judgements.iter().all(|found| found.verdict.is_some()),
+            reasons: reasons(&judgements),
+            note: options.note.clone(),
             judgements: judgements.clone(),
         };
         record::write(&folder, &record)?;
+        crate::page::write_into(&folder)?;
     }
     let _ = writeln!(stderr(), "recorded in {}", folder.display());
     Ok(judgements)
@@ -104,7 +109,7 @@ fn of_scenario(
         let missing = wanted()
             .find_map(|peer| crate::compare::available(&path, peer, &options.programs).err());
         if let Some(reason) = missing {
-            judgements.push(claim.untested(reason));
+            judgements.push(claim.untested(&reason));
             continue;
         }
         for peer in wanted() {
@@ -135,6 +140,7 @@ fn of_scenario(
             syscalls: false,
             confidence: testable.first().map_or(0.95, |claim| claim.confidence),
             out: Some(folder.join(name)),
+            note: None,
             json: false,
             quiet: options.quiet,
         },
@@ -144,7 +150,7 @@ fn of_scenario(
         Ok(document) => judgements.extend(testable.iter().map(|claim| claim.judge(&document))),
         Err(error) if stop.load(Ordering::Relaxed) => return Err(error),
         Err(error) => {
-            judgements.extend(testable.iter().map(|claim| claim.untested(error.clone())));
+            judgements.extend(testable.iter().map(|claim| claim.untested(&error)));
         }
     }
     Ok(judgements)
@@ -177,6 +183,22 @@ fn write_table(options: &VerifyOptions, claims: &[Claim]) -> Result<(), String> 
     let table = table::table(claims, &record::read_all(&runs)?, &linked);
     let new = table::replace(&text, &table).map_err(failed)?;
     fs::write(&page, new).map_err(|error| failed(error.to_string()))
+}
+
+/// What speaks against a run: claims that were refuted, or could not be tested.
+fn reasons(judgements: &[Judgement]) -> Vec<String> {
+    let reason = |judgement: &Judgement| {
+        let id = &judgement.claim.id;
+        match (judgement.verdict, &judgement.reason) {
+            (Some(Verdict::Refuted), _) => {
+                Some(format!("{id} was refuted: {}", table::measured(judgement)))
+            }
+            (None, Some(reason)) => Some(format!("{id} could not be tested: {reason}")),
+            (None, None) => Some(format!("{id} could not be tested")),
+            (Some(_), _) => None,
+        }
+    };
+    judgements.iter().filter_map(reason).collect()
 }
 
 /// The worst that became of a claim.

@@ -67,6 +67,9 @@ pub(crate) struct VerifyOptions {
     /// The page with the table [default: README.md above the claims' folder].
     #[arg(long, value_name = "FILE")]
     pub page: Option<PathBuf>,
+    /// A sentence that the record carries: what was tried, and why.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
     /// Show no progress (it is shown only on a terminal anyway).
     #[arg(short, long)]
     pub quiet: bool,

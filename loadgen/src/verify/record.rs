@@ -10,21 +10,62 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::claim::Judgement;
+use crate::environment::{Environment, Meanwhile};
 
 /// The file with the judgements.
-const FILE: &str = "claims.json";
+pub(crate) const FILE: &str = "claims.json";
 
 /// What one run of `verify` found out.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Record {
     /// When it began, in seconds since 1970.
     pub began_unix_seconds: u64,
-    /// Kernel of the machine.
-    pub kernel: String,
-    /// Its processor.
-    pub cpu_model: String,
+    /// Where it was made, before anything was measured.
+    #[serde(default)]
+    pub environment: Environment,
+    /// What the machine did meanwhile.
+    #[serde(default)]
+    pub meanwhile: Meanwhile,
+    /// The word for what became of it: `pass`, `broken` (a claim was refuted), `invalid` (one could
+    /// not be tested).
+    #[serde(default)]
+    pub result: String,
+    /// Every claim could be tested.
+    #[serde(default)]
+    pub valid: bool,
+    /// Why not, and which were refuted.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// What whoever made it says about it.
+    #[serde(default)]
+    pub note: Option<String>,
     /// What became of the claims that were tested.
     pub judgements: Vec<Judgement>,
+}
+
+impl Record {
+    /// Reads what lies in the folder of a run.
+    pub(crate) fn read(folder: &Path) -> Result<Self, String> {
+        let path = folder.join(FILE);
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        serde_json::from_str(&text).map_err(|error| failed(&error))
+    }
+
+    /// The scenarios that were run, in order.
+    pub(crate) fn scenarios(&self) -> Vec<&str> {
+        let mut scenarios: Vec<&str> = Vec::new();
+        let tested = self
+            .judgements
+            .iter()
+            .filter(|judgement| judgement.verdict.is_some());
+        for judgement in tested {
+            if !scenarios.contains(&&*judgement.claim.scenario) {
+                scenarios.push(&judgement.claim.scenario);
+            }
+        }
+        scenarios
+    }
 }
 
 /// Creates the folder of a run.
@@ -55,13 +96,10 @@ pub(crate) fn read_all(runs: &Path) -> Result<Vec<(String, Record)>, String> {
     };
     let mut records = Vec::new();
     for entry in entries.flatten() {
-        let path = entry.path().join(FILE);
-        let Ok(text) = fs::read_to_string(&path) else {
-            continue;
-        };
-        let record: Record =
-            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        records.push((entry.file_name().to_string_lossy().into_owned(), record));
+        if entry.path().join(FILE).is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            records.push((name, Record::read(&entry.path())?));
+        }
     }
     records.sort_by_key(|(name, record)| (record.began_unix_seconds, name.clone()));
     records.reverse();
@@ -69,7 +107,7 @@ pub(crate) fn read_all(runs: &Path) -> Result<Vec<(String, Record)>, String> {
 }
 
 /// The day of an instant, `2026-11-23`, in UTC (days to civil date, proleptic Gregorian).
-fn date(seconds: u64) -> String {
+pub(crate) fn date(seconds: u64) -> String {
     // Years begin in March, so that the leap day is the last; 719468 days lie between 0000-03-01
     // and 1970-01-01, 146097 in 400 years.
     let days = seconds / 86_400 + 719_468;

@@ -123,14 +123,14 @@ mod tests {
         };
         Record {
             began_unix_seconds: began,
-            kernel: String::new(),
-            cpu_model: String::new(),
             judgements: vec![Judgement {
                 claim: claim.clone(),
                 verdict: Some(verdict),
                 findings: vec![finding],
                 reason: None,
+                remarks: Vec::new(),
             }],
+            ..Record::default()
         }
     }
 

@@ -3,6 +3,7 @@
 //! Clap checks single values, [`RunOptions::check`] checks them against each other. What other
 //! commands ask as well stands in `request.rs` and `generator.rs`.
 
+pub(crate) mod about;
 mod connection;
 mod generator;
 mod request;
@@ -17,6 +18,7 @@ use crate::quantity;
 use crate::schedule::{Arrivals, Course, Pace, Schedule};
 use crate::target::Url;
 
+pub(crate) use about::AboutOptions;
 pub(crate) use connection::ConnectionOptions;
 pub(crate) use generator::GeneratorOptions;
 pub(crate) use request::RequestOptions;
@@ -110,6 +112,9 @@ pub(crate) struct RunOptions {
     /// Write all histograms second by second, for HdrHistogram log tools.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub hlog: Option<PathBuf>,
+    /// What the result says besides.
+    #[command(flatten)]
+    pub about: AboutOptions,
     /// Show no progress (it is shown only on a terminal anyway).
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,

@@ -1,0 +1,103 @@
+//! `loadgen report`: results as one HTML page that needs nothing else.
+//!
+//! A page is for somebody who was not there: the verdict first, in words, then figures, pictures,
+//! what qualifies them, where it was measured and how to do it again. `run.rs`, `comparison.rs` and
+//! `claims.rs` are the pages, `place.rs` a section of all of them. `measured.rs` and `logs.rs` read
+//! what `loadgen run` wrote; comparisons and verifications are read as the types that wrote them.
+//! `charts.rs` makes pictures, `words.rs` sentences, `markup.rs` HTML, and only that one. The pages
+//! work without scripts and without a network.
+
+mod charts;
+pub(crate) mod claims;
+pub(crate) mod comparison;
+pub(crate) mod logs;
+mod markup;
+mod measured;
+pub(crate) mod options;
+mod place;
+mod run;
+mod words;
+
+use std::fs;
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+
+use crate::compare::document::Document;
+use crate::verify::record::{self, Record};
+
+use self::claims::Part;
+use self::logs::Log;
+use self::measured::Measured;
+use self::options::ReportOptions;
+
+/// The page in the folder of a result.
+pub(crate) const FILE: &str = "report.html";
+
+/// Makes the page.
+///
+/// *Errors:* one sentence for the user.
+pub(crate) fn run(options: &ReportOptions) -> Result<(), String> {
+    let html = match options.inputs.as_slice() {
+        [folder] if folder.is_dir() => of_folder(folder)?,
+        files => of_run(files)?,
+    };
+    match options.output.as_path() {
+        path if path == Path::new("-") => stdout()
+            .write_all(html.as_bytes())
+            .map_err(|error| format!("cannot print: {error}")),
+        path => fs::write(path, html)
+            .map_err(|error| format!("cannot write {}: {error}", path.display())),
+    }
+}
+
+/// The page of a comparison's or a verification's folder, by what lies in it.
+pub(crate) fn of_folder(folder: &Path) -> Result<String, String> {
+    if folder.join(record::FILE).is_file() {
+        let record = Record::read(folder)?;
+        let parts = record.scenarios().into_iter().map(|scenario| {
+            let folder = folder.join(scenario);
+            let document = Document::read(&folder)?;
+            let logs = comparison::histograms(&document, &folder);
+            Ok(Part { document, logs })
+        });
+        let parts: Result<Vec<_>, String> = parts.collect();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        return Ok(claims::html(&name, &record, &parts?));
+    }
+    if folder.join(crate::compare::document::FILE).is_file() {
+        let document = Document::read(folder)?;
+        return Ok(comparison::html(
+            &document,
+            &comparison::histograms(&document, folder),
+        ));
+    }
+    Err(format!(
+        "{} holds neither {} (of compare) nor {} (of verify)",
+        folder.display(),
+        crate::compare::document::FILE,
+        record::FILE
+    ))
+}
+
+/// Writes the page into the folder that it is about.
+pub(crate) fn write_into(folder: &Path) -> Result<(), String> {
+    let path = folder.join(FILE);
+    fs::write(&path, of_folder(folder)?)
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// The page of a run: its JSON, and its log if that is given.
+fn of_run(files: &[PathBuf]) -> Result<String, String> {
+    let is_log = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "hlog");
+    let (logs, results): (Vec<_>, Vec<_>) = files.iter().partition(is_log);
+    let ([result], [] | [_]) = (results.as_slice(), logs.as_slice()) else {
+        return Err(
+            "give the JSON of one run, with at most one .hlog; or one folder of a comparison or \
+             verification"
+                .into(),
+        );
+    };
+    let measured = Measured::read(result)?;
+    let log = logs.first().map(|path| Log::read(path)).transpose()?;
+    Ok(run::html(&measured, log.as_ref()))
+}
