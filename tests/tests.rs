@@ -23,6 +23,7 @@ mod forward;
 mod http1;
 mod loadgen;
 mod record;
+mod report;
 mod route;
 mod shard;
 mod start;

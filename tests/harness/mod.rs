@@ -4,6 +4,7 @@
 //! no code with the engine. Ports are chosen free, readiness is waited for, and everything that
 //! was started is stopped when its value drops, also when the test fails.
 
+pub(crate) mod browser;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod dice;
