@@ -63,8 +63,9 @@ pub const RING_COMPLETIONS: u32 = 8192;
 
 /// Received bytes of one connection that nobody has taken: above this the receive is cancelled,
 /// so that TCP's window tells the peer to wait. Checked at the end of a batch, which can overshoot
-/// by what the kernel had buffered.
-pub const RECEIVED_BYTES_MAX: usize = 128 * 1024;
+/// by what the kernel had buffered. Each receive ends after so many bytes and cuts what it was
+/// receiving in two: large enough that most bodies of 128 KiB are not.
+pub const RECEIVED_BYTES_MAX: usize = 192 * 1024;
 
 /// Receiving goes on when a connection's untaken bytes have fallen to this.
 pub const RECEIVED_BYTES_RESUME: usize = 32 * 1024;
@@ -217,8 +218,9 @@ const _: () = assert!(POOL_IDLE_DEFAULT <= CLUSTER_CONNECTIONS_DEFAULT);
 // Forwarding.
 
 /// Bytes waiting in a send queue above which the other side is not received from: what bounds the
-/// memory of a body. Four runs of a full block, so that bulk transfers keep the kernel busy.
-pub const RELAY_QUEUE_BYTES_MAX: usize = 64 * 1024;
+/// memory of a body. What one receive brings passes in one call and one batch; below that, each
+/// body of 64 KiB and its head took two of both.
+pub const RELAY_QUEUE_BYTES_MAX: usize = RECEIVED_BYTES_MAX;
 /// Bytes waiting in a send queue at which receiving from the other side goes on.
 pub const RELAY_QUEUE_BYTES_LOW: usize = 16 * 1024;
 /// Body pieces up to this are copied into the send queue: cheaper than a segment of their own.
