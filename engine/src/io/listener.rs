@@ -29,7 +29,8 @@ pub struct Listener {
 
 /// Bind and listen, on any thread. A TCP socket gets `SO_REUSEPORT`, so that each shard has its
 /// own and the kernel spreads connections; a Unix socket has one queue: bind it once and give
-/// each shard a duplicate.
+/// each shard a duplicate. Accepted connections send without waiting for acknowledgements
+/// (`TCP_NODELAY`, which they inherit): what a server streams must not wait for the client's.
 ///
 /// *Errors:* as `bind(2)` and `listen(2)`.
 pub fn bind(address: &Address, backlog: u32) -> Result<OwnedFd> {
@@ -37,6 +38,7 @@ pub fn bind(address: &Address, backlog: u32) -> Result<OwnedFd> {
     if let Address::Tcp(address) = address {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
+        socket.set_tcp_nodelay(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
