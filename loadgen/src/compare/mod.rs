@@ -27,6 +27,7 @@ pub(crate) mod summary;
 mod syscalls;
 mod template;
 mod text;
+mod tls_files;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};

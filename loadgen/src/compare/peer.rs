@@ -14,6 +14,7 @@ use engine::io::Address;
 use serde::Deserialize;
 
 use super::template;
+use super::tls_files::TlsFiles;
 
 /// How a proxy is started.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,6 +33,12 @@ pub(crate) struct Peer {
     pub origin_tcp: String,
     /// How its configuration writes the path of a Unix origin, a template.
     pub origin_unix: String,
+    /// What its configuration says where it listens with TLS, a template.
+    #[serde(default)]
+    pub tls_listen: String,
+    /// What it says of certificate and key, a template; empty when it cannot.
+    #[serde(default)]
+    pub tls: String,
     /// What to do when no program is there.
     pub install: String,
 }
@@ -75,6 +82,21 @@ impl Peer {
     /// Its program.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf, String> {
         located(name, &self.programs, &self.install)
+    }
+
+    /// What its configuration says of TLS: where it listens, and of certificate and key.
+    pub(crate) fn tls(&self, name: &str, files: Option<&TlsFiles>) -> Result<[String; 2], String> {
+        let Some(files) = files else {
+            return Ok(Default::default());
+        };
+        if self.tls.is_empty() && self.tls_listen.is_empty() {
+            return Err(format!("{name} has no `tls` in its definition"));
+        }
+        let values = files.values();
+        Ok([
+            template::fill(&self.tls_listen, &values)?,
+            template::fill(&self.tls, &values)?,
+        ])
     }
 
     /// How its configuration writes the origin.

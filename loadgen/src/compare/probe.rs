@@ -5,13 +5,16 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::io::Address;
+use rustls::{ClientConnection, StreamOwned};
 
 use crate::http1::Progress;
 use crate::http1::response::ResponseParser;
 use crate::traffic::request::Request;
+use crate::transport::trust::Trust;
 
 /// How long one answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -27,10 +30,15 @@ pub(crate) struct Answer {
     pub hash: u32,
 }
 
-/// Sends `request` with `body` and reads the answer.
+/// Sends `request` with `body`, over TLS if there is a `trust`, and reads the answer.
 ///
 /// *Errors:* one sentence; nobody listens yet, or what listens does not speak HTTP.
-pub(crate) fn ask(address: &Address, request: &Request, body: &[u8]) -> Result<Answer, String> {
+pub(crate) fn ask(
+    address: &Address,
+    request: &Request,
+    body: &[u8],
+    trust: Option<&Trust>,
+) -> Result<Answer, String> {
     let mut message = Vec::new();
     request.write_head(&mut message, |out| request.path.write(out, 0), body.len());
     message.extend_from_slice(body);
@@ -40,7 +48,15 @@ pub(crate) fn ask(address: &Address, request: &Request, body: &[u8]) -> Result<A
             stream.and_then(|stream| {
                 stream.set_read_timeout(Some(ANSWER_LIMIT))?;
                 stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-                exchange(stream, &message, request.is_head)
+                match trust {
+                    Some(trust) => {
+                        let config = Arc::clone(&trust.config);
+                        let client = ClientConnection::new(config, trust.name.clone());
+                        let client = client.map_err(std::io::Error::other)?;
+                        exchange(StreamOwned::new(client, stream), &message, request.is_head)
+                    }
+                    None => exchange(stream, &message, request.is_head),
+                }
             })
         }
         Address::Unix(path) => UnixStream::connect(path).and_then(|stream| {

@@ -262,9 +262,10 @@ fn arguments(
         .map(ToString::to_string)
         .collect();
     let nanos = |time: Duration| format!("{}ns", time.as_nanos());
+    let scheme = if stage.tls.is_some() { "https" } else { "http" };
     let mut arguments = vec![
         "run".to_owned(),
-        format!("http://{}{}", proxy, request.path),
+        format!("{scheme}://{proxy}{}", request.path),
     ];
     let mut add = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
     add("--connections", load.connections.to_string());
@@ -278,6 +279,10 @@ fn arguments(
     add("--expect-hash", format!("{:08x}", answer.hash));
     add("--json", json.display().to_string());
     add("--hlog", hlog.display().to_string());
+    if let Some(files) = &stage.tls {
+        add("--cacert", files.certificate.display().to_string());
+        add("--tls-version", "1.3".into());
+    }
     if let Some(rate) = load.rate {
         add("--rate", rate.to_string());
     }

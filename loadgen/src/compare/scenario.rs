@@ -27,6 +27,9 @@ pub(crate) struct Scenario {
     pub request: Request,
     /// How it is requested.
     pub load: Load,
+    /// The proxies are spoken to over TLS 1.3; they speak clear text to the origin.
+    #[serde(default)]
+    pub tls: bool,
     /// What answers.
     #[serde(default)]
     pub origin: Origin,

@@ -21,10 +21,14 @@ use super::peer::{self, Peers, of_socket};
 use super::probe::{self, Answer};
 use super::scenario::Scenario;
 use super::template;
+use super::tls_files::TlsFiles;
 use crate::launch::ITSELF;
 use crate::run::watched::tree;
 use crate::target::{Field, Url};
 use crate::traffic::request::Request;
+use crate::transport::Protocol;
+use crate::transport::options::TlsOptions;
+use crate::transport::trust::Trust;
 use crate::{placement::CpuList, quantity};
 
 /// How long a program may take until it answers.
@@ -78,6 +82,8 @@ pub(crate) struct Stage {
     pub _origin: Running,
     /// What every right answer is like.
     pub answer: Answer,
+    /// The certificate that proxies show, if they speak TLS.
+    pub tls: Option<TlsFiles>,
     /// Files of this comparison.
     pub scratch: Scratch,
 }
@@ -93,7 +99,12 @@ impl Stage {
         let cast = cast(scenario, definitions, options)?;
         let scratch = Scratch::create()?;
         let (origin, address) = start_origin(scenario, &options.load_cpus, &scratch)?;
-        let answer = answers(&origin, &address, scenario, stop)?;
+        let tls = scenario
+            .tls
+            .then(|| TlsFiles::create(&scratch))
+            .transpose()?;
+        let trust = tls.as_ref().map(trust).transpose()?;
+        let answer = answers(&origin, &address, scenario, None, stop)?;
         if answer.status != 200 {
             return Err(format!("the origin answers {}", answer.status));
         }
@@ -102,7 +113,8 @@ impl Stage {
             entries.push(match definitions {
                 Definitions::Proxies(peers) => {
                     let connections = scenario.load.connections;
-                    start_proxy(role, peers, &address, options, &scratch, connections)?
+                    let place = (&scratch, tls.as_ref());
+                    start_proxy(role, peers, &address, options, place, connections)?
                 }
                 Definitions::Generators(generators) => {
                     let generator = definitions::find(generators, &role.peer)?;
@@ -117,7 +129,8 @@ impl Stage {
             let Part::Proxy { address, running } = &entry.part else {
                 continue;
             };
-            let found = answers(running, &Address::Tcp(*address), scenario, stop)?;
+            let listening = Address::Tcp(*address);
+            let found = answers(running, &listening, scenario, trust.as_ref(), stop)?;
             if found != answer {
                 return Err(running.complaint(&format!(
                     "answers wrongly: {found:?}, the origin {answer:?}"
@@ -129,6 +142,7 @@ impl Stage {
             entries,
             _origin: origin,
             answer,
+            tls,
             scratch,
         })
     }
@@ -247,7 +261,7 @@ fn start_proxy(
     peers: &Peers,
     origin: &Address,
     options: &CompareOptions,
-    scratch: &Scratch,
+    (scratch, tls): (&Scratch, Option<&TlsFiles>),
     connections: usize,
 ) -> Result<Entry, String> {
     let peer = peers.find(&role.peer)?;
@@ -261,9 +275,12 @@ fn start_proxy(
         .with_extension(ending.extension().unwrap_or_default());
     let CpuList(cpus) = &options.proxy_cpus;
     let list: Vec<String> = cpus.iter().map(ToString::to_string).collect();
+    let [tls_listen, tls] = peer.tls(&role.peer, tls)?;
     let mut values = of_socket(address).to_vec();
     values.extend([
         ("origin", peer.origin(origin)?),
+        ("tls_listen", tls_listen),
+        ("tls", tls),
         ("shards", cpus.len().to_string()),
         ("connections", (connections + SPARE_CONNECTIONS).to_string()),
         ("cpus", list.join(",")),
@@ -289,6 +306,15 @@ fn start_proxy(
     Ok(role.enter(version, configuration, Part::Proxy { address, running }))
 }
 
+/// The generator's trust in the proxies' certificate.
+fn trust(files: &TlsFiles) -> Result<Trust, String> {
+    let options = TlsOptions {
+        cacert: Some(files.certificate.clone()),
+        ..TlsOptions::default()
+    };
+    Trust::new(&options, "127.0.0.1", &[Protocol::Http1])
+}
+
 /// A port that was free a moment ago.
 fn free_port() -> Result<SocketAddr, String> {
     let listener = TcpListener::bind("127.0.0.1:0");
@@ -302,12 +328,13 @@ fn answers(
     running: &Running,
     address: &Address,
     scenario: &Scenario,
+    trust: Option<&Trust>,
     stop: &AtomicBool,
 ) -> Result<Answer, String> {
     let (request, body) = request(scenario)?;
     let until = clock::now() + START_LIMIT;
     loop {
-        let complaint = match probe::ask(address, &request, &body) {
+        let complaint = match probe::ask(address, &request, &body, trust) {
             // A proxy may listen before it can reach its origin.
             Ok(answer) if !matches!(answer.status, 502..=504) => return Ok(answer),
             Ok(answer) => format!("answers {}", answer.status),
