@@ -3,8 +3,13 @@
 //!
 //! ```text
 //! choices = choice [":" probability] *("," choice ":" probability)     probabilities add up to 1
-//! choice  = value | value ".." value | "exp:" value
+//! choice  = value | value ".." value | "exp:" value | "lognormal:" value "/" spread
+//! spread  = sigma | "p99=" value
 //! ```
+//!
+//! `exp:` takes the mean. `lognormal:` takes the median and either the standard deviation of the
+//! logarithm or the 99th percentile, which people know of their own data:
+//! `lognormal:4KiB/p99=64KiB`.
 
 use std::time::Duration;
 
@@ -14,18 +19,28 @@ use crate::random::Random;
 /// The longest drawn exponential, in means: keeps one answer in 22,000 million from lasting for
 /// ever.
 const EXPONENTIAL_MAX: f64 = 24.0;
+/// The farthest from the median that a log-normal value is drawn, in standard deviations: one in
+/// 500 million would be farther.
+const NORMAL_MAX: f64 = 6.0;
+/// The 99th percentile of the standard normal distribution.
+const NORMAL_P99: f64 = 2.326_347_874_040_841;
+
 /// How one choice draws its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Choice {
     Fixed(u64),
     Even { low: u64, high: u64 },
     Exponential { mean: u64 },
+    LogNormal { median: u64, sigma: f64 },
 }
 
 impl Choice {
     fn parse(text: &str, value: Parse) -> Result<Self, String> {
         if let Some(mean) = text.strip_prefix("exp:") {
             return Ok(Self::Exponential { mean: value(mean)? });
+        }
+        if let Some(given) = text.strip_prefix("lognormal:") {
+            return Self::parse_log_normal(given, value);
         }
         let Some((low, high)) = text.split_once("..") else {
             return Ok(Self::Fixed(value(text)?));
@@ -39,6 +54,38 @@ impl Choice {
         Ok(Self::Even { low, high })
     }
 
+    fn parse_log_normal(given: &str, value: Parse) -> Result<Self, String> {
+        let expected = || {
+            format!(
+                "`lognormal:{given}` is not a median and a spread; write lognormal:4KiB/1.2 or \
+                 lognormal:4KiB/p99=64KiB, with values of the right unit"
+            )
+        };
+        let (median, spread) = given.split_once('/').ok_or_else(expected)?;
+        let median = value(median)?;
+        let sigma = match spread.strip_prefix("p99=") {
+            Some(p99) => (value(p99)? as f64 / median as f64).ln() / NORMAL_P99,
+            None => spread.parse().map_err(|_| expected())?,
+        };
+        // Also refuses what is not a number: a median of zero, a 99th percentile below it.
+        if median == 0 || !(0.0..=10.0).contains(&sigma) {
+            return Err(expected());
+        }
+        Ok(Self::LogNormal { median, sigma })
+    }
+
+    /// The most it can draw.
+    fn longest(self) -> u64 {
+        match self {
+            Self::Fixed(value) => value,
+            Self::Even { high, .. } => high,
+            Self::Exponential { mean } => (EXPONENTIAL_MAX * mean as f64) as u64,
+            Self::LogNormal { median, sigma } => {
+                ((NORMAL_MAX * sigma).exp() * median as f64) as u64
+            }
+        }
+    }
+
     fn draw(self, random: &mut Random) -> u64 {
         match self {
             Self::Fixed(value) => value,
@@ -46,6 +93,10 @@ impl Choice {
             Self::Exponential { mean } => {
                 let means = -(1.0 - random.unit()).ln();
                 (means.min(EXPONENTIAL_MAX) * mean as f64) as u64
+            }
+            Self::LogNormal { median, sigma } => {
+                let normal = random.normal().clamp(-NORMAL_MAX, NORMAL_MAX);
+                ((normal * sigma).exp() * median as f64) as u64
             }
         }
     }
@@ -64,9 +115,11 @@ impl Distribution {
         let mut choices = Vec::new();
         let mut sum = 0.0;
         for part in text.split(',') {
-            // `exp:5ms` has a colon of its own: a probability is a number after another one.
+            // `exp:5` has a colon of its own: a probability is a number after another one.
             let (choice, probability) = match part.rsplit_once(':') {
-                Some((choice, share)) if choice != "exp" && share.parse::<f64>().is_ok() => {
+                Some((choice, share))
+                    if !matches!(choice, "exp" | "lognormal") && share.parse::<f64>().is_ok() =>
+                {
                     (choice, quantity::share(share)?)
                 }
                 _ => (part, 1.0),
@@ -108,6 +161,19 @@ impl Sizes {
         Distribution::parse(text, quantity::size).map(Self)
     }
 
+    /// Always this size.
+    pub(crate) fn of(size: u64) -> Self {
+        Self(Distribution {
+            choices: vec![(1.0, Choice::Fixed(size))],
+        })
+    }
+
+    /// The largest that can be drawn.
+    pub(crate) fn longest(&self) -> u64 {
+        let longest = self.0.choices.iter().map(|(_, choice)| choice.longest());
+        longest.max().unwrap_or(0)
+    }
+
     /// Draws one, in bytes.
     pub(crate) fn draw(&self, random: &mut Random) -> u64 {
         self.0.draw(random)
@@ -137,7 +203,7 @@ pub(crate) struct Statuses(Distribution);
 impl Statuses {
     /// Parses it from the command line.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text.contains("..") || text.contains("exp") {
+        if text.contains("..") || text.contains("exp") || text.contains("lognormal") {
             return Err(format!(
                 "`{text}` is not a list of statuses; write 200:0.99,503:0.01"
             ));
@@ -169,6 +235,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn log_normal_values_have_the_median_and_the_percentile_asked_for() {
+        for text in ["lognormal:4KiB/p99=64KiB", "lognormal:4KiB/1.1918"] {
+            let sizes = Sizes::parse(text).expect("sizes");
+            let mut random = Random::new(7, 0);
+            let mut drawn: Vec<f64> = (0..100_000)
+                .map(|_| sizes.draw(&mut random) as f64)
+                .collect();
+            drawn.sort_by(f64::total_cmp);
+            // Known to 0.5 % and 1.4 % (one standard deviation).
+            assert!(
+                (drawn[50_000] / 4_096.0 - 1.0).abs() < 0.025,
+                "{}",
+                drawn[50_000]
+            );
+            assert!(
+                (drawn[99_000] / 65_536.0 - 1.0).abs() < 0.07,
+                "{}",
+                drawn[99_000]
+            );
+            assert!(drawn[99_999] <= sizes.longest() as f64);
+        }
+        let longest = |text: &str| Sizes::parse(text).expect("sizes").longest();
+        assert_eq!((longest("1KiB"), longest("1..9:0.5,7:0.5")), (1_024, 9));
+        assert_eq!(
+            (longest("exp:100"), longest("lognormal:100/0")),
+            (2_400, 100)
+        );
+        assert_eq!(Sizes::of(7), Sizes::parse("7").expect("sizes"));
+    }
+
+    #[test]
     fn distributions_that_make_no_sense_are_refused() {
         for text in [
             "",
@@ -179,13 +276,27 @@ mod tests {
             "exp:",
             "1ms:2",
             "1ms:x",
+            "lognormal:5ms",
+            "lognormal:5ms/",
+            "lognormal:0/1",
+            "lognormal:5ms/-1",
+            "lognormal:5ms/NaN",
+            "lognormal:5ms/p99=1ms",
         ] {
             assert!(Delays::parse(text).is_err(), "{text}");
         }
-        for text in ["200..300", "exp:200", "100", "20", "200:0.5"] {
+        for text in [
+            "200..300",
+            "exp:200",
+            "lognormal:200/1",
+            "100",
+            "20",
+            "200:0.5",
+        ] {
             assert!(Statuses::parse(text).is_err(), "{text}");
         }
         assert!(Delays::parse("exp:5ms").is_ok() && Delays::parse("0").is_ok());
         assert!(Delays::parse("exp:5ms:0.5,1ms..2ms:0.5").is_ok());
+        assert!(Delays::parse("lognormal:5ms/p99=40ms:0.9,1s:0.1").is_ok());
     }
 }

@@ -28,6 +28,13 @@ pub(crate) struct StatusSet {
 }
 
 impl StatusSet {
+    /// Every status.
+    pub(crate) const fn any() -> Self {
+        Self {
+            bits: [u64::MAX; 16],
+        }
+    }
+
     /// Parses `200`, `200,204`, `2xx,304`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut set = Self { bits: [0; 16] };

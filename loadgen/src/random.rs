@@ -33,6 +33,12 @@ impl Random {
         self.next() % bound
     }
 
+    /// Normal with mean 0 and standard deviation 1 (Box and Muller).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
     /// True with probability `share`.
     pub(crate) fn happens(&mut self, share: f64) -> bool {
         share > 0.0 && self.unit() < share

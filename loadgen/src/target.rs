@@ -93,6 +93,11 @@ impl Url {
         &self.authority
     }
 
+    /// Path and query.
+    pub(crate) fn target(&self) -> &str {
+        &self.path
+    }
+
     /// Path and query, the same for every request.
     pub(crate) fn path(&self) -> Path {
         Path::fixed(self.path.clone())

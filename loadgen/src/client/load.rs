@@ -18,7 +18,7 @@ use engine::io::{self, Instant};
 use crate::expect::Answer;
 use crate::sample::{Failure, Samples, Times};
 use crate::schedule::{Arrival, Cursor, Schedule};
-use crate::traffic::{Contents, Exchange, Traffic};
+use crate::traffic::{Exchange, Traffic};
 use crate::transport::dial::Dial;
 
 /// What is sent, to whom, at what pace; the same for all shards.
@@ -71,7 +71,6 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Load {
     pub plan: Plan,
-    contents: Contents,
     /// `[shard, shard_count]`.
     place: [u64; 2],
     pub start: Instant,
@@ -84,6 +83,8 @@ pub(crate) struct Load {
     /// By lane.
     pending: RefCell<Vec<Option<Pending>>>,
     samples: RefCell<Box<Samples>>,
+    /// The same by entry, for the whole run; empty when there is only one.
+    entries: RefCell<Vec<Samples>>,
 }
 
 impl Load {
@@ -96,8 +97,11 @@ impl Load {
         [measured_from, until]: [Instant; 2],
         samples: Box<Samples>,
     ) -> Rc<Self> {
+        let entries = match plan.traffic.entries().len() {
+            1 => Vec::new(),
+            count => (0..count).map(|_| Samples::new(false)).collect(),
+        };
         Rc::new(Self {
-            contents: Contents::new(&plan.traffic),
             next: Cell::new(match &plan.schedule {
                 Some(schedule) => Next::Scheduled(schedule.cursor(place[0])),
                 None => Next::Counted(0),
@@ -109,6 +113,7 @@ impl Load {
             until: Cell::new(until),
             pending: RefCell::new(vec![None; lane_count]),
             samples: RefCell::new(samples),
+            entries: RefCell::new(entries),
         })
     }
 
@@ -129,25 +134,31 @@ impl Load {
 
     /// Counts every request that was due and has no answer, sent or not, at its age at `now`.
     pub(crate) fn settle(&self, now: Instant) {
-        let mut samples = self.samples.borrow_mut();
         for pending in self
             .pending
             .borrow_mut()
             .iter_mut()
             .filter_map(Option::take)
         {
-            if self.is_measured(pending.ticket.due) {
-                samples.unanswered(pending.ticket.due, pending.sent, now);
-            }
+            self.unanswered(&pending.ticket, pending.sent, now);
         }
         // What a closed loop has not sent was never due.
         while self.plan.schedule.is_some()
             && let Some(ticket) = self.take(now)
         {
-            if self.is_measured(ticket.due) {
-                samples.unanswered(ticket.due, None, now);
-            }
+            self.unanswered(&ticket, None, now);
         }
+    }
+
+    fn unanswered(&self, ticket: &Ticket, sent: Option<Instant>, now: Instant) {
+        self.record(ticket, |samples| {
+            samples.unanswered(ticket.due, sent, now);
+        });
+    }
+
+    /// What was recorded in the whole run by entry; empty when there is only one.
+    pub(crate) fn take_entries(&self) -> Vec<Samples> {
+        self.entries.take()
     }
 
     /// The next request for a lane that became free at `free`; `None` when there are no more.
@@ -175,8 +186,7 @@ impl Load {
 
     /// What a ticket asks to send, and what must come back.
     pub(crate) fn exchange(&self, ticket: &Ticket) -> Exchange<'_> {
-        let traffic = &self.plan.traffic;
-        self.contents.exchange(traffic, ticket.entry, ticket.number)
+        self.plan.traffic.exchange(ticket.entry, ticket.number)
     }
 
     fn is_measured(&self, due: Instant) -> bool {
@@ -217,17 +227,25 @@ impl Load {
         result: Result<(), Failure>,
         answer: &Answer,
     ) {
-        if !self.is_measured(ticket.due) {
-            return;
-        }
-        let mut samples = self.samples.borrow_mut();
-        samples.counts.received_bytes += answer.received_bytes;
-        match result {
-            Ok(()) => samples.answered(times, done, answer.status),
-            Err(failure @ (Failure::Status | Failure::Length | Failure::Hash)) => {
-                samples.wrong(times, failure, answer.status);
+        self.record(ticket, |samples| {
+            samples.counts.received_bytes += answer.received_bytes;
+            match result {
+                Ok(()) => samples.answered(times, done, answer.status),
+                Err(failure @ (Failure::Status | Failure::Length | Failure::Hash)) => {
+                    samples.wrong(times, failure, answer.status);
+                }
+                Err(failure) => samples.broken(times, failure, done),
             }
-            Err(failure) => samples.broken(times, failure, done),
+        });
+    }
+
+    /// Records something of a request of the measured time, with all and with those of its entry.
+    fn record(&self, ticket: &Ticket, record: impl Fn(&mut Samples)) {
+        if self.is_measured(ticket.due) {
+            record(&mut self.samples.borrow_mut());
+            if let Some(samples) = self.entries.borrow_mut().get_mut(ticket.entry) {
+                record(samples);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::entries::{Entry, entry};
 use super::{Description, IntervalRow, Report};
 use crate::environment::{Environment, Meanwhile};
 use crate::run::options::about::About;
@@ -45,6 +46,7 @@ struct Document<'a> {
     valid: bool,
     reasons: Vec<&'a String>,
     broken: &'a [String],
+    entries: Vec<Entry<'a>>,
     intervals: &'a [IntervalRow],
 }
 
@@ -69,7 +71,7 @@ struct Connections<'a> {
 }
 
 #[derive(Serialize)]
-struct Series {
+pub(super) struct Series {
     count: u64,
     mean_ns: f64,
     stdev_ns: f64,
@@ -139,6 +141,7 @@ pub(crate) fn document(report: &Report) -> String {
         valid: report.verdict.is_valid(),
         reasons: report.verdict.reasons().collect(),
         broken: &report.verdict.broken,
+        entries: report.entries.iter().map(entry).collect(),
         intervals: &report.intervals,
     };
     // Numbers, strings and maps with plain keys: there is nothing that could fail.
@@ -157,7 +160,7 @@ fn connections(tally: &Tally) -> Connections<'_> {
     }
 }
 
-fn series(times: &Histogram<u64>) -> Series {
+pub(super) fn series(times: &Histogram<u64>) -> Series {
     let at = |percentile: f64| {
         (
             format!("{percentile}"),

@@ -9,6 +9,7 @@
 //!
 //! Writers only write: every figure they need is in [`Report`].
 
+pub(crate) mod entries;
 pub(crate) mod hgrm;
 pub(crate) mod hlog;
 pub(crate) mod json;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::entries::EntryResult;
 use crate::environment::{Environment, Meanwhile};
 use crate::run::options::about::About;
 use crate::run::usage::Usage;
@@ -84,6 +86,8 @@ pub(crate) struct Report {
     pub environment: Environment,
     /// What was measured.
     pub samples: Samples,
+    /// The same by entry of a mix or trace; empty when there is only one.
+    pub entries: Vec<EntryResult>,
     /// The same, in short, second by second.
     pub intervals: Vec<IntervalRow>,
     /// The measured time; shorter than asked for when the run was interrupted.

@@ -57,6 +57,7 @@ fn report(samples: Samples) -> Report {
         about: About::default(),
         environment: Environment::read(),
         samples,
+        entries: Vec::new(),
         intervals: Vec::new(),
         measured: Duration::from_secs(2),
         interrupted: false,

@@ -7,7 +7,7 @@ use std::fmt::{Display, Formatter, Result};
 
 use hdrhistogram::Histogram;
 
-use super::Report;
+use super::{Report, entries};
 use crate::quantity::{show_bytes, show_nanos};
 use crate::sample::Failure;
 use crate::verdict::share;
@@ -22,6 +22,7 @@ impl Display for Text<'_> {
         self.requests(f)?;
         self.connections(f)?;
         self.times(f)?;
+        entries::table(f, &self.0.entries)?;
         self.errors(f)?;
         self.generator(f)?;
         self.watched(f)?;

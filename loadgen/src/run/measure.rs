@@ -12,9 +12,9 @@ use engine::io::clock;
 use crate::client::load::Plan;
 use crate::descriptors;
 use crate::environment::{Environment, Meter};
+use crate::report::entries::EntryResult;
 use crate::report::{Description, IntervalRow, Report};
 use crate::sample::Samples;
-use crate::schedule::Arrivals;
 use crate::transport::opening::Tally;
 use crate::verdict::{self, Demands};
 
@@ -57,6 +57,10 @@ pub(crate) struct Run<'a> {
     options: &'a RunOptions,
     /// How many requests are due in the measured time; `None` for a closed loop.
     scheduled: Option<u64>,
+    /// The schedule of an open loop in words, and its rate.
+    schedule: Option<(String, f64)>,
+    /// The entries of the traffic, still without results; empty when there is only one.
+    entries: Vec<EntryResult>,
     environment: Environment,
     meter: Meter,
     about: About,
@@ -84,6 +88,9 @@ impl<'a> Run<'a> {
         Ok(Self {
             options,
             scheduled,
+            schedule: schedule
+                .map(|schedule| (schedule.to_string(), schedule.mean_rate(options.window()))),
+            entries: EntryResult::of(&plan.traffic),
             environment,
             meter,
             about,
@@ -112,6 +119,7 @@ impl<'a> Run<'a> {
             from: self.from,
             total: Samples::new(self.scheduled.is_some()),
             intervals: Vec::new(),
+            entries: std::mem::take(&mut self.entries),
             usages: vec![Usage::default(); self.threads.count()],
             tally: Tally::new(),
             watched: self.watched.take(),
@@ -125,6 +133,7 @@ impl<'a> Run<'a> {
         let Collector {
             total,
             intervals,
+            entries,
             usages,
             tally,
             watched,
@@ -141,10 +150,11 @@ impl<'a> Run<'a> {
         };
         let verdict = verdict::judge(&demands, &total, &usages, measured);
         Report {
-            description: description(options),
+            description: description(options, self.schedule),
             about: self.about,
             environment: self.environment,
             samples: total,
+            entries,
             intervals,
             measured,
             interrupted: interrupted.is_some(),
@@ -157,16 +167,15 @@ impl<'a> Run<'a> {
     }
 }
 
-fn description(options: &RunOptions) -> Description {
+fn description(options: &RunOptions, schedule: Option<(String, f64)>) -> Description {
+    let (schedule, rate) = schedule.unzip();
     let (request, generator) = (&options.request, &options.generator);
     let placement = generator.placement();
     Description {
         url: request.url.clone(),
         unix: request.unix.as_ref().map(|path| path.display().to_string()),
-        rate: options
-            .course()
-            .map(|course| course.mean_rate(options.window())),
-        schedule: schedule(options),
+        rate,
+        schedule,
         seed: options.seed,
         connections: generator.connections,
         threads: placement.len(),
@@ -176,16 +185,6 @@ fn description(options: &RunOptions) -> Description {
     }
 }
 
-/// The schedule in words.
-fn schedule(options: &RunOptions) -> Option<String> {
-    let rate = options.rate.as_ref()?.text();
-    Some(match options.arrivals {
-        Arrivals::Constant => format!("{rate} requests/s"),
-        Arrivals::Poisson => format!("{rate} requests/s, Poisson arrivals"),
-        Arrivals::Burst(count) => format!("{rate} requests/s, {count} at once"),
-    })
-}
-
 /// Receives and adds up what the shards measure.
 struct Collector {
     duration: Duration,
@@ -193,6 +192,7 @@ struct Collector {
     from: Instant,
     total: Samples,
     intervals: Vec<IntervalRow>,
+    entries: Vec<EntryResult>,
     usages: Vec<Usage>,
     tally: Tally,
     watched: Option<Watched>,
@@ -215,9 +215,12 @@ impl Collector {
                     shard,
                     usage,
                     tally,
+                    entries,
                 }) => {
                     running -= 1;
                     self.tally.add(&tally);
+                    let sums = self.entries.iter_mut().zip(&entries);
+                    sums.for_each(|(sum, part)| sum.samples.add(part));
                     if let Some(slot) = self.usages.get_mut(shard as usize) {
                         *slot = usage;
                     }

@@ -22,22 +22,26 @@ use std::{fs, io as std_io};
 use self::measure::{Follower, Run, Stretch};
 use self::options::RunOptions;
 use crate::client::load::Plan;
-use crate::expect::Expectation;
 use crate::quantity::show_nanos;
 use crate::report::hlog::{IntervalLog, RESPONSE_TIME, Sink};
 use crate::report::text::Text;
 use crate::report::{IntervalRow, Report, hgrm, json};
+use crate::schedule::Schedule;
 use crate::target::Url;
 use crate::traffic::Traffic;
-use crate::traffic::mix::{Entry, Mix};
-use crate::traffic::request::Request;
 use crate::verdict::Outcome;
 
 /// Runs and reports.
 ///
 /// *Errors:* one sentence for the user; nothing was measured.
 pub(crate) fn run(options: &RunOptions) -> Result<Outcome, String> {
-    let plan = plan(options, &options.check()?)?;
+    follow(options, &plan(options, &options.check()?)?)
+}
+
+/// Makes a run of a plan and reports.
+///
+/// *Errors:* one sentence for the user; nothing was measured.
+pub(crate) fn follow(options: &RunOptions, plan: &Plan) -> Result<Outcome, String> {
     // A file that cannot be written is better known before the run than after it.
     let outputs = [options.json.as_deref(), options.hgrm.as_deref()];
     for path in outputs
@@ -51,7 +55,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Outcome, String> {
         Some(path) => Some(Sink::create(path).map_err(|error| cannot_write(path, &error))?),
         None => None,
     };
-    let run = Run::start(options, &plan)?;
+    let run = Run::start(options, plan)?;
     let signal = ending_signal()?;
     let command = run.environment().command.join(" ");
     let log = match &mut sink {
@@ -75,34 +79,23 @@ pub(crate) fn run(options: &RunOptions) -> Result<Outcome, String> {
 
 /// What all shards send.
 pub(crate) fn plan(options: &RunOptions, url: &Url) -> Result<Plan, String> {
+    let traffic = options.request.traffic(url, options.seed)?;
+    plan_of(options, url, traffic, options.schedule())
+}
+
+/// The same for traffic and a schedule that do not come from the options.
+pub(crate) fn plan_of(
+    options: &RunOptions,
+    url: &Url,
+    traffic: Traffic,
+    schedule: Option<Schedule>,
+) -> Result<Plan, String> {
     let (request, generator) = (&options.request, &options.generator);
-    let body = match (&request.body, request.body_size) {
-        (Some(text), _) => Some(match text.strip_prefix('@') {
-            Some(path) => fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?,
-            None => text.clone().into_bytes(),
-        }),
-        (None, Some(size)) => Some(vec![
-            b'x';
-            usize::try_from(size)
-                .map_err(|_| "--body-size is too large")?
-        ]),
-        (None, None) => None,
-    };
-    let (method, fields) = (&request.method, &request.fields);
-    let entry = Entry {
-        request: Request::new(url, method, url.path(), fields, body.is_some()),
-        body: body.unwrap_or_default(),
-        expectation: Expectation {
-            status: request.expect_status.clone(),
-            length: request.expect_length,
-            hash: request.expect_hash,
-        },
-    };
     Ok(Plan {
         dial: request.dial(url, &generator.connection)?,
-        traffic: Traffic::Mix(Mix::only(entry)),
+        traffic,
         pipeline: generator.connection.pipeline,
-        schedule: options.schedule(),
+        schedule,
         timeout: generator.timeout,
         spin: generator.spin,
     })

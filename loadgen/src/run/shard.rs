@@ -83,6 +83,8 @@ pub(crate) enum News {
         shard: u64,
         usage: Usage,
         tally: Box<Tally>,
+        /// What was measured by entry, if there are several.
+        entries: Vec<Samples>,
     },
 }
 
@@ -126,12 +128,13 @@ pub(crate) async fn run(assignment: Assignment, link: Link) {
     if let Ok(Order::Begin(start)) = link.orders.recv_async().await {
         opening.start();
         let (shard, news) = (assignment.shard, link.news.clone());
-        let usage = measure(assignment, link, lines, start).await;
+        let (usage, entries) = measure(assignment, link, lines, start).await;
         let tally = Box::new(opening.tally());
         let _ = news.send(News::Finished {
             shard,
             usage,
             tally,
+            entries,
         });
     }
     io::stop();
@@ -166,8 +169,13 @@ async fn open(
     (lines, failed)
 }
 
-/// Runs the load; gives what the thread used in the measured time.
-async fn measure(assignment: Assignment, link: Link, lines: Vec<Line>, start: Instant) -> Usage {
+/// Runs the load; gives what the thread used in the measured time, and what was measured by entry.
+async fn measure(
+    assignment: Assignment,
+    link: Link,
+    lines: Vec<Line>,
+    start: Instant,
+) -> (Usage, Vec<Samples>) {
     let Assignment {
         shard,
         shard_count,
@@ -223,7 +231,7 @@ async fn measure(assignment: Assignment, link: Link, lines: Vec<Line>, start: In
     let now = clock::now();
     load.settle(now);
     intervals.close(now, samples);
-    usage
+    (usage, load.take_entries())
 }
 
 /// Waits until `at` (true), or (false) until the collector ends the run or is gone.

@@ -16,11 +16,12 @@ mod arrivals;
 mod course;
 mod pace;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use arrivals::Arrivals;
-pub(crate) use course::Course;
+use course::Course;
 pub(crate) use pace::Pace;
 
 use arrivals::Draw;
@@ -28,12 +29,15 @@ use arrivals::Draw;
 /// What says when requests are due.
 #[derive(Clone, Debug)]
 enum Law {
-    /// A law along a course.
+    /// A law along the course of a pace.
     Paced {
         arrivals: Arrivals,
+        pace: Pace,
         course: Arc<Course>,
         seed: u64,
     },
+    /// Times in nanoseconds, in their order, and how much faster they were made.
+    Recorded { times: Arc<[u64]>, speed: f64 },
 }
 
 /// The due times of one run.
@@ -41,6 +45,8 @@ enum Law {
 pub(crate) struct Schedule {
     law: Law,
     shard_count: u64,
+    /// Requests from this number on are never due.
+    limit: u64,
 }
 
 /// A request of the schedule.
@@ -53,16 +59,59 @@ pub(crate) struct Arrival {
 }
 
 impl Schedule {
-    /// Requests spaced by `arrivals` along `course`, sent by `shard_count` shards.
-    pub(crate) fn paced(arrivals: Arrivals, course: Course, seed: u64, shard_count: u64) -> Self {
+    /// Requests spaced by `arrivals` at `pace` within a `window` (from the start to the beginning
+    /// and the end of the measured time), sent by `shard_count` shards.
+    pub(crate) fn paced(
+        arrivals: Arrivals,
+        pace: &Pace,
+        [from, to]: [Duration; 2],
+        seed: u64,
+        shard_count: u64,
+    ) -> Self {
+        let law = Law::Paced {
+            arrivals,
+            pace: pace.clone(),
+            course: Arc::new(Course::new(pace, from, to.saturating_sub(from))),
+            seed,
+        };
         Self {
-            law: Law::Paced {
-                arrivals,
-                course: Arc::new(course),
-                seed,
-            },
+            law,
+            shard_count,
+            limit: u64::MAX,
+        }
+    }
+
+    /// Requests due at recorded `times`, which were made `speed` times faster.
+    pub(crate) fn recorded(times: Arc<[u64]>, speed: f64, shard_count: u64) -> Self {
+        Self {
+            limit: times.len() as u64,
+            law: Law::Recorded { times, speed },
             shard_count,
         }
+    }
+
+    /// The same with no more than `count` requests.
+    pub(crate) fn limited(self, count: u64) -> Self {
+        Self {
+            limit: self.limit.min(count),
+            ..self
+        }
+    }
+
+    /// When the last request is due, if there are not endlessly many.
+    pub(crate) fn last(&self) -> Option<Duration> {
+        let last = self.limit.checked_sub(1)?;
+        let whole = self.whole();
+        let nanos = match whole.due(u128::from(last)) {
+            Some(nanos) => nanos,
+            None if self.limit == u64::MAX => u64::MAX,
+            None => {
+                let mut cursor = whole.cursor(0);
+                let arrivals = std::iter::from_fn(|| cursor.next(&whole));
+                return arrivals.last().map(|arrival| arrival.due);
+            }
+        };
+        (nanos < u64::MAX).then(|| Duration::from_nanos(nanos))
     }
 
     /// Before the first request of `shard`.
@@ -80,10 +129,7 @@ impl Schedule {
     /// A law that needs only a request's number is searched by bisection, a random one is walked
     /// through: some 20 ns a request, so call it while nothing is measured.
     pub(crate) fn count(&self, from: Duration, to: Duration) -> u64 {
-        let whole = Self {
-            law: self.law.clone(),
-            shard_count: 1,
-        };
+        let whole = self.whole();
         let before = |end: Duration| match whole.due(0) {
             Some(_) => whole.bisect(end),
             None => whole.walk(end),
@@ -91,12 +137,39 @@ impl Schedule {
         before(to) - before(from)
     }
 
+    /// Requests per second within a window, on average.
+    pub(crate) fn mean_rate(&self, [from, to]: [Duration; 2]) -> f64 {
+        match &self.law {
+            Law::Paced { course, .. } if self.limit == u64::MAX => course.mean_rate([from, to]),
+            Law::Paced { .. } | Law::Recorded { .. } => {
+                let length = to.saturating_sub(from).as_secs_f64();
+                self.count(from, to) as f64 / length.max(1e-9)
+            }
+        }
+    }
+
+    /// As one shard would send it.
+    fn whole(&self) -> Self {
+        Self {
+            shard_count: 1,
+            ..self.clone()
+        }
+    }
+
     /// When request `number` is due, in nanoseconds, if that needs nothing but its number.
     fn due(&self, number: u128) -> Option<u64> {
+        let is_over = number >= u128::from(self.limit);
         match &self.law {
             Law::Paced {
                 arrivals, course, ..
-            } => arrivals.place(number).map(|work| course.time_of(work)),
+            } => arrivals.place(number).map(|work| match is_over {
+                true => u64::MAX,
+                false => course.time_of(work),
+            }),
+            Law::Recorded { times, .. } => {
+                let time = usize::try_from(number).ok().and_then(|at| times.get(at));
+                Some(time.copied().unwrap_or(u64::MAX))
+            }
         }
     }
 
@@ -122,6 +195,23 @@ impl Schedule {
             count += 1;
         }
         count
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.law {
+            Law::Paced { arrivals, pace, .. } => {
+                write!(f, "{} requests/s", pace.text())?;
+                match arrivals {
+                    Arrivals::Constant => Ok(()),
+                    Arrivals::Poisson => write!(f, ", Poisson arrivals"),
+                    Arrivals::Burst(count) => write!(f, ", {count} at once"),
+                }
+            }
+            Law::Recorded { speed, .. } if *speed == 1.0 => write!(f, "the recorded pace"),
+            Law::Recorded { speed, .. } => write!(f, "{speed} times the recorded pace"),
+        }
     }
 }
 
@@ -153,8 +243,10 @@ impl Cursor {
     }
 
     fn draw(&mut self, schedule: &Schedule) -> Option<(u64, u64)> {
-        let Law::Paced { course, seed, .. } = &schedule.law;
-        while self.work < course.end() {
+        let Law::Paced { course, seed, .. } = &schedule.law else {
+            return None;
+        };
+        while self.drawn < schedule.limit && self.work < course.end() {
             let draw = Draw::new(*seed, self.drawn, schedule.shard_count);
             self.drawn += 1;
             self.work += draw.gap;

@@ -7,8 +7,13 @@ const SECOND: Duration = Duration::from_secs(1);
 fn schedule(arrivals: &str, pace: &str, shard_count: u64) -> Schedule {
     let arrivals = Arrivals::parse(arrivals).expect("a law");
     let pace = Pace::parse(pace).expect("a pace");
-    let course = Course::new(&pace, Duration::ZERO, 10 * SECOND);
-    Schedule::paced(arrivals, course, 7, shard_count)
+    Schedule::paced(
+        arrivals,
+        &pace,
+        [Duration::ZERO, 10 * SECOND],
+        7,
+        shard_count,
+    )
 }
 
 fn arrivals(schedule: &Schedule, shard: u64) -> impl Iterator<Item = Arrival> {
@@ -114,15 +119,11 @@ fn bursts_come_at_once_and_keep_the_rate() {
 
 #[test]
 fn poisson_is_repeatable_by_its_seed() {
-    let course = || {
-        let pace = Pace::parse("1000").expect("a pace");
-        Course::new(&pace, Duration::ZERO, SECOND)
-    };
+    let pace = Pace::parse("1000").expect("a pace");
+    let window = [Duration::ZERO, SECOND];
     let of = |seed| {
-        all(
-            &Schedule::paced(Arrivals::Poisson, course(), seed, 2),
-            SECOND,
-        )
+        let schedule = Schedule::paced(Arrivals::Poisson, &pace, window, seed, 2);
+        all(&schedule, SECOND)
     };
     assert!(of(1) == of(1) && of(1) != of(2));
 }
@@ -244,4 +245,36 @@ fn a_course_that_ends_has_no_more_requests() {
             "{law}: {sent}"
         );
     }
+}
+
+#[test]
+fn recorded_times_are_kept() {
+    let times = [0, 5, 5, 1_000_000_000, 3_000_000_000];
+    let schedule = Schedule::recorded(times.into(), 2.0, 2);
+    let sent = all(&schedule, 10 * SECOND);
+    let dues = sent.iter().map(|arrival| arrival.due.as_nanos());
+    assert!(dues.eq(times.map(u128::from)), "{sent:?}");
+    assert_eq!(schedule.last(), Some(3 * SECOND));
+    assert_eq!(schedule.count(Duration::ZERO, 3 * SECOND), 4);
+    assert_eq!(schedule.mean_rate([Duration::ZERO, 4 * SECOND]), 1.25);
+    assert_eq!(schedule.to_string(), "2 times the recorded pace");
+}
+
+#[test]
+fn a_limit_ends_every_law() {
+    for law in ["constant", "poisson", "burst:7"] {
+        let limited = schedule(law, "1000", 3).limited(50);
+        let sent = all(&limited, 10 * SECOND);
+        assert_eq!(
+            (sent.len(), limited.count(Duration::ZERO, 10 * SECOND)),
+            (50, 50),
+            "{law}"
+        );
+        assert_eq!(
+            limited.last(),
+            sent.last().map(|arrival| arrival.due),
+            "{law}"
+        );
+    }
+    assert_eq!(schedule("constant", "1k:1s,0", 1).last(), None);
 }

@@ -18,7 +18,6 @@ pub(crate) struct Path {
 
 impl Path {
     /// What stands for the number.
-    #[cfg(test)]
     const NUMBER: &str = "{n}";
 
     /// The same path for every request, whatever stands in it.
@@ -30,7 +29,6 @@ impl Path {
     }
 
     /// A path whose `{n}` are filled in.
-    #[cfg(test)]
     pub(crate) fn numbered(text: &str) -> Self {
         let mut path = Self::fixed(String::with_capacity(text.len()));
         let mut rest = text;
@@ -129,6 +127,24 @@ impl Request {
         }
         out.extend_from_slice(b"\r\n");
     }
+
+    /// Bytes of content that make a request of this kind `whole` bytes long over HTTP/1.1, when
+    /// its path has `path_bytes`; 0 when the head alone is as long.
+    pub(crate) fn content_of(&self, whole: u64, path_bytes: usize) -> u64 {
+        let head = |length: u64| {
+            let mut head = Vec::new();
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            self.write_head(&mut head, |_| {}, length);
+            (head.len() + path_bytes) as u64
+        };
+        let most = whole.saturating_sub(head(0));
+        // The length takes up to twenty digits itself, so it may be less than that by as much.
+        let fits = |&length: &u64| head(length) + length <= whole;
+        (most.saturating_sub(20)..=most)
+            .rev()
+            .find(fits)
+            .unwrap_or(0)
+    }
 }
 
 /// Makes the head at the end of `out` say that its request is the last of the connection
@@ -184,6 +200,24 @@ mod tests {
             let head = head(&post, 3);
             assert!(head.contains(field) && !head.contains(": 3"), "{head}");
         }
+    }
+
+    #[test]
+    fn content_fills_a_request_up_to_its_whole_length() {
+        let post = request("POST", &[], true);
+        let is_all_nines = |content: u64| content.to_string().bytes().all(|digit| digit == b'9');
+        for whole in [
+            62_u64, 63, 71, 72, 73, 74, 162, 163, 1_061, 1_062, 1_063, 100_000,
+        ] {
+            let content = post.content_of(whole, 4);
+            let sent = head(&post, content as usize).len() as u64 + content;
+            // Where one byte more of content needs a digit more to tell, one byte is missing.
+            assert!(
+                sent == whole || (sent + 1 == whole && is_all_nines(content)),
+                "{whole}: {content}"
+            );
+        }
+        assert_eq!((post.content_of(0, 4), post.content_of(20, 4)), (0, 0));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub(crate) mod authority;
 pub(crate) mod log;
 pub(crate) mod peer;
+pub(crate) mod recorder;
 pub(crate) mod witness;
 
 use std::io::{BufRead, BufReader, Read};

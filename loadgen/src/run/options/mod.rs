@@ -15,7 +15,7 @@ use clap::Args;
 
 use crate::condition::Condition;
 use crate::quantity;
-use crate::schedule::{Arrivals, Course, Pace, Schedule};
+use crate::schedule::{Arrivals, Pace, Schedule};
 use crate::target::Url;
 
 pub(crate) use about::AboutOptions;
@@ -46,6 +46,7 @@ Examples:
   loadgen run http://127.0.0.1:8080/ --rate 20k --warmup 2s --hlog run.hlog --hgrm run.hgrm
   loadgen run http://127.0.0.1:8080/ --rate 2k..20k --duration 1m --arrivals poisson --seed 7
   loadgen run http://127.0.0.1:8080/ --rate 1k:10s,8k:2s,1k:10s --arrivals burst:50
+  loadgen run http://127.0.0.1:9000/ --mix bench/mixes/shop.toml --rate 2k
   loadgen run http://h/upload -X POST --body-size 64KiB --expect-status 201
   loadgen run http://h/file --expect-length 4096 --expect-hash 1f2e3d4c
   loadgen run http://h/ --rate 5k --fail-if 'p99>5ms' --fail-if 'errors>0.1%' --fail-if 'rate<4.9k'
@@ -123,13 +124,6 @@ pub(crate) struct RunOptions {
 impl RunOptions {
     /// Checks values against each other; gives the URL, taken apart.
     pub(crate) fn check(&self) -> Result<Url, String> {
-        self.generator.check()?;
-        if self.duration().is_zero() {
-            return Err("--duration must not be zero".into());
-        }
-        if let Some(pace) = &self.rate {
-            pace.check(self.duration)?;
-        }
         if !self.generator.spin.is_zero() && self.rate.is_none() {
             return Err("--spin waits for a due time, so it needs --rate".into());
         }
@@ -140,11 +134,21 @@ impl RunOptions {
                 "--fail-if '{condition}' needs --rate: a closed loop has no send lag"
             ));
         }
+        self.check_scheduled()
+    }
+
+    /// The same where a schedule is there without --rate.
+    pub(crate) fn check_scheduled(&self) -> Result<Url, String> {
+        self.generator.check()?;
+        if self.duration().is_zero() {
+            return Err("--duration must not be zero".into());
+        }
+        if let Some(pace) = &self.rate {
+            pace.check(self.duration)?;
+        }
         self.request.check()
     }
-}
 
-impl RunOptions {
     /// How long to measure.
     pub(crate) fn duration(&self) -> Duration {
         let phases = || self.rate.as_ref().and_then(Pace::length);
@@ -156,19 +160,14 @@ impl RunOptions {
         [self.warmup, self.warmup + self.duration()]
     }
 
-    /// The rate over the time of the run; `None` for a closed loop.
-    pub(crate) fn course(&self) -> Option<Course> {
-        let pace = self.rate.as_ref()?;
-        Some(Course::new(pace, self.warmup, self.duration()))
-    }
-
     /// When requests are due; `None` for a closed loop.
     pub(crate) fn schedule(&self) -> Option<Schedule> {
         let shard_count = self.generator.placement().len() as u64;
-        let course = self.course()?;
+        let (pace, window) = (self.rate.as_ref()?, self.window());
         Some(Schedule::paced(
             self.arrivals,
-            course,
+            pace,
+            window,
             self.seed,
             shard_count,
         ))

@@ -3,15 +3,21 @@
 //! Every command that puts load on a target flattens them into its own. What the answers as a whole
 //! are held to is that command's.
 
+use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 use engine::io::Address;
 
 use super::ConnectionOptions;
-use crate::expect::{self, StatusSet};
+use crate::distribution::Sizes;
+use crate::expect::{self, Expectation, StatusSet};
 use crate::quantity;
 use crate::target::{self, Field, Url};
+use crate::traffic::Traffic;
+use crate::traffic::mix::{Content, Entry, Mix};
+use crate::traffic::mix_file::{self, Defaults};
+use crate::traffic::request::Request;
 use crate::transport::Protocol;
 use crate::transport::dial::Dial;
 use crate::transport::options::TlsOptions;
@@ -43,6 +49,11 @@ pub(crate) struct RequestOptions {
     /// Send content of this many bytes.
     #[arg(long, value_name = "SIZE", value_parser = quantity::size, help_heading = "Request")]
     pub body_size: Option<u64>,
+    /// Send the requests of this TOML file, each as often as its weight says; it says of each what
+    /// is sent and what must come back.
+    #[arg(long, value_name = "FILE", help_heading = "Request",
+        conflicts_with_all = ["method", "body", "body_size", "expect_length", "expect_hash"])]
+    pub mix: Option<PathBuf>,
     /// Connect to this Unix socket; the URL still gives Host and path.
     #[arg(long, value_name = "PATH", help_heading = "Request")]
     pub unix: Option<PathBuf>,
@@ -92,6 +103,49 @@ impl RequestOptions {
             rate: connection.connection_rate,
             requests: connection.requests_per_connection,
             closing: connection.closing,
+        })
+    }
+
+    /// What is sent; what is drawn is drawn from `seed`.
+    ///
+    /// *Errors:* one sentence, or a line for each mistake in the file of a mix.
+    pub(crate) fn traffic(&self, url: &Url, seed: u64) -> Result<Traffic, String> {
+        let entries = match &self.mix {
+            Some(path) => {
+                let defaults = Defaults {
+                    url,
+                    fields: &self.fields,
+                    status: &self.expect_status,
+                };
+                mix_file::read(path, defaults)?
+            }
+            None => vec![self.entry(url)?],
+        };
+        Ok(Traffic::mixed(Mix::new(entries, seed)))
+    }
+
+    /// The only kind of request, if there is no mix.
+    fn entry(&self, url: &Url) -> Result<Entry, String> {
+        let content = match (&self.body, self.body_size) {
+            (Some(text), _) => Some(Content::Same(match text.strip_prefix('@') {
+                Some(path) => fs::read(path)
+                    .map_err(|error| format!("cannot read {path}: {error}"))?
+                    .into(),
+                None => text.clone().into(),
+            })),
+            (None, size) => size.map(|size| Content::Sized(Sizes::of(size))),
+        };
+        let (method, has_content) = (&self.method, content.is_some());
+        Ok(Entry {
+            name: format!("{method} {}", self.url),
+            weight: 1,
+            request: Request::new(url, method, url.path(), &self.fields, has_content),
+            content: content.unwrap_or_else(|| Content::Same("".into())),
+            expectation: Expectation {
+                status: self.expect_status.clone(),
+                length: self.expect_length,
+                hash: self.expect_hash,
+            },
         })
     }
 }
