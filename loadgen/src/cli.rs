@@ -9,6 +9,7 @@ use crate::compare::options::{self as compare, CompareOptions};
 use crate::launch::LaunchOptions;
 use crate::origin::options::{self as origin, OriginOptions};
 use crate::page::options::{self as page, ReportOptions};
+use crate::replay::options::{self as replay, ReplayOptions};
 use crate::run::options::{self as run, RunOptions};
 use crate::search::options::{self as search, SearchOptions};
 use crate::verify::options::{self as verify, VerifyOptions};
@@ -31,6 +32,10 @@ pub(crate) enum Command {
     /// Find the highest rate at which a target keeps an SLO.
     #[command(long_about = search::LONG, after_help = search::AFTER)]
     Search(Box<SearchOptions>),
+    /// Send again what an access log recorded, and measure how long the answers take.
+    #[command(long_about = replay::LONG, after_help = replay::AFTER)]
+    #[command(mut_args(replay::of_the_log))]
+    Replay(Box<ReplayOptions>),
     /// Be the server behind the proxy that is measured: sizes, delays, errors as wanted.
     #[command(long_about = origin::LONG, after_help = origin::AFTER)]
     Origin(Box<OriginOptions>),
@@ -54,6 +59,7 @@ Examples:
   loadgen run http://127.0.0.1:9000/                        as fast as 64 connections go
   loadgen run http://127.0.0.1:9000/ --rate 5000 -d 30s     what users see at 5000 requests/s
   loadgen search http://127.0.0.1:9000/ --slo 'p99<5ms'     the highest rate that keeps it
+  loadgen replay access.log http://127.0.0.1:9000/          what a log recorded, at its own pace
   loadgen compare h1-1k                                     weft, nginx and haproxy side by side
   loadgen verify                                            what the README claims, tested
 

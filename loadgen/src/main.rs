@@ -1,10 +1,10 @@
 //! loadgen: a load generator for HTTP/1.1 that says how far its figures can be trusted, and the
 //! origin to measure against.
 //!
-//! `run` measures, `search` finds the highest rate that keeps an SLO, `origin` answers, `compare`
-//! puts proxies side by side, `verify` tests claims, `report` makes pages of results. Of the engine
-//! it uses `io` (ring, buffers, clock) and nothing else: a judge that shares the parser shares the
-//! bug.
+//! `run` measures, `search` finds the highest rate that keeps an SLO, `replay` sends again what a
+//! log recorded, `origin` answers, `compare` puts proxies side by side, `verify` tests claims,
+//! `report` makes pages of results. Of the engine it uses `io` (ring, buffers, clock) and nothing
+//! else: a judge that shares the parser shares the bug.
 //! README.md says what is measured, from where to where.
 
 mod cli;
@@ -24,6 +24,7 @@ mod placement;
 mod plot;
 mod quantity;
 mod random;
+mod replay;
 mod report;
 mod run;
 mod sample;
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&options).map(|outcome| ExitCode::from(outcome as u8)),
         Command::Search(options) => {
             search::run(&options).map(|outcome| ExitCode::from(outcome as u8))
+        }
+        Command::Replay(options) => {
+            replay::run(&options).map(|outcome| ExitCode::from(outcome as u8))
         }
         Command::Origin(options) => origin::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Compare(options) => {
