@@ -23,6 +23,7 @@ mod forward;
 mod http1;
 mod loadgen;
 mod record;
+mod replay;
 mod report;
 mod route;
 mod shard;
