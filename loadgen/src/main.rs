@@ -7,6 +7,7 @@
 //! else: a judge that shares the parser shares the bug.
 //! README.md says what is measured, from where to where.
 
+mod calendar;
 mod cli;
 mod client;
 mod compare;

@@ -5,6 +5,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::calendar::civil;
+
 /// How the body after a head is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyFraming {
@@ -148,23 +150,6 @@ fn push_date(out: &mut Vec<u8>, second: u64) {
     out.push(b':');
     two(out, time % 60);
     out.extend_from_slice(b" GMT");
-}
-
-/// Year, month (from 0) and day (from 1) of the Gregorian calendar, `day` days after 1970-01-01.
-///
-/// Counts in eras of 400 years (146,097 days) that begin on 1 March, so that the leap day comes
-/// last in its year.
-const fn civil(day: u64) -> (u64, u64, u64) {
-    let shifted = day + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12;
-    let year = era * 400 + year_of_era + (month < 2) as u64;
-    (year, month, day_of_month)
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ pub(crate) fn instant(unix_seconds: u64) -> String {
         return String::new();
     }
     let (date, time) = (
-        crate::verify::record::date(unix_seconds),
+        crate::calendar::date(unix_seconds),
         unix_seconds % 86_400,
     );
     let (hours, minutes) = (time / 3_600, time / 60 % 60);

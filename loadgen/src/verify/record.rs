@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::claim::Judgement;
+use crate::calendar::date;
 use crate::environment::{Environment, Meanwhile};
 
 /// The file with the judgements.
@@ -106,25 +107,6 @@ pub(crate) fn read_all(runs: &Path) -> Result<Vec<(String, Record)>, String> {
     Ok(records)
 }
 
-/// The day of an instant, `2026-11-23`, in UTC (days to civil date, proleptic Gregorian).
-pub(crate) fn date(seconds: u64) -> String {
-    // Years begin in March, so that the leap day is the last; 719468 days lie between 0000-03-01
-    // and 1970-01-01, 146097 in 400 years.
-    let days = seconds / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let march_month = (5 * day + 2) / 153;
-    let day = day - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
 /// Letters, digits and hyphens of a name.
 fn plain(name: &str) -> String {
     let kept = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -138,16 +120,6 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(951_782_400), "2000-02-29");
-        assert_eq!(date(951_868_800), "2000-03-01");
-        assert_eq!(date(1_709_164_800), "2024-02-29");
-        assert_eq!(date(1_767_225_599), "2025-12-31");
-        assert_eq!(date(1_795_392_000), "2026-11-23");
-    }
 
     #[test]
     fn machines_make_folder_names() {
