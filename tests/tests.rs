@@ -20,6 +20,7 @@ mod deadlines;
 mod drain;
 mod exchange;
 mod forward;
+mod histograms;
 mod http1;
 mod loadgen;
 mod record;

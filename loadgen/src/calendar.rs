@@ -23,6 +23,13 @@ pub(crate) fn date(seconds: u64) -> String {
     format!("{year:04}-{:02}-{day:02}", month + 1)
 }
 
+/// An instant: `2026-11-23 15:45:28 UTC`.
+pub(crate) fn instant(seconds: u64) -> String {
+    let (day, of_day) = (date(seconds), seconds % 86_400);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{day} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +43,6 @@ mod tests {
         assert_eq!(date(1_767_225_599), "2025-12-31");
         assert_eq!(date(1_795_392_000), "2026-11-23");
         assert_eq!(date(4_107_542_400), "2100-03-01");
+        assert_eq!(instant(1_500_000_000), "2017-07-14 02:40:00 UTC");
     }
 }

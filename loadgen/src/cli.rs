@@ -6,6 +6,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::compare::options::{self as compare, CompareOptions};
+use crate::hist::options::{self as hist, HistCommand};
 use crate::launch::LaunchOptions;
 use crate::origin::options::{self as origin, OriginOptions};
 use crate::page::options::{self as page, ReportOptions};
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     /// Make one HTML page of a result, for people who were not there.
     #[command(long_about = page::LONG, after_help = page::AFTER)]
     Report(ReportOptions),
+    /// Read, add up, compare, convert and draw histograms.
+    #[command(subcommand, long_about = hist::LONG, after_help = hist::AFTER)]
+    Hist(Box<HistCommand>),
     /// Become another program, tied to the parent; for `compare` only.
     #[command(hide = true)]
     Launch(LaunchOptions),
@@ -61,6 +65,7 @@ Examples:
   loadgen search http://127.0.0.1:9000/ --slo 'p99<5ms'     the highest rate that keeps it
   loadgen replay access.log http://127.0.0.1:9000/          what a log recorded, at its own pace
   loadgen compare h1-1k                                     weft, nginx and haproxy side by side
+  loadgen hist diff before.hlog after.hlog                  whether a difference is real
   loadgen verify                                            what the README claims, tested
 
 Exit codes:

@@ -3,8 +3,8 @@
 //!
 //! `run` measures, `search` finds the highest rate that keeps an SLO, `replay` sends again what a
 //! log recorded, `origin` answers, `compare` puts proxies side by side, `verify` tests claims,
-//! `report` makes pages of results. Of the engine it uses `io` (ring, buffers, clock) and nothing
-//! else: a judge that shares the parser shares the bug.
+//! `report` makes pages of results, `hist` reads histograms. Of the engine it uses `io` (ring,
+//! buffers, clock) and nothing else: a judge that shares the parser shares the bug.
 //! README.md says what is measured, from where to where.
 
 mod calendar;
@@ -16,12 +16,12 @@ mod descriptors;
 mod distribution;
 mod environment;
 mod expect;
+mod hist;
 mod http1;
 mod launch;
 mod origin;
 mod page;
 mod placement;
-#[allow(dead_code, unused_imports, reason = "its first users are on their way")]
 mod plot;
 mod quantity;
 mod random;
@@ -72,6 +72,7 @@ fn main() -> ExitCode {
             verify::run(&options).map(|outcome| ExitCode::from(outcome as u8))
         }
         Command::Report(options) => page::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Hist(command) => hist::run(&command).map(|outcome| ExitCode::from(outcome as u8)),
         Command::Launch(options) => launch::launch(&options).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -92,7 +92,7 @@ pub(crate) fn t_quantile(freedom: f64, confidence: f64) -> f64 {
 }
 
 /// P(|T| > t): the regularised incomplete beta function I(x; v/2, 1/2) at x = v / (v + t²).
-fn outside(freedom: f64, t: f64) -> f64 {
+pub(crate) fn outside(freedom: f64, t: f64) -> f64 {
     incomplete_beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
 }
 

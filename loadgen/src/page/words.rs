@@ -152,10 +152,7 @@ pub(crate) fn instant(unix_seconds: u64) -> String {
     if unix_seconds == 0 {
         return String::new();
     }
-    let (date, time) = (
-        crate::calendar::date(unix_seconds),
-        unix_seconds % 86_400,
-    );
+    let (date, time) = (crate::calendar::date(unix_seconds), unix_seconds % 86_400);
     let (hours, minutes) = (time / 3_600, time / 60 % 60);
     format!("{date} {hours:02}:{minutes:02} UTC")
 }

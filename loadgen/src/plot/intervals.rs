@@ -13,6 +13,10 @@ use super::unit::Unit;
 
 /// Height of a row.
 const ROW: f64 = 30.0;
+/// Ratios that differ by more than this are drawn on a logarithmic axis.
+const RATIO_SPAN: f64 = 3.0;
+/// How far an interval of a ratio is drawn: beyond this it is wide, and how wide does not matter.
+const RATIO_REACH: f64 = 20.0;
 
 /// One figure.
 #[derive(Clone, Debug)]
@@ -84,9 +88,9 @@ impl IntervalChart {
         let svg = &mut sheet.svg;
         svg.text("label", (area.left - 12.0, y + 4.0), Anchor::End, &row.name);
         svg.line(&format!("whisker {class}"), (low, y), (high, y));
-        // An open end has no cap.
+        // An end that is open, or beyond the chart, has no cap.
         for (end, place) in [(row.low, low), (row.high, high)] {
-            if end.is_finite() {
+            if (-1e-9..=1.0 + 1e-9).contains(&scale.place(end)) {
                 svg.line(
                     &format!("whisker {class}"),
                     (place, y - 5.0),
@@ -100,10 +104,14 @@ impl IntervalChart {
     }
 
     fn axis(&self) -> Axis {
-        let ends = self
-            .rows
-            .iter()
-            .flat_map(|row| [row.low, row.mean, row.high]);
+        let ends = self.rows.iter().flat_map(|row| match self.unit {
+            Unit::Ratio => [
+                row.low.max(row.mean / RATIO_REACH),
+                row.mean,
+                row.high.min(row.mean * RATIO_REACH),
+            ],
+            _ => [row.low, row.mean, row.high],
+        });
         let reference = self.reference.iter().map(|(value, _)| *value);
         let values: Vec<f64> = ends
             .chain(reference)
@@ -111,7 +119,10 @@ impl IntervalChart {
             .collect();
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let is_ratio = self.unit == Unit::Ratio && low > 0.0;
         let scale = match low <= high {
+            // Twice and half are equally far from once.
+            true if is_ratio && high > RATIO_SPAN * low => Scale::log([low, high]),
             true if self.from_zero => Scale::from_zero([high]),
             true => Scale::between(low, high),
             false => Scale::from_zero([1.0]),

@@ -78,6 +78,8 @@ pub(super) struct Series {
     min_ns: u64,
     max_ns: u64,
     percentiles_ns: BTreeMap<String, u64>,
+    /// All of it: V2 encoding, deflated, base64.
+    histogram: String,
 }
 
 #[derive(Serialize)]
@@ -174,6 +176,7 @@ pub(super) fn series(times: &Histogram<u64>) -> Series {
         min_ns: times.min(),
         max_ns: times.max(),
         percentiles_ns: super::PERCENTILES.map(at).into(),
+        histogram: crate::hist::format::encode(times),
     }
 }
 

@@ -162,6 +162,27 @@ pub(crate) fn command(command: &[&str], options: &[&str]) -> Measured {
     Measured::from(output)
 }
 
+/// What a command said, and how it ended.
+pub(crate) struct Told {
+    /// Its exit code.
+    pub(crate) code: i32,
+    /// Its output.
+    pub(crate) out: String,
+    /// Its errors and notes.
+    pub(crate) err: String,
+}
+
+/// Runs `loadgen hist` to its end.
+pub(crate) fn hist(arguments: &[&str]) -> Told {
+    let output = loadgen().arg("hist").args(arguments).output();
+    let output = output.expect("it starts");
+    Told {
+        code: output.status.code().expect("it was not killed"),
+        out: String::from_utf8(output.stdout).expect("text"),
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
 fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
@@ -189,6 +210,11 @@ impl Measured {
     /// All it said.
     pub(crate) fn text(&self) -> String {
         format!("{}{:#}", self.complaint, self.document)
+    }
+
+    /// The JSON it wrote.
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
     }
 
     /// The field at `path`, `a/b/c`.

@@ -1,0 +1,61 @@
+//! `loadgen hist`: what can be done with histograms once they are files.
+//!
+//! ```text
+//!   files ── source.rs ── Recording ──┬─ show.rs     percentiles as text
+//!            format/*                 ├─ merge.rs    sums
+//!                                     ├─ diff.rs     differences, judged by significance.rs
+//!                                     ├─ convert.rs  other formats
+//!                                     └─ picture.rs  charts of plot/
+//! ```
+//!
+//! A recording is series of intervals, whatever format it came in. Values are nanoseconds, instants
+//! seconds from the first interval. Nothing here measures anything.
+
+mod convert;
+mod diff;
+pub(crate) mod format;
+mod merge;
+pub(crate) mod options;
+mod picture;
+pub(crate) mod recording;
+mod show;
+mod significance;
+mod source;
+
+use std::fs;
+use std::io::{Write as _, stdout};
+use std::path::Path;
+
+use crate::verdict::Outcome;
+use options::HistCommand;
+
+/// Does what was asked.
+///
+/// *Errors:* a sentence for the user that names the file.
+pub(crate) fn run(command: &HistCommand) -> Result<Outcome, String> {
+    match command {
+        HistCommand::Show(options) => show::run(options).map(|()| Outcome::Pass),
+        HistCommand::Merge(options) => merge::run(options).map(|()| Outcome::Pass),
+        HistCommand::Diff(options) => diff::run(options),
+        HistCommand::Convert(options) => convert::run(options).map(|()| Outcome::Pass),
+        HistCommand::Plot(options) => picture::run(options).map(|()| Outcome::Pass),
+    }
+}
+
+/// Writes a file, or to stdout for `-`.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    if path == Path::new("-") {
+        return print(text);
+    }
+    fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// Writes to stdout. A reader that has seen enough is no error.
+fn print(text: &str) -> Result<(), String> {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(format!("cannot print: {error}")),
+        Ok(()) => Ok(()),
+    }
+}
