@@ -6,6 +6,7 @@
 //! `python3 -c 'import sys,zlib;print("%08x"%zlib.crc32(sys.stdin.buffer.read()))'` computes it.
 //! It detects mix-ups, truncation and corruption; it is no defence against forgery.
 
+use crate::grpc::{self, Codes, Outcome};
 use crate::sample::Failure;
 
 /// What is known about an answer, in whatever protocol it came; about a part of it, if it broke.
@@ -19,6 +20,8 @@ pub(crate) struct Answer {
     pub received_bytes: u64,
     /// CRC-32 of the body; `None` when bodies are not hashed.
     pub body_hash: Option<u32>,
+    /// What it said about the call; `None` when none was made.
+    pub grpc: Option<Outcome>,
 }
 
 /// A set of statuses from 100 to 999.
@@ -81,6 +84,8 @@ pub(crate) struct Expectation {
     pub length: Option<u64>,
     /// CRC-32 of the body, if it matters.
     pub hash: Option<u32>,
+    /// gRPC statuses that are right, if calls are made.
+    pub grpc: Option<Codes>,
 }
 
 impl Expectation {
@@ -88,6 +93,9 @@ impl Expectation {
     pub(crate) fn check(&self, answer: &Answer) -> Result<(), Failure> {
         if !self.status.contains(answer.status) {
             return Err(Failure::Status);
+        }
+        if let Some(codes) = self.grpc {
+            check_call(codes, answer.grpc)?;
         }
         if self
             .length
@@ -100,6 +108,18 @@ impl Expectation {
         }
         Ok(())
     }
+}
+
+/// A call is answered by a code that was expected; if it went well, with one message.
+fn check_call(expected: Codes, outcome: Option<Outcome>) -> Result<(), Failure> {
+    let code = outcome.and_then(|outcome| outcome.code);
+    let code = code
+        .filter(|&code| expected.contains(code))
+        .ok_or(Failure::Grpc)?;
+    if code == grpc::OK && outcome.and_then(|outcome| outcome.messages) != Some(1) {
+        return Err(Failure::Malformed);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -133,6 +153,7 @@ mod tests {
                 status,
                 length,
                 hash,
+                grpc: None,
             }
             .check(&answer.answer())
         };

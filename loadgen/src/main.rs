@@ -1,5 +1,5 @@
-//! loadgen: a load generator for HTTP/1.1 that says how far its figures can be trusted, and the
-//! origin to measure against.
+//! loadgen: a load generator for HTTP that says how far its figures can be trusted, and the origin
+//! to measure against.
 //!
 //! `run` measures, `search` finds the highest rate that keeps an SLO, `replay` sends again what a
 //! log recorded, `origin` answers, `compare` puts proxies side by side, `verify` tests claims,
@@ -16,8 +16,10 @@ mod descriptors;
 mod distribution;
 mod environment;
 mod expect;
+mod grpc;
 mod hist;
 mod http1;
+mod http2;
 mod launch;
 mod origin;
 mod page;

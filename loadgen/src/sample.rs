@@ -20,6 +20,8 @@
 use engine::io::Instant;
 use hdrhistogram::Histogram;
 
+use crate::grpc;
+
 /// The longest time a histogram tells apart: one hour. Longer ones count as one hour.
 const NANOS_MAX: u64 = 3_600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
@@ -45,11 +47,13 @@ pub(crate) enum Failure {
     Length,
     /// The body has another hash than expected.
     Hash,
+    /// A gRPC call ended with a status that was not expected, or without one.
+    Grpc,
 }
 
 impl Failure {
     /// All of them, in the order they are counted.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Connect,
         Self::Tls,
         Self::Reset,
@@ -59,6 +63,7 @@ impl Failure {
         Self::Status,
         Self::Length,
         Self::Hash,
+        Self::Grpc,
     ];
 
     /// The word for it in reports.
@@ -73,6 +78,7 @@ impl Failure {
             Self::Status => "status",
             Self::Length => "length",
             Self::Hash => "hash",
+            Self::Grpc => "grpc",
         }
     }
 }
@@ -110,6 +116,8 @@ pub(crate) struct Counts {
     failures: [u64; Failure::ALL.len()],
     /// Answers by status; the index is the status.
     statuses: Box<[u64; 1000]>,
+    /// Answers to gRPC calls by their status.
+    grpc_statuses: [u64; grpc::CODES],
 }
 
 impl Counts {
@@ -121,6 +129,7 @@ impl Counts {
             received_bytes: 0,
             failures: [0; Failure::ALL.len()],
             statuses: Box::new([0; 1000]),
+            grpc_statuses: [0; grpc::CODES],
         }
     }
 
@@ -148,6 +157,19 @@ impl Counts {
             .filter(|&(_, count)| count > 0)
     }
 
+    /// Each gRPC status that occurred, and how often.
+    pub(crate) fn grpc_statuses(&self) -> impl Iterator<Item = (usize, u64)> {
+        let counts = self.grpc_statuses.iter().copied().enumerate();
+        counts.filter(|&(_, count)| count > 0)
+    }
+
+    /// Counts the status of a gRPC call.
+    pub(crate) fn grpc_status(&mut self, code: u8) {
+        if let Some(count) = self.grpc_statuses.get_mut(usize::from(code)) {
+            *count += 1;
+        }
+    }
+
     fn add(&mut self, other: &Self) {
         self.answered += other.answered;
         self.unanswered += other.unanswered;
@@ -156,6 +178,8 @@ impl Counts {
         let sums = self.failures.iter_mut().zip(other.failures);
         sums.for_each(|(sum, count)| *sum += count);
         let sums = self.statuses.iter_mut().zip(*other.statuses);
+        sums.for_each(|(sum, count)| *sum += count);
+        let sums = self.grpc_statuses.iter_mut().zip(other.grpc_statuses);
         sums.for_each(|(sum, count)| *sum += count);
     }
 }
@@ -250,10 +274,12 @@ impl Samples {
             received_bytes,
             failures,
             statuses,
+            grpc_statuses,
         } = &mut self.counts;
         (*answered, *unanswered, *waited, *received_bytes) = (0, 0, 0, 0);
         *failures = [0; Failure::ALL.len()];
         statuses.fill(0);
+        grpc_statuses.fill(0);
     }
 
     fn timed(&mut self, times: &Times, done: Instant) {
@@ -346,8 +372,9 @@ mod tests {
             samples.wrong(&times, failure, 503);
         }
         assert!(samples.latency.is_empty());
-        assert_eq!(samples.counts.failed_total(), 9);
-        assert_eq!(samples.counts.statuses().collect::<Vec<_>>(), [(503, 8)]);
+        let all = Failure::ALL.len() as u64;
+        assert_eq!(samples.counts.failed_total(), all);
+        assert_eq!(samples.counts.statuses().collect::<Vec<_>>(), [(503, all)]);
         samples.broken(&times, Failure::Reset, at(5));
         assert!(samples.latency.is_empty());
     }
@@ -381,6 +408,7 @@ mod tests {
         one.wrong(&times, Failure::Hash, 200);
         one.unanswered(at(0), Some(at(0)), at(9));
         one.counts.received_bytes = 7;
+        one.counts.grpc_status(5);
         let mut sum = Samples::new(true);
         sum.add(&one);
         sum.add(&one);
@@ -392,6 +420,7 @@ mod tests {
             (sum.counts.received_bytes, sum.counts.statuses().count()),
             (14, 1)
         );
+        assert_eq!(sum.counts.grpc_statuses().collect::<Vec<_>>(), [(5, 2)]);
         sum.reset();
         assert_eq!(format!("{sum:?}"), format!("{:?}", Samples::new(true)));
     }

@@ -8,13 +8,15 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use crate::http1::is_token_byte;
 use crate::traffic::request::Path;
 
-/// An `http://` or `https://` URL, taken apart.
+/// A URL, taken apart. `grpc://` is `http://` with a gRPC method as its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     /// Host and, if given, port: the `Host` field.
     authority: String,
-    /// `https://`.
+    /// `https://` or `grpcs://`.
     secure: bool,
+    /// `grpc://` or `grpcs://`.
+    is_call: bool,
     host: String,
     port: u16,
     /// Path and query, `/` at least: the request target.
@@ -22,15 +24,18 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Parses `http[s]://host[:port][/path][?query]`; left out, the scheme is `http`.
+    /// Parses `http[s]://host[:port][/path][?query]` or `grpc[s]://host[:port]/Service/Method`; left
+    /// out, the scheme is `http`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (secure, rest) = match text.split_once("://") {
-            None => (false, text),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
-            Some((scheme, _)) => {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let (secure, is_call) = match &*scheme.to_ascii_lowercase() {
+            "http" => (false, false),
+            "https" => (true, false),
+            "grpc" => (false, true),
+            "grpcs" => (true, true),
+            _ => {
                 return Err(format!(
-                    "`{scheme}` is not spoken; write http://… or https://…"
+                    "`{scheme}` is not spoken; write http://…, https://…, grpc://… or grpcs://…"
                 ));
             }
         };
@@ -67,6 +72,7 @@ impl Url {
         Ok(Self {
             authority: authority.into(),
             secure,
+            is_call,
             host: host.into(),
             port,
             path: format!("{slash}{path}"),
@@ -76,6 +82,11 @@ impl Url {
     /// Is it to be asked for through TLS?
     pub(crate) const fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// Is a gRPC method called, which the path names?
+    pub(crate) const fn is_call(&self) -> bool {
+        self.is_call
     }
 
     /// The scheme.
@@ -173,7 +184,8 @@ mod tests {
         let check = |text: &str, authority: &str, host: &str, port: u16, path: &str| {
             let expected = Url {
                 authority: authority.into(),
-                secure: text.starts_with("https"),
+                secure: text.starts_with("https") || text.starts_with("grpcs"),
+                is_call: text.starts_with("grpc"),
                 host: host.into(),
                 port,
                 path: path.into(),
@@ -187,6 +199,8 @@ mod tests {
         check("http://[::1]", "[::1]", "::1", 80, "/");
         check("https://a", "a", "a", 443, "/");
         check("https://a:1/b", "a:1", "a", 1, "/b");
+        check("grpc://a:1/p.S/M", "a:1", "a", 1, "/p.S/M");
+        check("grpcs://a/p.S/M", "a", "a", 443, "/p.S/M");
         for text in [
             "wss://a",
             "http://",

@@ -19,6 +19,7 @@ use crate::expect::Answer;
 use crate::sample::{Failure, Samples, Times};
 use crate::schedule::{Arrival, Cursor, Schedule};
 use crate::traffic::{Exchange, Traffic};
+use crate::transport::Protocol;
 use crate::transport::dial::Dial;
 
 /// What is sent, to whom, at what pace; the same for all shards.
@@ -26,6 +27,10 @@ use crate::transport::dial::Dial;
 pub(crate) struct Plan {
     /// Where connections go.
     pub dial: Dial,
+    /// What is spoken there; `None` when TLS is to agree on it.
+    pub protocol: Option<Protocol>,
+    /// Requests under way at a time on a connection of HTTP/2.
+    pub streams: usize,
     /// What is sent and expected.
     pub traffic: Traffic,
     /// Requests under way at a time on each connection.
@@ -229,9 +234,14 @@ impl Load {
     ) {
         self.record(ticket, |samples| {
             samples.counts.received_bytes += answer.received_bytes;
+            if let Some(code) = answer.grpc.and_then(|outcome| outcome.code) {
+                samples.counts.grpc_status(code);
+            }
             match result {
                 Ok(()) => samples.answered(times, done, answer.status),
-                Err(failure @ (Failure::Status | Failure::Length | Failure::Hash)) => {
+                Err(
+                    failure @ (Failure::Status | Failure::Length | Failure::Hash | Failure::Grpc),
+                ) => {
                     samples.wrong(times, failure, answer.status);
                 }
                 Err(failure) => samples.broken(times, failure, done),

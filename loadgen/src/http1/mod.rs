@@ -178,7 +178,7 @@ impl Framing {
 }
 
 /// Decimal digits only, no sign, no overflow (RFC 9110 §8.6).
-fn decimal(digits: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }

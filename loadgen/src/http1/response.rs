@@ -143,6 +143,7 @@ impl ResponseParser {
             body_bytes: self.body_bytes,
             received_bytes: self.received_bytes,
             body_hash: self.body_hash(),
+            grpc: None,
         }
     }
 

@@ -1,4 +1,5 @@
-//! One connection of the origin: read a request, wait, answer, again.
+//! One connection of the origin: read a request, wait, answer, again. HTTP/2 goes its own way, in
+//! `multiplex.rs`, once the client has begun with it.
 //!
 //! A request is read to the end of its body before it is answered, so the delay counts from its
 //! last byte. Requests that arrive early (pipelined) are answered one after the other. A request
@@ -13,14 +14,16 @@ use engine::io::{self, Buf, Instant, Stream, Timer, clock};
 
 use super::bell::{Bell, Seat};
 use super::content::Content;
+use super::multiplex;
 use super::plan::{Defaults, Reply};
 use super::record::Record;
 use super::reply::{BodyFraming, Date, push_decimal, push_head};
 use crate::http1::Progress;
 use crate::http1::request::RequestParser;
+use crate::http2::PREFACE;
 use crate::random::Random;
-use crate::transport::Wire;
 use crate::transport::door::Door;
+use crate::transport::{Protocol, Wire};
 
 /// How long a connection stays half open after its last answer, so that the client can read it
 /// before unread bytes of its own turn the close into a reset.
@@ -75,18 +78,33 @@ impl Origin {
     }
 
     /// The time, if requests are recorded.
-    fn now(&self) -> Option<Instant> {
+    pub(super) fn now(&self) -> Option<Instant> {
         self.record.borrow().as_ref().map(|_| clock::now())
     }
 
     /// Records a request that was whole at `received` and is answered now.
-    fn note(&self, received: Option<Instant>) {
+    pub(super) fn note(&self, received: Option<Instant>) {
         if let (Some(record), Some(received)) = (self.record.borrow_mut().as_mut(), received) {
             record.note(received, clock::now());
         }
     }
 
-    fn count(&self, served: Served) {
+    /// What the answer to a request with this query will be like; `None` when it wishes what cannot
+    /// be.
+    pub(super) fn draw(&self, query: &[u8]) -> Option<Reply> {
+        let mut random = self.random.borrow_mut();
+        self.defaults.reply(query, &mut random).ok()
+    }
+
+    /// Gives `write` the value of `Date`.
+    pub(super) fn with_date(&self, write: impl FnOnce(&Date)) {
+        let mut date = self.date.borrow_mut();
+        date.set(clock::wall());
+        write(&date);
+    }
+
+    /// Adds to what was served.
+    pub(super) fn count(&self, served: Served) {
         let mut total = self.served.get();
         total.add(&served);
         self.served.set(total);
@@ -105,6 +123,23 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// One request, answered like this.
+    pub(super) fn request(reply: &Reply) -> Self {
+        Self {
+            requests: 1,
+            faults: u64::from(reply.fault.is_some()),
+            ..Self::default()
+        }
+    }
+
+    /// One request, or connection, that broke the rules or wished what cannot be.
+    pub(super) fn refused() -> Self {
+        Self {
+            refused: 1,
+            ..Self::default()
+        }
+    }
+
     /// Adds another shard's.
     pub(crate) const fn add(&mut self, other: &Self) {
         self.connections += other.connections;
@@ -165,12 +200,13 @@ pub(crate) async fn serve(origin: Rc<Origin>, stream: Stream) {
         wire: &wire,
         request: RequestParser::new(),
     };
-    let end = connection.serve(&seat).await;
+    let end = match connection.greeting(&seat).await {
+        Ok(Greeting::Http1(first)) => connection.serve(&seat, first).await,
+        Ok(Greeting::Http2(first)) => multiplex::serve(&origin, &wire, &seat, first).await,
+        Err(end) => end,
+    };
     if end == End::Refuse {
-        origin.count(Served {
-            refused: 1,
-            ..Served::default()
-        });
+        origin.count(Served::refused());
         connection.head(400, BodyFraming::Sized(0), true);
     }
     if end != End::Gone && wire.drained(0).await.is_ok() {
@@ -196,6 +232,14 @@ async fn admit(origin: &Origin, seat: &Seat, stream: Stream) -> Option<Wire> {
     None
 }
 
+/// How a client begins.
+enum Greeting {
+    /// With a request of HTTP/1.1.
+    Http1(Buf),
+    /// With HTTP/2: agreed on in TLS, or by its preface.
+    Http2(Option<Buf>),
+}
+
 pub(super) struct Connection<'a> {
     pub(super) origin: &'a Origin,
     pub(super) wire: &'a Wire,
@@ -203,9 +247,27 @@ pub(super) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Request after request; why it ended.
-    async fn serve(&mut self, seat: &Seat) -> End {
-        let mut rest = None;
+    /// What the client speaks. In clear text it says so by its first bytes: no method of HTTP/1.1
+    /// begins as the preface of HTTP/2 does (RFC 9113 §3.4).
+    async fn greeting(&self, seat: &Seat) -> Result<Greeting, End> {
+        if self.wire.protocol() == Some(Protocol::Http2) {
+            return Ok(Greeting::Http2(None));
+        }
+        let mut first = self.first_run(seat).await?;
+        let telling = &PREFACE[..3];
+        while first.len() < telling.len() && telling.starts_with(&first) {
+            let more = self.more().await?;
+            first = Buf::from_vec([&first[..], &more[..]].concat());
+        }
+        Ok(match first.starts_with(telling) {
+            true => Greeting::Http2(Some(first)),
+            false => Greeting::Http1(first),
+        })
+    }
+
+    /// Request after request, the first of which begins in `first`; why it ended.
+    async fn serve(&mut self, seat: &Seat, first: Buf) -> End {
+        let mut rest = Some(first);
         loop {
             let first = match rest.take() {
                 Some(run) => run,
@@ -249,7 +311,7 @@ impl Connection<'_> {
                 }
             }
         }
-        let reply = self.draw()?;
+        let reply = self.origin.draw(self.request.query()).ok_or(End::Refuse)?;
         if reply.echo {
             self.request.hash_body();
         }
@@ -275,22 +337,8 @@ impl Connection<'_> {
         answered.map(|()| run)
     }
 
-    /// What the answer to the request whose head was read will be like.
-    fn draw(&self) -> Result<Reply, End> {
-        let mut random = self.origin.random.borrow_mut();
-        let drawn = self
-            .origin
-            .defaults
-            .reply(self.request.query(), &mut random);
-        drawn.map_err(|_| End::Refuse)
-    }
-
     async fn answer(&mut self, reply: &Reply) -> Result<(), End> {
-        self.origin.count(Served {
-            requests: 1,
-            faults: u64::from(reply.fault.is_some()),
-            ..Served::default()
-        });
+        self.origin.count(Served::request(reply));
         let close = reply.close || !self.request.keeps_open() || self.origin.bell.is_rung();
         if let Some(fault) = reply.fault {
             let framing = self.framing(reply);
@@ -342,9 +390,9 @@ impl Connection<'_> {
     }
 
     pub(super) fn head(&self, status: u16, framing: BodyFraming, close: bool) {
-        let mut date = self.origin.date.borrow_mut();
-        date.set(clock::wall());
-        self.wire
-            .write(|out| push_head(out, status, framing, close, &date));
+        self.origin.with_date(|date| {
+            self.wire
+                .write(|out| push_head(out, status, framing, close, date));
+        });
     }
 }

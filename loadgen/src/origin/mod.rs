@@ -1,4 +1,4 @@
-//! `loadgen origin`: an HTTP/1.1 origin whose answers are drawn from distributions.
+//! `loadgen origin`: an HTTP origin whose answers are drawn from distributions.
 //!
 //! One thread per processor asked for, each with its own listening socket (or, on a Unix socket, a
 //! duplicate of the one). SIGTERM or SIGINT drains: no more connections, idle ones are closed,
@@ -6,14 +6,18 @@
 //! second signal ends at once.
 //!
 //! `plan.rs` draws what an answer is like, `exchange.rs` reads a request and sends it, `reply.rs`
-//! and `content.rs` make its bytes, `record.rs` keeps how long each took. `fault.rs` says what can
-//! go wrong on purpose, `misbehave.rs` does it.
+//! and `content.rs` make its bytes, `record.rs` keeps how long each took. `multiplex.rs` does it
+//! over HTTP/2, `call.rs` for gRPC. `fault.rs` says what can go wrong on purpose, `misbehave.rs`
+//! does it, over HTTP/2 `mishap.rs`.
 
 mod bell;
+mod call;
 mod content;
 mod exchange;
 mod fault;
 mod misbehave;
+mod mishap;
+mod multiplex;
 pub(crate) mod options;
 mod plan;
 mod record;
@@ -54,7 +58,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) fn run(options: &OriginOptions) -> Result<(), String> {
     options.check()?;
     descriptors::reserve(0)?;
-    let door = Door::new(&options.tls, &[Protocol::Http1], clock::wall())?;
+    let door = Door::new(
+        &options.tls,
+        &[Protocol::Http2, Protocol::Http1],
+        clock::wall(),
+    )?;
     let placement = options.placement();
     let (sockets, address) = listen(&options.listen, placement.len())
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;

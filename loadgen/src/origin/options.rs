@@ -30,9 +30,13 @@ pub(crate) const AFTER: &str = "\
 Distributions: a value `5ms`, a range `1ms..9ms` (even), an exponential `exp:5ms` (its mean), or a
 list of these with probabilities that add up to 1, as in `1ms:0.9,exp:20ms:0.1`.
 
+HTTP/1.1 and HTTP/2 (by its preface, or ALPN) are spoken on the same port. gRPC calls, known by their
+content type, are echoed.
+
 A request's own wishes: ?size=1024 ?delay=5ms ?status=503 ?chunked=1 ?close=1 ?echo=1
   ?fault=reset-body ?pace=1B/100ms
   (echo answers with the length and CRC-32 of the request's body, `11 0d4a1185`)
+gRPC also: ?grpc-status=NOT_FOUND; all of them as well in the metadata x-wish, `size=1024&delay=5ms`
 
 Faults, by --fault for a share of the answers or by ?fault= for one:
   reset  reset-head  reset-body   the connection is reset before the answer, behind its head, in

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::distribution::{Delays, Sizes, Statuses, status};
+use crate::grpc;
 use crate::quantity;
 use crate::random::Random;
 
@@ -49,6 +50,10 @@ pub(crate) struct Reply {
     pub fault: Option<Fault>,
     /// The pace of a slow body.
     pub pace: Pace,
+    /// The size was wished for; a gRPC call without such a wish is echoed.
+    pub wished_size: bool,
+    /// The gRPC status that was wished for.
+    pub grpc_status: Option<u8>,
 }
 
 impl Defaults {
@@ -64,6 +69,8 @@ impl Defaults {
             echo: false,
             fault: self.faults.draw(random),
             pace: self.pace,
+            wished_size: false,
+            grpc_status: None,
         };
         for wish in query
             .split(|&byte| byte == b'&')
@@ -72,7 +79,11 @@ impl Defaults {
             let wish = std::str::from_utf8(wish).map_err(|_| BadWish)?;
             let (name, value) = wish.split_once('=').unwrap_or((wish, "1"));
             match name {
-                "size" => reply.size = quantity::size(value).map_err(|_| BadWish)?,
+                "size" => {
+                    reply.size = quantity::size(value).map_err(|_| BadWish)?;
+                    reply.wished_size = true;
+                }
+                "grpc-status" => reply.grpc_status = Some(grpc::code(value).map_err(|_| BadWish)?),
                 "delay" => reply.delay = quantity::duration(value).map_err(|_| BadWish)?,
                 "status" => {
                     let status = status(value).map_err(|_| BadWish)?;
@@ -145,7 +156,7 @@ mod tests {
         let defaults = defaults("1KiB", "0ms", "200");
         let mut random = Random::new(1, 0);
         let query = b"size=2KiB&delay=5ms&status=503&chunked=1&close=1&echo&other=x\
-            &fault=reset-body&pace=1B/1s";
+            &fault=reset-body&pace=1B/1s&grpc-status=NOT_FOUND";
         let expected = Reply {
             status: 503,
             size: 2048,
@@ -155,6 +166,8 @@ mod tests {
             echo: true,
             fault: Some(Fault::ResetBody),
             pace: Pace::parse("1B/1s").expect("a pace"),
+            wished_size: true,
+            grpc_status: Some(5),
         };
         assert_eq!(defaults.reply(query, &mut random), Ok(expected));
         for query in [
@@ -166,6 +179,7 @@ mod tests {
             "fault=lightning",
             "pace=1B",
             "size=\u{e9}",
+            "grpc-status=17",
         ] {
             assert_eq!(
                 defaults.reply(query.as_bytes(), &mut random),

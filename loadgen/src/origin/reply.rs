@@ -112,6 +112,11 @@ impl Date {
         date
     }
 
+    /// The value.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Makes it show `now`.
     pub(crate) fn set(&mut self, now: SystemTime) {
         let second = now

@@ -163,6 +163,7 @@ mod tests {
             status: StatusSet::any(),
             length: None,
             hash: None,
+            grpc: None,
         };
         let builder = TraceBuilder::new(&request, &expectation);
         let read = read_lines(log, false, builder).expect("memory is read");

@@ -79,6 +79,7 @@ fn read(options: &ReplayOptions, url: &Url) -> Result<Recording, String> {
         status: options.expect.statuses(status),
         length: None,
         hash: None,
+        grpc: None,
     };
     let builder = TraceBuilder::new(&request, &expectation);
     file::read(&options.file, options.keep_host, builder)

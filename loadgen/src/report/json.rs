@@ -36,6 +36,8 @@ struct Document<'a> {
     connections: Connections<'a>,
     errors: BTreeMap<&'static str, u64>,
     statuses: BTreeMap<usize, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    grpc_statuses: BTreeMap<usize, u64>,
     response_time: Series,
     service_time: Option<Series>,
     send_lag: Option<Series>,
@@ -130,6 +132,7 @@ pub(crate) fn document(report: &Report) -> String {
             .map(|failure| (failure.label(), counts.failed(failure)))
             .into(),
         statuses: counts.statuses().collect(),
+        grpc_statuses: counts.grpc_statuses().collect(),
         response_time: series(&report.samples.latency),
         service_time: open.map(|open| series(&open.service)),
         send_lag: open.map(|open| series(&open.lag)),

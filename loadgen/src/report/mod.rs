@@ -46,6 +46,10 @@ pub(crate) struct Description {
     pub seed: u64,
     /// Connections, over all threads.
     pub connections: usize,
+    /// What is spoken: `HTTP/1.1`, `HTTP/2`, `gRPC`, or `auto` where TLS was to agree on it.
+    pub protocol: &'static str,
+    /// Requests that may be under way on a connection at a time.
+    pub streams: usize,
     /// Threads.
     pub threads: usize,
     /// The processors they are pinned to; empty if not.

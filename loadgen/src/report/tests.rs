@@ -49,6 +49,8 @@ fn report(samples: Samples) -> Report {
             schedule: Some("500.5 requests/s".into()),
             seed: 1,
             connections: 4,
+            protocol: "HTTP/1.1",
+            streams: 1,
             threads: 1,
             cpus: vec![3],
             warmup_seconds: 0.0,
@@ -78,7 +80,7 @@ fn report(samples: Samples) -> Report {
 fn text_names_every_figure() {
     let text = text::Text(&report(samples())).to_string();
     for expected in [
-        "open loop at 500.5 requests/s, 4 connections, 1 thread(s) on processors [3]",
+        "open loop at 500.5 requests/s, HTTP/1.1, 4 connections, 1 thread(s) on processors [3]",
         "1001 due: 1000 answered, 1 failed, 0 unanswered",
         "1 were due while no connection was free",
         "500.0 answers/s",

@@ -8,6 +8,7 @@ use std::fmt::{Display, Formatter, Result};
 use hdrhistogram::Histogram;
 
 use super::{Report, entries};
+use crate::grpc;
 use crate::quantity::{show_bytes, show_nanos};
 use crate::sample::Failure;
 use crate::verdict::share;
@@ -44,9 +45,13 @@ impl Text<'_> {
         writeln!(f, "{}{unix}", run.url)?;
         write!(
             f,
-            "{pace}, {} connections, {} thread(s)",
-            run.connections, run.threads
+            "{pace}, {}, {} connections",
+            run.protocol, run.connections
         )?;
+        if run.streams > 1 {
+            write!(f, " of {} streams", run.streams)?;
+        }
+        write!(f, ", {} thread(s)", run.threads)?;
         if !run.cpus.is_empty() {
             write!(f, " on processors {:?}", run.cpus)?;
         }
@@ -163,7 +168,15 @@ impl Text<'_> {
         counts
             .statuses()
             .try_for_each(|(status, count)| write!(f, " {status}: {count}"))?;
-        writeln!(f)
+        writeln!(f)?;
+        if counts.grpc_statuses().next().is_some() {
+            write!(f, "gRPC statuses ")?;
+            counts
+                .grpc_statuses()
+                .try_for_each(|(code, count)| write!(f, " {} {count}", grpc::name(code)))?;
+            writeln!(f)?;
+        }
+        Ok(())
     }
 
     fn generator(&self, f: &mut Formatter<'_>) -> Result {

@@ -15,6 +15,7 @@ use crate::environment::{Environment, Meter};
 use crate::report::entries::EntryResult;
 use crate::report::{Description, IntervalRow, Report};
 use crate::sample::Samples;
+use crate::target::Url;
 use crate::transport::opening::Tally;
 use crate::verdict::{self, Demands};
 
@@ -178,6 +179,8 @@ fn description(options: &RunOptions, schedule: Option<(String, f64)>) -> Descrip
         schedule,
         seed: options.seed,
         connections: generator.connections,
+        protocol: Url::parse(&request.url).map_or("", |url| request.protocol.name(&url)),
+        streams: request.protocol.streams,
         threads: placement.len(),
         cpus: placement.into_iter().flatten().collect(),
         warmup_seconds: options.warmup.as_secs_f64(),

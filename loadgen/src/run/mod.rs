@@ -79,7 +79,9 @@ pub(crate) fn follow(options: &RunOptions, plan: &Plan) -> Result<Outcome, Strin
 
 /// What all shards send.
 pub(crate) fn plan(options: &RunOptions, url: &Url) -> Result<Plan, String> {
-    let traffic = options.request.traffic(url, options.seed)?;
+    let traffic = options
+        .request
+        .traffic(url, options.seed, options.generator.timeout)?;
     plan_of(options, url, traffic, options.schedule())
 }
 
@@ -93,6 +95,8 @@ pub(crate) fn plan_of(
     let (request, generator) = (&options.request, &options.generator);
     Ok(Plan {
         dial: request.dial(url, &generator.connection)?,
+        protocol: request.protocol.of(url),
+        streams: request.protocol.streams,
         traffic,
         pipeline: generator.connection.pipeline,
         schedule,

@@ -20,11 +20,11 @@ use engine::io::{self, Instant, Timer};
 use flume::{Receiver, Sender};
 
 use crate::client::load::{Load, Plan};
-use crate::client::{connection, pipeline};
+use crate::client::{connection, multiplex, pipeline};
 use crate::sample::Samples;
-use crate::transport::Wire;
 use crate::transport::dial::Dialer;
 use crate::transport::opening::{Opening, Tally};
+use crate::transport::{Protocol, Wire};
 
 use super::usage::Usage;
 
@@ -157,6 +157,10 @@ async fn open(
                 let number = number as u64 * shard_count + shard;
                 let dialer = plan.dial.dialer(&opening, number);
                 let opened = dialer.open_approved(plan.timeout).await;
+                let opened = match plan.protocol {
+                    Some(Protocol::Http2) => opened.and_then(multiplex::speaks_http2),
+                    _ => opened,
+                };
                 let _ = sender.send((dialer, opened));
             }
         });
@@ -167,6 +171,11 @@ async fn open(
         lines.push((dialer, opened.map_err(|error| failed = Some(error)).ok()));
     }
     (lines, failed)
+}
+
+/// What TLS has agreed on; all connections go to one peer.
+fn agreed(lines: &[Line]) -> Option<Protocol> {
+    lines.iter().find_map(|(_, wire)| wire.as_ref()?.protocol())
 }
 
 /// Runs the load; gives what the thread used in the measured time, and what was measured by entry.
@@ -188,18 +197,22 @@ async fn measure(
     let from = start + phases.warmup;
     let window = [from, from + phases.measure];
     let place = [shard, shard_count];
-    let lanes = plan.pipeline;
+    let protocol = plan.protocol.or_else(|| agreed(&lines));
+    let lanes = match protocol {
+        Some(Protocol::Http2) => plan.streams,
+        _ => plan.pipeline,
+    };
     let load = Load::new(plan, place, lanes * lines.len(), start, window, samples());
     // Nothing is ever sent over `alive`: it is closed when the last connection has ended.
     let (alive, ended) = flume::bounded::<()>(0);
     for (index, (dialer, wire)) in lines.into_iter().enumerate() {
         let (load, alive) = (Rc::clone(&load), alive.clone());
         io::spawn(async move {
-            if lanes == 1 {
-                connection::run(load, index, dialer, wire).await;
-            } else {
-                let lanes = index * lanes..(index + 1) * lanes;
-                pipeline::run(load, lanes, dialer, wire).await;
+            let own = index * lanes..(index + 1) * lanes;
+            match protocol {
+                Some(Protocol::Http2) => multiplex::run(load, own, dialer, wire).await,
+                _ if lanes == 1 => connection::run(load, index, dialer, wire).await,
+                _ => pipeline::run(load, own, dialer, wire).await,
             }
             drop(alive);
         });

@@ -109,6 +109,7 @@ mod tests {
                 status: StatusSet::parse("2xx").expect("a set"),
                 length: None,
                 hash: None,
+                grpc: None,
             },
         };
         Mix::new(weights.iter().map(entry).collect(), seed)

@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::distribution::Sizes;
 use crate::expect::{self, Expectation, StatusSet};
+use crate::grpc::Codes;
 use crate::quantity;
 use crate::target::{self, Field, Url};
 
@@ -35,6 +36,8 @@ pub(crate) struct Defaults<'a> {
     pub fields: &'a [Field],
     /// Statuses that are right.
     pub status: &'a StatusSet,
+    /// gRPC statuses that are right, if calls are made.
+    pub grpc: Option<Codes>,
 }
 
 /// Reads a file.
@@ -106,7 +109,7 @@ fn entry(mut keys: Keys<'_>, folder: &FilePath, defaults: Defaults<'_>) -> Entry
     let path = keys.take("path", path);
     let fields = fields(&mut keys, defaults.fields);
     let content = content(&mut keys, folder);
-    let expectation = expectation(&mut keys, defaults.status);
+    let expectation = expectation(&mut keys, defaults);
     keys.finish();
     let (path, path_text) =
         path.unwrap_or_else(|| (defaults.url.path(), defaults.url.target().into()));
@@ -196,11 +199,12 @@ fn sizes(value: &Value) -> Result<Sizes, String> {
         })
 }
 
-fn expectation(keys: &mut Keys<'_>, status: &StatusSet) -> Expectation {
+fn expectation(keys: &mut Keys<'_>, defaults: Defaults<'_>) -> Expectation {
     let mut expectation = Expectation {
-        status: status.clone(),
+        status: defaults.status.clone(),
         length: None,
         hash: None,
+        grpc: defaults.grpc,
     };
     let Some(mut keys) = keys.table("expect") else {
         return expectation;

@@ -9,6 +9,7 @@ fn read(text: &str) -> Result<Vec<Entry>, String> {
         url: &url,
         fields: &fields,
         status: &StatusSet::parse("2xx").expect("a set"),
+        grpc: None,
     };
     let table = text.parse().expect("TOML");
     parse(table, "mix.toml", FilePath::new("."), defaults)
@@ -54,6 +55,7 @@ fn entries_say_what_they_want_and_take_the_rest_from_the_command_line() {
         status,
         length,
         hash,
+        ..
     } = &order.expectation;
     assert!(status.contains(201) && !status.contains(200));
     assert_eq!((*length, *hash), (Some(2_048), Some(0xcbf4_3926)));

@@ -4,6 +4,7 @@
 //! means is a pure function of the number, so a run can be repeated. Contents are parts of memory
 //! that all requests share: sending one neither allocates nor copies them.
 
+pub(crate) mod block;
 pub(crate) mod keys;
 pub(crate) mod mix;
 pub(crate) mod mix_file;
@@ -164,5 +165,12 @@ impl Exchange<'_> {
         let length = self.body.len();
         self.request
             .write_head(out, |out| self.write_path(out), length);
+    }
+
+    /// Appends its head for HTTP/2, as a field block.
+    pub(crate) fn write_block(&self, out: &mut Vec<u8>) {
+        let length = self.body.len();
+        self.request
+            .write_block(out, |out| self.write_path(out), length);
     }
 }

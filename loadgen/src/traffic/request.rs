@@ -6,6 +6,7 @@
 
 use std::io::Write as _;
 
+use super::block::Block;
 use crate::target::{Field, Url};
 
 /// A path in which `{n}` stands for the number of the request.
@@ -41,6 +42,11 @@ impl Path {
         path
     }
 
+    /// The path, if it is the same for every request.
+    pub(super) fn always(&self) -> Option<&str> {
+        self.holes.is_empty().then_some(&*self.text)
+    }
+
     /// Appends the path of request `number`.
     pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) {
         let text = self.text.as_bytes();
@@ -71,8 +77,12 @@ pub(crate) struct Request {
     pub tells_length: bool,
     /// HEAD: the answer will have no body, whatever it says.
     pub is_head: bool,
+    /// A gRPC call: the content is a message and goes out with its prefix.
+    pub is_call: bool,
     /// HTTP/1.1: what stands between path and `Content-Length`.
     after_path: Vec<u8>,
+    /// The head for HTTP/2.
+    block: Block,
 }
 
 impl Request {
@@ -84,6 +94,8 @@ impl Request {
         fields: &[Field],
         has_content: bool,
     ) -> Self {
+        // A call has one method only.
+        let method = if url.is_call() { "POST" } else { method };
         let given = |name: &str| fields.iter().find(|field| field.is(name));
         let host = given("host").map_or_else(|| url.authority(), Field::value);
         let name = given("host").map_or("Host", Field::name);
@@ -94,18 +106,32 @@ impl Request {
                 after_path.extend_from_slice(part.as_bytes());
             }
         }
+        let fields_sent: Vec<Field> = others().cloned().collect();
         Self {
+            block: Block::new(method, url.scheme(), host, &path, &fields_sent),
             method: method.into(),
             scheme: url.scheme(),
             authority: host.into(),
             path,
-            fields: others().cloned().collect(),
+            fields: fields_sent,
+            is_call: url.is_call(),
             tells_length: has_content
                 && given("content-length").is_none()
                 && given("transfer-encoding").is_none(),
             is_head: method == "HEAD",
             after_path,
         }
+    }
+
+    /// Appends the head for HTTP/2, as a field block, likewise.
+    pub(crate) fn write_block(
+        &self,
+        out: &mut Vec<u8>,
+        path: impl FnOnce(&mut Vec<u8>),
+        length: usize,
+    ) {
+        let length = (self.tells_length && !self.is_call).then_some(length);
+        self.block.write(out, path, length);
     }
 
     /// Appends the head for HTTP/1.1, with the empty line, of a request with `length` bytes of
@@ -155,7 +181,7 @@ pub(crate) fn announce_close(out: &mut Vec<u8>) {
     out.extend_from_slice(b"Connection: close\r\n\r\n");
 }
 
-fn push_decimal(out: &mut Vec<u8>, number: u64) {
+pub(super) fn push_decimal(out: &mut Vec<u8>, number: u64) {
     // Writing into a Vec cannot fail.
     let _ = write!(out, "{number}");
 }

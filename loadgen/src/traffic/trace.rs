@@ -238,6 +238,7 @@ mod tests {
             status: StatusSet::parse(&status.to_string()).expect("a set"),
             length: None,
             hash: None,
+            grpc: None,
         };
         let mut builder = TraceBuilder::new(&request, &expectation);
         let key = |method: &str| KindKey {

@@ -169,6 +169,11 @@ impl Dialer {
         Ok(Wire::Tls(Box::new(tls)))
     }
 
+    /// Is there a limit on how fast connections are opened?
+    pub(crate) fn is_paced(&self) -> bool {
+        self.opening.is_paced()
+    }
+
     /// How many requests the connection just opened gets.
     pub(crate) fn quota(&self) -> u64 {
         let draw = |requests: Requests| requests.draw(&mut self.random.borrow_mut());

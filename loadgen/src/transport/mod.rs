@@ -60,7 +60,6 @@ impl Protocol {
 }
 
 /// How a TLS handshake went.
-#[allow(dead_code, reason = "for protocols that multiplex, and for reports")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handshake {
     /// From the first byte sent to the last one needed.
@@ -80,7 +79,6 @@ pub(crate) enum Wire {
     Tls(Box<Tls>),
 }
 
-#[allow(dead_code, reason = "for protocols that multiplex, and for reports")]
 impl Wire {
     /// How the handshake went; `None` without TLS.
     pub(crate) fn handshake(&self) -> Option<&Handshake> {
@@ -171,6 +169,14 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream.reset(),
             Self::Tls(tls) => tls.reset(),
+        }
+    }
+
+    /// [`Wire::drained`] for use inside a poll; what was written must have been flushed.
+    pub(crate) fn poll_drained(&self, cx: &Context<'_>, below: usize) -> Poll<Result<()>> {
+        match self {
+            Self::Plain(stream) => stream.poll_drained(cx, below),
+            Self::Tls(tls) => tls.poll_drained(cx, below),
         }
     }
 

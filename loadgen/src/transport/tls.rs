@@ -114,7 +114,6 @@ impl Tls {
     }
 
     /// How the handshake went.
-    #[allow(dead_code, reason = "for protocols that multiplex, and for reports")]
     pub(crate) const fn handshake(&self) -> &Handshake {
         &self.handshake
     }
@@ -206,6 +205,11 @@ impl Tls {
     pub(crate) fn reset(&self) {
         self.records.borrow_mut().unsealed.clear();
         self.stream.reset();
+    }
+
+    /// Ready when at most `below` bytes of records are queued.
+    pub(crate) fn poll_drained(&self, cx: &Context<'_>, below: usize) -> Poll<Result<()>> {
+        self.stream.poll_drained(cx, below)
     }
 
     /// Says goodbye after what is queued, and closes our side.

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod authority;
+pub(crate) mod http2;
 pub(crate) mod log;
 pub(crate) mod peer;
 pub(crate) mod recorder;

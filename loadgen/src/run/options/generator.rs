@@ -27,7 +27,8 @@ pub(crate) struct GeneratorOptions {
     #[arg(long, value_name = "TIME", value_parser = quantity::duration,
         default_value = "1s", help_heading = "Load")]
     pub grace: Duration,
-    /// How long one request may take once sent; then its connection is closed.
+    /// How long one request may take once sent; then its connection is closed (HTTP/2: its stream
+    /// is reset).
     #[arg(long, value_name = "TIME", value_parser = quantity::duration,
         default_value = "10s", help_heading = "Load")]
     pub timeout: Duration,

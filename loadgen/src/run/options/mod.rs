@@ -6,6 +6,7 @@
 pub(crate) mod about;
 mod connection;
 mod generator;
+mod protocol;
 mod request;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::target::Url;
 pub(crate) use about::AboutOptions;
 pub(crate) use connection::ConnectionOptions;
 pub(crate) use generator::GeneratorOptions;
+pub(crate) use protocol::ProtocolOptions;
 pub(crate) use request::RequestOptions;
 
 /// How long to measure when nothing says so.
@@ -48,6 +50,8 @@ Examples:
   loadgen run http://127.0.0.1:8080/ --rate 1k:10s,8k:2s,1k:10s --arrivals burst:50
   loadgen run http://127.0.0.1:9000/ --mix bench/mixes/shop.toml --rate 2k
   loadgen run http://h/upload -X POST --body-size 64KiB --expect-status 201
+  loadgen run https://h/ --http 2 --streams 32 --connections 4
+  loadgen run grpc://h:50051/pkg.Service/Method --body @request.bin --rate 2k --streams 100
   loadgen run http://h/file --expect-length 4096 --expect-hash 1f2e3d4c
   loadgen run http://h/ --rate 5k --fail-if 'p99>5ms' --fail-if 'errors>0.1%' --fail-if 'rate<4.9k'
 

@@ -5,13 +5,15 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use engine::io::Address;
 
-use super::ConnectionOptions;
+use super::{ConnectionOptions, ProtocolOptions};
 use crate::distribution::Sizes;
 use crate::expect::{self, Expectation, StatusSet};
+use crate::grpc;
 use crate::quantity;
 use crate::target::{self, Field, Url};
 use crate::traffic::Traffic;
@@ -26,7 +28,8 @@ use crate::transport::trust::Trust;
 /// What is asked, and what must come back.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RequestOptions {
-    /// What to request, `http://host[:port]/path` or `https://…`.
+    /// What to request, `http://host[:port]/path` or `https://…`; or the gRPC method to call,
+    /// `grpc://host[:port]/package.Service/Method` or `grpcs://…`.
     #[arg(value_name = "URL")]
     pub url: String,
 
@@ -69,6 +72,9 @@ pub(crate) struct RequestOptions {
     #[arg(long, value_name = "CRC32", value_parser = expect::hash, help_heading = "Expectations")]
     pub expect_hash: Option<u32>,
 
+    /// Which HTTP is spoken.
+    #[command(flatten)]
+    pub protocol: ProtocolOptions,
     /// How TLS is spoken.
     #[command(flatten)]
     pub tls: TlsOptions,
@@ -81,6 +87,7 @@ impl RequestOptions {
             return Err("--body-size goes up to 1GiB".into());
         }
         let url = Url::parse(&self.url)?;
+        self.protocol.check(&url, &self.method, &self.fields)?;
         match self.tls.given() {
             Some(option) if !url.is_secure() => Err(format!("{option} needs an https:// URL")),
             _ => Ok(url),
@@ -95,7 +102,12 @@ impl RequestOptions {
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp(url.resolve()?),
         };
-        let trust = || Trust::new(&self.tls, url.host(), &[Protocol::Http1]);
+        let offered = match self.protocol.of(url) {
+            Some(Protocol::Http1) => &[Protocol::Http1][..],
+            Some(Protocol::Http2) => &[Protocol::Http2],
+            None => &[Protocol::Http2, Protocol::Http1],
+        };
+        let trust = || Trust::new(&self.tls, url.host(), offered);
         let tls = url.is_secure().then(trust).transpose()?;
         Ok(Dial {
             address,
@@ -106,26 +118,36 @@ impl RequestOptions {
         })
     }
 
-    /// What is sent; what is drawn is drawn from `seed`.
+    /// What is sent; what is drawn is drawn from `seed`. A call is told how long it may take.
     ///
     /// *Errors:* one sentence, or a line for each mistake in the file of a mix.
-    pub(crate) fn traffic(&self, url: &Url, seed: u64) -> Result<Traffic, String> {
+    pub(crate) fn traffic(
+        &self,
+        url: &Url,
+        seed: u64,
+        timeout: Duration,
+    ) -> Result<Traffic, String> {
+        let fields = match url.is_call() {
+            true => grpc::fields(&self.fields, timeout),
+            false => self.fields.clone(),
+        };
         let entries = match &self.mix {
             Some(path) => {
                 let defaults = Defaults {
                     url,
-                    fields: &self.fields,
+                    fields: &fields,
                     status: &self.expect_status,
+                    grpc: self.protocol.codes(url),
                 };
                 mix_file::read(path, defaults)?
             }
-            None => vec![self.entry(url)?],
+            None => vec![self.entry(url, &fields)?],
         };
         Ok(Traffic::mixed(Mix::new(entries, seed)))
     }
 
     /// The only kind of request, if there is no mix.
-    fn entry(&self, url: &Url) -> Result<Entry, String> {
+    fn entry(&self, url: &Url, fields: &[Field]) -> Result<Entry, String> {
         let content = match (&self.body, self.body_size) {
             (Some(text), _) => Some(Content::Same(match text.strip_prefix('@') {
                 Some(path) => fs::read(path)
@@ -139,12 +161,13 @@ impl RequestOptions {
         Ok(Entry {
             name: format!("{method} {}", self.url),
             weight: 1,
-            request: Request::new(url, method, url.path(), &self.fields, has_content),
+            request: Request::new(url, method, url.path(), fields, has_content),
             content: content.unwrap_or_else(|| Content::Same("".into())),
             expectation: Expectation {
                 status: self.expect_status.clone(),
                 length: self.expect_length,
                 hash: self.expect_hash,
+                grpc: self.protocol.codes(url),
             },
         })
     }
