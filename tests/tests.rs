@@ -23,6 +23,7 @@ mod forward;
 mod histograms;
 mod http1;
 mod loadgen;
+mod multiplexing;
 mod record;
 mod replay;
 mod report;
