@@ -38,6 +38,7 @@ mod traffic;
 mod transport;
 mod verdict;
 mod verify;
+mod view;
 
 use std::io::Write;
 use std::process::ExitCode;

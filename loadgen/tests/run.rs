@@ -279,6 +279,21 @@ fn the_share_of_errors_that_fails_a_run_can_be_chosen() {
 }
 
 #[test]
+fn without_a_terminal_progress_is_a_line_a_second() {
+    let origin = Origin::start(&[]);
+    let options = ["--rate", "50", "-c", "2", "-d", "2s"];
+    let shown = run(&origin.url("/"), &options).complaint;
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 2, "{shown}");
+    assert!(
+        lines[0].starts_with("1/2 s  ") && lines[0].ends_with("failed 0"),
+        "{shown}"
+    );
+    let quiet = run(&origin.url("/"), &[&options[..], &["--quiet"]].concat());
+    assert_eq!(quiet.complaint, "");
+}
+
+#[test]
 fn over_a_unix_socket() {
     let path = scratch("origin.sock");
     let listen = format!("unix:{}", path.display());

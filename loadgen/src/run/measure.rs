@@ -106,6 +106,11 @@ impl<'a> Run<'a> {
         clock::wall() + self.from.since(clock::now())
     }
 
+    /// The beginning of the measured time.
+    pub(crate) const fn from(&self) -> Instant {
+        self.from
+    }
+
     /// Where it takes place.
     pub(crate) const fn environment(&self) -> &Environment {
         &self.environment

@@ -1,31 +1,30 @@
 //! `loadgen run`: measures, shows what happens, reports.
 //!
-//! `measure.rs` makes the run; this file plans it, follows it with a line of progress and the
-//! interval log, and writes what came out. SIGINT and SIGTERM end the run early with a full report;
-//! a second one ends the program at once.
+//! `measure.rs` makes the run, `progress.rs` follows it; this file plans it and writes what came
+//! out.
 
 mod collect;
 pub(crate) mod measure;
 pub(crate) mod options;
+mod progress;
 mod shard;
 mod threads;
 pub(crate) mod usage;
 pub(crate) mod watched;
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 use std::{fs, io as std_io};
 
-use self::measure::{Follower, Run, Stretch};
+use self::measure::Run;
 use self::options::RunOptions;
+use self::progress::Progress;
 use crate::client::load::Plan;
-use crate::quantity::show_nanos;
-use crate::report::hlog::{IntervalLog, RESPONSE_TIME, Sink};
+use crate::report::hlog::{RESPONSE_TIME, Sink};
 use crate::report::text::Text;
-use crate::report::{IntervalRow, Report, hgrm, json};
+use crate::report::{Report, hgrm, json};
 use crate::schedule::Schedule;
 use crate::target::Url;
 use crate::traffic::Traffic;
@@ -65,14 +64,10 @@ pub(crate) fn follow(options: &RunOptions, plan: &Plan) -> Result<Outcome, Strin
         ),
         None => None,
     };
-    let mut progress = Progress {
-        options,
-        signal,
-        log,
-        is_shown: !options.quiet && stderr().is_terminal(),
-    };
+    let mut progress = Progress::new(options, plan.schedule.as_ref(), run.from(), signal, log);
     let report = run.measure(&mut progress)?;
-    progress.clear();
+    // Gives the terminal back before the report is written to it.
+    drop(progress);
     write(options, &report)?;
     Ok(report.verdict.outcome)
 }
@@ -103,54 +98,6 @@ pub(crate) fn plan_of(
         timeout: generator.timeout,
         spin: generator.spin,
     })
-}
-
-/// Follows a run: a line of progress, the interval log, the signal that ends it.
-struct Progress<'a> {
-    options: &'a RunOptions,
-    signal: Arc<AtomicBool>,
-    log: Option<IntervalLog<'a, fs::File>>,
-    is_shown: bool,
-}
-
-impl Follower for Progress<'_> {
-    fn interval(&mut self, stretch: &Stretch<'_>) -> Result<(), String> {
-        if let (Some(log), Some(path)) = (&mut self.log, &self.options.hlog) {
-            log.write(stretch.samples, stretch.start, stretch.length)
-                .map_err(|error| cannot_write(path, &error))?;
-        }
-        if self.is_shown {
-            show_progress(stretch.row, self.options.duration());
-        }
-        Ok(())
-    }
-
-    fn ends(&mut self) -> bool {
-        self.signal.load(Ordering::Relaxed)
-    }
-}
-
-impl Progress<'_> {
-    fn clear(&self) {
-        if self.is_shown {
-            let _ = write!(stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-/// One line, rewritten each second.
-fn show_progress(row: &IntervalRow, duration: Duration) {
-    let end = row.start_seconds + row.length_seconds;
-    let rate = row.answered as f64 / row.length_seconds.max(1e-9);
-    let [p50, p99, max] =
-        [row.p50_ns, row.p99_ns, row.max_ns].map(|nanos| show_nanos(nanos as f64));
-    let _ = write!(
-        stderr(),
-        "\r\x1b[K{end:.0}/{:.0} s  {rate:.0} answers/s  p50 {p50}  p99 {p99}  max {max}  failed {}",
-        duration.as_secs_f64(),
-        row.failed
-    );
-    let _ = stderr().flush();
 }
 
 /// Becomes true at the first SIGINT or SIGTERM; the second ends the program.

@@ -141,6 +141,7 @@ impl SearchOptions {
             hlog: None,
             about: AboutOptions::default(),
             quiet: true,
+            plain: false,
         }
     }
 }

@@ -120,9 +120,12 @@ pub(crate) struct RunOptions {
     /// What the result says besides.
     #[command(flatten)]
     pub about: AboutOptions,
-    /// Show no progress (it is shown only on a terminal anyway).
+    /// Show no progress.
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+    /// Show progress as lines, a line a second, and not as a screen.
+    #[arg(long, conflicts_with = "quiet", help_heading = "Output")]
+    pub plain: bool,
 }
 
 impl RunOptions {
