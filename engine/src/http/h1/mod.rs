@@ -72,16 +72,22 @@ pub enum Parsed {
 /// How far a head that came in pieces was looked at.
 ///
 /// A head that trickles in is not parsed again for every byte: only when its end has come, when
-/// the bytes have doubled since the last attempt (so that errors are found early), when a line end
+/// the bytes have doubled since the last attempt (so that errors are found early), when one of its
+/// first lines has ended (nothing may follow one that is refused, as of HTTP/0.9), when a line end
 /// is broken or when the limit is reached. The total work stays linear: at most 2n bytes of
-/// attempts before the last one, and each byte searched once for the end.
+/// attempts before the last one, those for first lines, and each byte searched once for the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
     /// Bytes present at the last full attempt; 0 before the first. `attempted <= scanned`.
     pub(super) attempted: usize,
     /// Bytes searched for the end of the head.
     scanned: usize,
+    /// Attempts made because a line had ended.
+    lines_tried: u8,
 }
+
+/// Attempts that line ends are worth: the first line, and the empty ones that may precede it.
+const LINES_TRIED_MAX: u8 = 4;
 
 impl Progress {
     /// Is it worth parsing `window`? `is_full`: no more bytes of this head will be looked at.
@@ -92,6 +98,11 @@ impl Progress {
             *self = Self::default();
         }
         if self.attempted == 0 || is_full || window.len() >= self.attempted.saturating_mul(2) {
+            return true;
+        }
+        let fresh = window.get(self.scanned..).unwrap_or_default();
+        if self.lines_tried < LINES_TRIED_MAX && memchr::memchr(b'\n', fresh).is_some() {
+            self.lines_tried += 1;
             return true;
         }
         // The LF of the last line may have been the last or last but one byte scanned.

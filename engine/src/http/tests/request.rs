@@ -490,6 +490,23 @@ fn a_head_is_never_attempted_more_often_than_its_length_doubles() {
 }
 
 #[test]
+fn rfc9112_3_a_broken_request_line_is_refused_when_it_ends_however_it_was_cut() {
+    let line = b"GET /v\r\n";
+    for first in 1..line.len() {
+        for second in first..line.len() {
+            let mut head = RequestHead::new();
+            let mut parsed = Ok(Parsed::Partial);
+            for end in [first, second, line.len()] {
+                if parsed == Ok(Parsed::Partial) {
+                    parsed = parse(&line[..end], &HeadLimits::default(), &mut head);
+                }
+            }
+            assert_eq!(parsed, Err(HeadError::Line), "cut at {first} and {second}");
+        }
+    }
+}
+
+#[test]
 fn an_abandoned_head_does_not_disturb_the_next_one() {
     let mut head = RequestHead::new();
     let long = with_fields("X: 1234567890\r\n");
