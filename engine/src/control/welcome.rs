@@ -38,7 +38,7 @@ fn write(text: &mut String, running: &Running<'_>) -> fmt::Result {
     } = running;
     writeln!(
         text,
-        "weft {VERSION}: the embedded default on {shard_count} shards, with {origin_count} \
+        "weft {VERSION}\nThe embedded default on {shard_count} shards, with {origin_count} \
          built-in echo endpoints.\n\nTry, in another terminal:"
     )?;
     if let Some(Address::Tcp(address)) = config.listeners.first().map(|one| &one.address) {
