@@ -18,7 +18,7 @@ pub(crate) const AFTER: &str = "\
 Examples:
   loadgen run http://127.0.0.1:8080/ --rate 5000 --json run.json --hlog run.hlog
   loadgen report run.json run.hlog -o run.html
-  loadgen report bench/runs/2026-11-23-vm -o claims.html
+  loadgen report bench/runs/2026-11-25-vm -o claims.html
   loadgen compare h1-1k --out result              writes result/report.html by itself
 
 Exit codes:
