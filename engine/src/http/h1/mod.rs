@@ -102,7 +102,7 @@ impl Progress {
         }
         let fresh = window.get(self.scanned..).unwrap_or_default();
         if self.lines_tried < LINES_TRIED_MAX && memchr::memchr(b'\n', fresh).is_some() {
-            self.lines_tried += 1;
+            self.lines_tried = self.lines_tried.saturating_add(1);
             return true;
         }
         // The LF of the last line may have been the last or last but one byte scanned.
