@@ -19,7 +19,7 @@ use crate::harness::{
     wait,
 };
 
-const TURNS: usize = 20;
+const TURNS: usize = 60;
 const PERCENTILES: [&str; 3] = ["50", "90", "99"];
 /// Of each generator.
 const CONNECTIONS: &str = "2";
