@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::address::Address;
 use super::cipher::Cipher;
 use super::driver::secured::Secured;
-use super::driver::socket::{Receive, Role, Sending, Socket, remember};
+use super::driver::socket::{Afterwards, Receive, Role, Sending, Socket, remember};
 use super::driver::{self, Driver};
 use super::ring::buffer::Buf;
 use super::ring::{Kind, Operation, Token};
@@ -241,7 +241,23 @@ impl Stream {
     /// Send FIN after what is queued; receiving goes on.
     pub fn shutdown_send(&self) {
         self.with(|socket| {
-            socket.finish = true;
+            socket.afterwards = Afterwards::Finish;
+            self.driver.list(self.index, socket);
+        });
+    }
+
+    /// Whether a cipher stands between the socket and this stream.
+    pub fn is_secured(&self) -> bool {
+        self.with(|socket| socket.secured.is_some())
+    }
+
+    /// Close when the kernel has taken what is queued, and keep only the handle; for a peer that
+    /// sends nothing more: what comes to a closed socket is answered by a reset, which may destroy
+    /// what the peer has not read. Saves a packet and a turn of the ring against
+    /// [`Stream::shutdown_send`]. Await [`Stream::drained`] to know that it was taken.
+    pub fn close_when_sent(&self) {
+        self.with(|socket| {
+            socket.afterwards = Afterwards::Close;
             self.driver.list(self.index, socket);
         });
     }
@@ -250,7 +266,7 @@ impl Stream {
     /// the whole.
     pub fn reset(&self) {
         self.with(|socket| {
-            socket.finish = false;
+            socket.afterwards = Afterwards::Open;
             if let Some(queue) = &mut socket.queue {
                 queue.clear();
             }

@@ -12,10 +12,12 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::driver::socket::{Receive, Role, Sending};
+use super::driver::socket::{Receive, Role};
 use super::ring::{Completion, Kind, Token};
 use super::*;
 use crate::limits;
+
+mod closing;
 
 /// Run `root` on a shard of its own and fail if it fails.
 fn on_shard<F: Future<Output = ()> + 'static>(root: impl FnOnce() -> F + Send + 'static) {
@@ -466,76 +468,6 @@ fn every_receive_refused_for_its_limit_is_armed_again_without() {
             assert_eq!(received, 1);
             driver.release(token.socket);
         }
-    });
-}
-
-/// A stream whose peer does not read and whose kernel buffer is full, with some bytes queued.
-async fn blocked() -> (Stream, UnixStream) {
-    let (near, far) = UnixStream::pair().expect("pair");
-    let stream = Stream::from_fd(near.into());
-    // The batch's clock does not stand still before the first batch.
-    sleep(Duration::from_millis(1)).await;
-    while stream.queued() == 0 {
-        stream.write(|out| out.extend_from_slice(&[b'x'; 1000]));
-        // A batch, at whose end the bytes leave.
-        sleep(Duration::from_micros(1)).await;
-    }
-    let driver = driver::current();
-    let sockets = driver.sockets.borrow();
-    assert!(
-        sockets
-            .iter()
-            .all(|(_, socket)| socket.sending == Sending::Blocked)
-    );
-    drop(sockets);
-    (stream, far)
-}
-
-#[test]
-fn a_blocked_stream_that_is_dropped_leaves_nothing_even_if_its_last_bytes_fit() {
-    on_shard(|| async {
-        let (stream, mut far) = blocked().await;
-        // Room for what is queued, but too little for the kernel to call the socket writable.
-        far.read_exact(&mut [0; 3000]).expect("read");
-        drop(stream);
-        sleep(Duration::from_millis(20)).await;
-        assert!(driver::current().sockets.borrow().is_empty());
-        drop(far);
-    });
-}
-
-#[test]
-fn a_blocked_stream_that_is_reset_sends_no_fin() {
-    on_shard(|| async {
-        let (stream, mut far) = blocked().await;
-        stream.reset();
-        stream.shutdown_send();
-        assert!(stream.drained(0).await.is_err());
-        far.set_nonblocking(true).expect("nonblocking");
-        let mut chunk = [0; 4096];
-        while far.read(&mut chunk).is_ok() {}
-        sleep(Duration::from_millis(5)).await;
-        let end = far.read(&mut chunk).expect_err("an orderly end");
-        assert_eq!(end.kind(), std::io::ErrorKind::WouldBlock);
-        drop(stream);
-        sleep(Duration::from_millis(5)).await;
-        assert!(driver::current().sockets.borrow().is_empty());
-    });
-}
-
-#[test]
-fn a_reset_is_told_to_the_writer_that_waits() {
-    on_shard(|| async {
-        let (stream, _far) = blocked().await;
-        let stream = Rc::new(stream);
-        let (writer, told) = (Rc::clone(&stream), Rc::new(Cell::new(false)));
-        let tell = Rc::clone(&told);
-        spawn(async move { tell.set(writer.drained(0).await.is_err()) });
-        sleep(Duration::from_millis(1)).await;
-        stream.reset();
-        sleep(Duration::from_millis(1)).await;
-        assert!(told.get());
-        end_other_tasks();
     });
 }
 

@@ -12,6 +12,7 @@
 //! An idle connection is closed without a word; one that ends after a response is closed in
 //! order: FIN, then a bounded time of discarding what still arrives, since a close with unread
 //! bytes would reset the connection and could destroy the response on its way (RFC 9112 §9.6).
+//! Where the client said that nothing follows there is nothing to discard: the close sends the FIN.
 
 use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
@@ -110,6 +111,8 @@ pub(super) struct Connection {
     idle_since: Cell<Instant>,
     requests: Cell<u32>,
     closed_for: Cell<CloseReason>,
+    /// The client said that nothing follows the last request, and has sent all of that.
+    is_last: Cell<bool>,
     key: usize,
     _admitted: Admitted,
 }
@@ -136,6 +139,7 @@ impl Connection {
             idle_since: Cell::new(Instant::NEVER),
             requests: Cell::new(0),
             closed_for: Cell::new(CloseReason::Drained),
+            is_last: Cell::new(false),
             _admitted: admitted,
             local,
         }))
@@ -255,6 +259,13 @@ impl Connection {
             && self.reason_to_close() == CloseReason::Requested
     }
 
+    /// `request` has been received whole: does anything follow? RFC 9112 §9.6: a client that asks
+    /// for the close, or implies it by its version, sends nothing behind its request.
+    pub(super) fn received_whole(&self, request: &Request<'_>) {
+        let is_last = request.method() != Method::Connect && !request.keep_alive();
+        self.is_last.set(is_last);
+    }
+
     /// Why the connection ends after this exchange although the exchange ended well:
     /// [`CloseReason::Requested`] if there is no reason on our side.
     pub(super) fn reason_to_close(&self) -> CloseReason {
@@ -302,16 +313,26 @@ impl Connection {
     }
 
     /// Lets the client read its last response: what is queued, FIN, then a bounded discard of what
-    /// it still sends.
+    /// it still sends, if it may.
     async fn linger(&self) {
         // RFC 9112 §9.6: who closed the sending side may still read what is on its way.
         if self.closed_for.get() == CloseReason::Downstream && self.stream.queued() == 0 {
             return;
         }
-        self.stream.shutdown_send();
-        self.timer.arm(clock::now() + self.plan.timeouts.send_gap);
+        // A peer behind a cipher answers the notice that nothing follows by its own.
+        let is_last = self.is_last.get() && self.stream.quiet() && !self.stream.is_secured();
+        if is_last {
+            self.stream.close_when_sent();
+        } else {
+            self.stream.shutdown_send();
+        }
+        self.timer
+            .arm(clock::recent() + self.plan.timeouts.send_gap);
         if !matches!(self.timer.guard(self.stream.drained(0)).await, Ok(Ok(()))) {
             self.stream.reset();
+            return;
+        }
+        if is_last {
             return;
         }
         self.timer.arm(clock::now() + limits::LINGER);

@@ -113,6 +113,12 @@ impl<'a> Telling<'a> {
         if persists {
             return None;
         }
+        if let Some(request) = &self.request
+            && self.trace.is_request_whole
+            && !self.trace.is_tunnel
+        {
+            self.connection.received_whole(request);
+        }
         Some(if self.trace.is_tunnel {
             CloseReason::TunnelEnded
         } else if self.outcome.failure.is_some() {

@@ -34,7 +34,7 @@ use slab::Slab;
 
 use self::secured::Scratch;
 use self::send::SendQueue;
-use self::socket::{Receive, Role, Sending, Socket};
+use self::socket::{Afterwards, Receive, Role, Sending, Socket};
 use self::task::Tasks;
 use self::timer::Timers;
 use super::clock::{self, Instant};
@@ -254,7 +254,7 @@ impl Driver {
             1.. | CANCELED => Receive::Off,
             error => Receive::Failed(Errno::from_raw_os_error(-error)),
         };
-        if socket.receive == Receive::Off && !socket.orphan && socket.has_room() {
+        if socket.receive == Receive::Off && socket.is_open() && socket.has_room() {
             self.start_receive(index, socket);
         }
     }
@@ -350,6 +350,8 @@ impl Driver {
             socket.pending += 1;
             let token = Token::new(Kind::Writable, socket.generation, index);
             self.submit(token, &Operation::Writable { fd: socket.raw() });
+        } else if socket.afterwards == Afterwards::Close {
+            self.close(index, socket);
         }
         socket.wake_writer();
     }
@@ -374,18 +376,15 @@ impl Driver {
         };
         // Before the send, which forgets that it was blocked: a poll for room that stayed would
         // hold the socket open for as long as the peer does not read.
-        if socket.pending > 0 {
-            for kind in [Kind::Receive, Kind::Writable, Kind::Connect, Kind::Accept] {
-                if pending(socket, kind) {
-                    self.cancel(Token::new(kind, socket.generation, index));
-                }
-            }
+        self.cancel_pending(index, socket);
+        if socket.owes_notice() {
+            socket.afterwards = Afterwards::Finish;
         }
-        socket.finish |= socket.owes_notice();
-        if socket.queued() > 0 || socket.finish {
+        if socket.queued() > 0 || socket.afterwards == Afterwards::Finish {
             let queue = socket.send(&mut self.scratch.borrow_mut());
             queue.into_iter().for_each(|queue| self.keep_queue(queue));
         }
+        self.close_descriptor(socket);
         socket.orphan = true;
         // Dropping the runs may put blocks back; the pool is not borrowed here.
         socket.received.clear();
@@ -397,18 +396,36 @@ impl Driver {
         {
             self.tasks.count_panic();
         }
-        if let Some(fd) = socket.take_fd() {
-            let token = Token::new(Kind::Forgotten, 0, 0);
-            self.submit(
-                token,
-                &Operation::Close {
-                    fd: fd.into_raw_fd(),
-                },
-            );
-        }
         (socket.queue, socket.secured) = (None, None);
         if socket.pending == 0 {
             sockets.remove(index as usize);
+        }
+    }
+
+    /// Close under the handle, which stays until its owner drops it.
+    fn close(&self, index: u32, socket: &mut Socket) {
+        self.cancel_pending(index, socket);
+        self.close_descriptor(socket);
+    }
+
+    /// An operation that stays would keep the kernel from closing. Nothing is pending that has not
+    /// been cancelled once the descriptor is gone.
+    fn cancel_pending(&self, index: u32, socket: &Socket) {
+        if socket.pending == 0 || !socket.is_open() {
+            return;
+        }
+        for kind in [Kind::Receive, Kind::Writable, Kind::Connect, Kind::Accept] {
+            if pending(socket, kind) {
+                self.cancel(Token::new(kind, socket.generation, index));
+            }
+        }
+    }
+
+    fn close_descriptor(&self, socket: &mut Socket) {
+        if let Some(fd) = socket.take_fd() {
+            let token = Token::new(Kind::Forgotten, 0, 0);
+            let fd = fd.into_raw_fd();
+            self.submit(token, &Operation::Close { fd });
         }
     }
 

@@ -92,9 +92,14 @@ impl SendQueue {
     }
 
     /// Hand as much to the kernel as it takes without waiting. `Ok(true)` = all of it.
-    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    ///
+    /// When a FIN follows at once (`is_last`), the kernel is told to hold back the last segment for
+    /// it: FIN then costs no packet of its own.
+    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, is_last: bool) -> Result<bool, Errno> {
+        let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        flags.set(SendFlags::MORE, is_last);
         while self.bytes > 0 {
-            match self.send_once(fd) {
+            match self.send_once(fd, flags) {
                 Ok(sent) => self.sent(sent),
                 Err(Errno::AGAIN) => return Ok(false),
                 Err(Errno::INTR) => {}
@@ -104,8 +109,7 @@ impl SendQueue {
         Ok(true)
     }
 
-    fn send_once(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    fn send_once(&self, fd: BorrowedFd<'_>, flags: SendFlags) -> Result<usize, Errno> {
         if let (Some(only), 1) = (self.segments.front(), self.segments.len()) {
             return send(fd, self.bytes_of(only), flags);
         }
@@ -241,7 +245,7 @@ mod tests {
         let mut received = Vec::new();
         let mut chunk = [0; 3001];
         while received.len() < expected.len() {
-            queue.send(near.as_fd()).expect("send");
+            queue.send(near.as_fd(), false).expect("send");
             let (count, _) =
                 rustix::net::recv(&far, &mut chunk[..], rustix::net::RecvFlags::empty())
                     .expect("recv");
@@ -270,6 +274,6 @@ mod tests {
         drop(far);
         let mut queue = SendQueue::default();
         queue.write(|out| out.push(b'x'));
-        assert_eq!(queue.send(near.as_fd()), Err(Errno::PIPE));
+        assert_eq!(queue.send(near.as_fd(), false), Err(Errno::PIPE));
     }
 }

@@ -45,6 +45,17 @@ pub(crate) enum Sending {
     Failed(Errno),
 }
 
+/// What comes behind the last queued byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Afterwards {
+    /// More, or nothing.
+    Open,
+    /// FIN; receiving goes on.
+    Finish,
+    /// The close, which sends FIN as well.
+    Close,
+}
+
 /// What the socket is for.
 #[derive(Debug)]
 pub(crate) enum Role {
@@ -122,8 +133,7 @@ pub(crate) struct Socket {
     pub(crate) pending: u8,
     /// The handle is gone; free the slot when nothing is pending.
     pub(crate) orphan: bool,
-    /// Send FIN when the queue is empty.
-    pub(crate) finish: bool,
+    pub(crate) afterwards: Afterwards,
     pub(crate) receive: Receive,
     /// The receive was armed with a limit, which older kernels refuse.
     pub(crate) limited: bool,
@@ -146,7 +156,7 @@ impl Socket {
             generation,
             pending: 0,
             orphan: false,
-            finish: false,
+            afterwards: Afterwards::Open,
             receive: Receive::Off,
             limited: false,
             sending: Sending::Idle,
@@ -168,6 +178,11 @@ impl Socket {
 
     pub(crate) fn fd(&self) -> Option<&OwnedFd> {
         self.fd.as_ref()
+    }
+
+    /// It has not been closed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.fd.is_some()
     }
 
     /// Give the descriptor to whoever closes it.
@@ -261,7 +276,7 @@ impl Socket {
         self.received.push_front(buf);
     }
 
-    /// Hand queued bytes to the kernel and follow up with FIN when asked.
+    /// Hand queued bytes to the kernel and follow up with FIN when asked. A close is the caller's.
     ///
     /// Returns the send queue for reuse once it is empty, and leaves `sending` as `Blocked` when
     /// the caller must watch for room.
@@ -270,11 +285,12 @@ impl Socket {
             return self.discard();
         }
         self.sending = Sending::Idle;
+        let is_last = self.afterwards != Afterwards::Open;
         if let Some(fd) = &self.fd {
             let queue = self.queue.as_deref_mut();
             let sent = match (&mut self.secured, queue) {
-                (Some(secured), queue) => secured.send(queue, self.finish, fd.as_fd(), scratch),
-                (None, Some(queue)) => queue.send(fd.as_fd()),
+                (Some(secured), queue) => secured.send(queue, is_last, fd.as_fd(), scratch),
+                (None, Some(queue)) => queue.send(fd.as_fd(), is_last),
                 (None, None) => Ok(true),
             };
             match sent {
@@ -289,12 +305,12 @@ impl Socket {
         if self.sending == Sending::Blocked {
             return None;
         }
-        if self.finish
+        if self.afterwards == Afterwards::Finish
             && let Some(fd) = &self.fd
         {
             // An error means the connection is gone, which the receive reports.
             let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Write);
-            self.finish = false;
+            self.afterwards = Afterwards::Open;
         }
         self.queue.take()
     }
