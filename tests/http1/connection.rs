@@ -68,6 +68,44 @@ fn rfc9112_9_6_close_is_honoured_and_answered() {
 }
 
 #[test]
+fn rfc9112_9_6_a_client_that_asked_for_the_close_is_not_lingered_for() {
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::to(origin.address());
+    for head in [
+        "HTTP/1.1\r\nHost: a\r\nConnection: close",
+        "HTTP/1.0\r\nHost: a",
+    ] {
+        let mut client = proxy.connect();
+        client.send(format!("GET /c {head}\r\n\r\n"));
+        assert_eq!(client.response().text(), "/c");
+        assert_eq!(client.expect_end(), Ending::Closed);
+        // Closed on both sides, not only finished: the first byte is answered by a reset.
+        let _ = client.try_send("x");
+        wait::pass(Duration::from_millis(5));
+        assert!(
+            client.try_send("x").is_err(),
+            "somebody reads after {head:?}"
+        );
+    }
+}
+
+#[test]
+fn rfc9112_9_6_what_comes_after_close_does_not_destroy_the_response() {
+    let origin = Origin::echoing_targets();
+    let proxy = Proxy::to(origin.address());
+    let request = "POST /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    for too_much in ["\r\n".to_owned(), "GET /d HTTP/1.1\r\n".repeat(20_000)] {
+        for _ in 0..10 {
+            let mut client = proxy.connect();
+            client.send(format!("{request}{too_much}"));
+            assert_eq!(client.response_to("POST").text(), "/c");
+            assert_eq!(client.expect_end(), Ending::Closed);
+        }
+    }
+    assert_eq!(origin.requests().len(), 20);
+}
+
+#[test]
 fn rfc9112_9_3_2_pipelined_requests_are_answered_in_order() {
     // The first answer takes until the second request is at the proxy, if not at the origin.
     let origin = Origin::echoing_targets();

@@ -296,7 +296,7 @@ impl Driver {
     fn arm_receive(&self, index: u32) {
         if let Some(socket) = self.sockets.borrow_mut().get_mut(index as usize)
             && socket.receive == Receive::Starved
-            && !socket.orphan
+            && socket.is_open()
         {
             socket.receive = Receive::Off;
             self.start_receive(index, socket);
@@ -308,7 +308,7 @@ impl Driver {
         for index in self.swollen.take() {
             if let Some(socket) = self.sockets.borrow_mut().get_mut(index as usize)
                 && socket.receive == Receive::Armed
-                && !socket.orphan
+                && socket.is_open()
                 && socket.is_swollen()
             {
                 socket.receive = Receive::Cancelling;

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
-use super::send::SendQueue;
+use super::send::{SEND_FLAGS, SendQueue};
 use crate::io::Buf;
 use crate::io::cipher::{Cipher, Opened};
 use crate::limits;
@@ -107,7 +107,10 @@ impl Secured {
             if is_last && finish {
                 self.finish(&mut scratch.sealed);
             }
-            let sent = send_all(fd, &scratch.sealed)?;
+            // FIN rides on the notice.
+            let mut flags = SEND_FLAGS;
+            flags.set(SendFlags::MORE, is_last && finish);
+            let sent = send_all(fd, &scratch.sealed, flags)?;
             if sent < scratch.sealed.len() {
                 self.unsent.extend_from_slice(&scratch.sealed[sent..]);
                 return Ok(false);
@@ -139,7 +142,7 @@ impl Secured {
     }
 
     fn send_unsent(&mut self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-        self.sent += send_all(fd, &self.unsent[self.sent..])?;
+        self.sent += send_all(fd, &self.unsent[self.sent..], SEND_FLAGS)?;
         if self.sent < self.unsent.len() {
             return Ok(false);
         }
@@ -162,14 +165,10 @@ fn ask<T>(
 }
 
 /// Hands `bytes` to the kernel; how many it took.
-fn send_all(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+fn send_all(fd: BorrowedFd<'_>, bytes: &[u8], flags: SendFlags) -> Result<usize, Errno> {
     let mut sent = 0;
     while sent < bytes.len() {
-        match send(
-            fd,
-            &bytes[sent..],
-            SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
-        ) {
+        match send(fd, &bytes[sent..], flags) {
             Ok(count) => sent += count,
             Err(Errno::AGAIN) => break,
             Err(Errno::INTR) => {}

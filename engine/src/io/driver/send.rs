@@ -18,6 +18,9 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use crate::io::Buf;
 use crate::limits;
 
+/// A send takes what fits and never waits.
+pub(super) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+
 #[derive(Debug)]
 enum Segment {
     /// A range of `SendQueue::copied`.
@@ -96,7 +99,7 @@ impl SendQueue {
     /// When a FIN follows at once (`is_last`), the kernel is told to hold back the last segment for
     /// it: FIN then costs no packet of its own.
     pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, is_last: bool) -> Result<bool, Errno> {
-        let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let mut flags = SEND_FLAGS;
         flags.set(SendFlags::MORE, is_last);
         while self.bytes > 0 {
             match self.send_once(fd, flags) {

@@ -284,30 +284,31 @@ impl Socket {
         if let Sending::Failed(_) = self.sending {
             return self.discard();
         }
+        let Some(fd) = &self.fd else {
+            // Closed under its handle: what is written now has nowhere to go.
+            self.sending = Sending::Failed(Errno::PIPE);
+            return self.discard();
+        };
         self.sending = Sending::Idle;
         let is_last = self.afterwards != Afterwards::Open;
-        if let Some(fd) = &self.fd {
-            let queue = self.queue.as_deref_mut();
-            let sent = match (&mut self.secured, queue) {
-                (Some(secured), queue) => secured.send(queue, is_last, fd.as_fd(), scratch),
-                (None, Some(queue)) => queue.send(fd.as_fd(), is_last),
-                (None, None) => Ok(true),
-            };
-            match sent {
-                Ok(true) => {}
-                Ok(false) => self.sending = Sending::Blocked,
-                Err(error) => {
-                    self.sending = Sending::Failed(error);
-                    return self.discard();
-                }
+        let queue = self.queue.as_deref_mut();
+        let sent = match (&mut self.secured, queue) {
+            (Some(secured), queue) => secured.send(queue, is_last, fd.as_fd(), scratch),
+            (None, Some(queue)) => queue.send(fd.as_fd(), is_last),
+            (None, None) => Ok(true),
+        };
+        match sent {
+            Ok(true) => {}
+            Ok(false) => {
+                self.sending = Sending::Blocked;
+                return None;
+            }
+            Err(error) => {
+                self.sending = Sending::Failed(error);
+                return self.discard();
             }
         }
-        if self.sending == Sending::Blocked {
-            return None;
-        }
-        if self.afterwards == Afterwards::Finish
-            && let Some(fd) = &self.fd
-        {
+        if self.afterwards == Afterwards::Finish {
             // An error means the connection is gone, which the receive reports.
             let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Write);
             self.afterwards = Afterwards::Open;

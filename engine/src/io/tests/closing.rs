@@ -103,6 +103,32 @@ fn what_is_queued_is_read_to_its_end_before_the_close_also_when_the_handle_stays
 }
 
 #[test]
+fn what_is_written_after_the_close_goes_nowhere() {
+    on_shard(|| async {
+        let (near, mut far) = UnixStream::pair().expect("pair");
+        let (closed, other) = (Stream::from_fd(near.into()), UnixStream::pair());
+        closed.write(|out| out.extend_from_slice(b"last"));
+        closed.close_when_sent();
+        closed.drained(0).await.expect("sent");
+        closed.write(|out| out.extend_from_slice(b"late"));
+        assert!(closed.drained(0).await.is_err());
+        drop(closed);
+        // The next connection takes over the queue, and finds it empty.
+        let (near, mut next) = other.expect("pair");
+        let stream = Stream::from_fd(near.into());
+        stream.write(|out| out.extend_from_slice(b"own"));
+        stream.drained(0).await.expect("sent");
+        drop(stream);
+        sleep(Duration::from_millis(5)).await;
+        for (peer, expected) in [(&mut far, "last"), (&mut next, "own")] {
+            let mut received = String::new();
+            peer.read_to_string(&mut received).expect("an orderly end");
+            assert_eq!(received, expected);
+        }
+    });
+}
+
+#[test]
 fn accepted_connections_do_not_wait_for_acknowledgements() {
     on_shard(|| async {
         let listener = Listener::bind(&any_port(), 16).expect("bind");
