@@ -6,10 +6,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser as _;
 use engine::control::arguments::{Arguments, Command};
 use engine::control::doctor;
+use engine::control::identity;
 use engine::control::log::Log;
 use engine::control::start::{self, Refusal};
 
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
         None => start::run(arguments.config.as_deref(), Log::new(arguments.log)),
         Some(Command::Check { config }) => check(config.as_deref()),
         Some(Command::Doctor { config }) => diagnose(config.as_deref()),
+        Some(Command::Identity { command }) => make_identity(command),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -38,4 +41,11 @@ fn diagnose(file: Option<&Path>) -> Result<u8, Refusal> {
     let diagnosis = start::diagnose(file)?;
     print!("{}", doctor::report(&diagnosis));
     Ok(u8::from(!diagnosis.can_run()))
+}
+
+fn make_identity(command: &identity::Command) -> Result<u8, Refusal> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let made = identity::run(command, now.unwrap_or_default());
+    print!("{}", made.map_err(Refusal::Identity)?);
+    Ok(0)
 }

@@ -165,3 +165,36 @@ fn an_admin_address_in_use_stops_the_start_with_a_sentence() {
     let expected = format!("The admin interface cannot listen on {address}");
     assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
 }
+
+#[test]
+fn an_identity_is_made_and_what_stands_in_the_way_is_told() {
+    let folder = std::env::temp_dir().join(format!("weft-{}-mesh", std::process::id()));
+    let place = |name: &str| folder.join(name).to_str().expect("UTF-8").to_owned();
+    let (authority, identity) = (place("authority"), place("orders"));
+    let init = ["identity", "init", "--trust-domain", "example.org"];
+    let init = [&init[..], &["--authority", &authority]].concat();
+    let made = weft(&init);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    assert!(stdout(&made).contains("Next: weft identity issue"));
+    let again = weft(&init);
+    assert_eq!((code(&again), stdout(&again).as_str()), (1, ""));
+    assert!(stderr(&again).contains("\n  FIX  "), "{}", stderr(&again));
+    let places = ["--authority", &authority, "--directory", &identity];
+    let issued = weft(&[&["identity", "issue", "/orders"], &places[..]].concat());
+    assert_eq!(code(&issued), 0, "{}", stderr(&issued));
+    assert!(stdout(&issued).starts_with("Issued spiffe://example.org/orders, valid until 20"));
+    for wrong in [
+        &["identity"][..],
+        &["identity", "issue"],
+        &["identity", "init"],
+    ] {
+        assert_eq!(code(&weft(wrong)), 2, "{wrong:?}");
+    }
+    let help = weft(&["identity", "issue", "--help"]);
+    assert!(
+        stdout(&help).contains("--renew-before 8h"),
+        "{}",
+        stdout(&help)
+    );
+    fs::remove_dir_all(folder).expect("removed");
+}

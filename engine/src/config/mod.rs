@@ -16,6 +16,7 @@ mod tests;
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 pub use error::{Errors, Problem};
 pub use model::*;
@@ -54,6 +55,12 @@ pub fn load(path: Option<&Path>) -> Result<Config, Errors> {
 /// Every problem of the text.
 pub fn parse(text: &str, file: &Path) -> Result<Config, Errors> {
     file::read(text, read::config).map_err(|problems| Errors::new(file, problems))
+}
+
+/// The duration that `text` is, as it is written in configurations: `"1h30m"`.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    scalar::parse_duration(text)
 }
 
 /// The embedded configuration: two echo endpoints behind 127.0.0.1:8080.

@@ -1,14 +1,15 @@
 //! The command line: what `weft` accepts, and the help that teaches it.
 //!
-//! Three uses: run (no subcommand), `check` a configuration with the code of the start, `doctor`
-//! for the machine. Everything that shapes traffic is in the configuration file; a flag exists
-//! only for what must be known before the file is read. Exit codes are part of the interface and
-//! are listed in the help.
+//! Four uses: run (no subcommand), `check` a configuration with the code of the start, `doctor` for
+//! the machine, `identity` to make certificates. Everything that shapes traffic is in the
+//! configuration file; a flag exists only for what must be known before the file is read. Exit
+//! codes are part of the interface and are listed in the help.
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::identity;
 use super::log::Level;
 
 /// `weft --version`: the version, and the commit when the build knew it.
@@ -65,7 +66,30 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Make the authority of a trust domain, and the identities of its workloads
+    ///
+    /// For development and small sites: an authority of one's own, and short-lived SPIFFE
+    /// certificates (X.509-SVID) with which proxies know each other. Keys are readable by their
+    /// owner only.
+    #[command(
+        disable_help_subcommand = true,
+        after_help = IDENTITY_EXAMPLES
+    )]
+    Identity {
+        /// What to make
+        #[command(subcommand)]
+        command: identity::Command,
+    },
 }
+
+const IDENTITY_EXAMPLES: &str = "\
+Two workloads that know each other, each with a sidecar:
+  weft identity init --trust-domain example.org
+  weft identity issue /shop --directory shop/identity
+  weft identity issue /orders --directory orders/identity
+and in each sidecar's configuration (config/sidecar.toml is complete):
+  [identity]
+  directory = \"shop/identity\"";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,6 +97,8 @@ Examples:
   weft --config config/minimal.toml   serve a configuration
   weft check --config my.toml         is it valid? prints every problem at once
   weft doctor                         can this machine run it? says what to change
+  weft identity init --trust-domain example.org && weft identity issue /orders
+                                      certificates with which proxies know each other
 
 Signals:
   SIGTERM, SIGINT   drain: stop accepting, finish the exchanges under way (bounded by `drain` in
@@ -80,8 +106,8 @@ Signals:
   SIGHUP            is ignored: the configuration is read at the start only
 
 Exit codes:
-  0    drained and stopped; `check` and `doctor`: all well
-  1    could not start, or the process failed; `check` and `doctor`: problems found
+  0    drained and stopped; `check`, `doctor`, `identity`: all well
+  1    could not start, or the process failed; `check`, `doctor`, `identity`: problems found
   2    the command line is wrong
   130  a second SIGINT arrived while draining; exchanges were cut
   143  a second SIGTERM arrived while draining; exchanges were cut";

@@ -13,6 +13,7 @@ pub mod collect;
 pub mod doctor;
 pub mod dump;
 pub mod echo;
+pub mod identity;
 pub mod log;
 pub mod signals;
 pub mod start;

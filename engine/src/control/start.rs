@@ -15,7 +15,7 @@ use super::admin::Admin;
 use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
 use super::welcome::{Running, welcome};
-use super::{Charge, Control, echo};
+use super::{Charge, Control, echo, identity};
 use crate::config::{self, Address, Config};
 use crate::proxy::Snapshot;
 use crate::shard::{Shards, StartError};
@@ -35,6 +35,8 @@ pub enum Refusal {
     Shards(StartError),
     /// The control thread cannot start.
     Control(io::Error),
+    /// An identity cannot be made.
+    Identity(identity::Fault),
 }
 
 /// Runs until drained. Returns the exit code.
@@ -230,6 +232,7 @@ impl fmt::Display for Refusal {
                 write!(f, "The built-in echo endpoints cannot start: {error}.")
             }
             Self::Shards(error) => error.fmt(f),
+            Self::Identity(fault) => fault.fmt(f),
             Self::Control(error) => write!(f, "The control thread cannot start: {error}."),
         }
     }

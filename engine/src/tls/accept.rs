@@ -78,10 +78,9 @@ impl Acceptor {
             return Err(HandshakeError::Malformed);
         };
         let (now, mut proof_ends) = (since_1970(), Instant::NEVER);
-        let peer = match connection.peer_certificates() {
-            Some(chain) => Some(Peer::read(chain, now)?),
-            None => None,
-        };
+        let shown = connection.peer_certificates();
+        let leaf = shown.and_then(<[_]>::first);
+        let peer = leaf.map(|leaf| Peer::read(leaf, now)).transpose()?;
         if let Some(peer) = &peer {
             proof_ends = clock::now() + peer.not_after.saturating_sub(now);
         }

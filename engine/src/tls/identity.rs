@@ -53,7 +53,7 @@ impl ServerCertVerifier for IdentityVerifier {
             Err(error) => return Err(error),
         }
         let since = Duration::from_secs(now.as_secs());
-        let peer = Peer::read(std::slice::from_ref(end_entity), since);
+        let peer = Peer::read(end_entity, since);
         let identity = peer.ok().and_then(|peer| peer.identity);
         match identity.as_ref() == Some(&self.identity) {
             true => Ok(ServerCertVerified::assertion()),

@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -38,15 +37,13 @@ impl Peer {
         identity.unwrap_or(&self.subject)
     }
 
-    /// Reads the certificate of a peer, at `now` since 1970.
+    /// Reads the certificate of a peer, in DER, at `now` since 1970. Who has issued it and whether
+    /// the peer holds its key is not looked at.
     ///
-    /// *Errors:* it cannot be read, has expired since the session it was shown in, or is an SVID
-    /// that breaks the rules.
-    pub(super) fn read(
-        chain: &[CertificateDer<'_>],
-        now: Duration,
-    ) -> Result<Self, HandshakeError> {
-        let leaf = chain.first().ok_or(HandshakeError::CertificateRequired)?;
+    /// # Errors
+    /// It cannot be read, has expired since the session it was shown in, or is an SVID that breaks
+    /// the rules.
+    pub fn read(leaf: &[u8], now: Duration) -> Result<Self, HandshakeError> {
         let invalid = HandshakeError::CertificateInvalid;
         let (_, certificate) = X509Certificate::from_der(leaf).map_err(|_| invalid)?;
         let not_after = certificate.validity().not_after.timestamp();

@@ -11,7 +11,8 @@ use rcgen::{
     SanType, date_time_ymd,
 };
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::UnbufferedServerConnection;
 
 use super::certificates::Asked;
@@ -337,8 +338,8 @@ fn x509_svid_2_to_4_who_has_an_identity() {
             adjust(params);
         });
         let pem = fs::read(files.chain).expect("a file");
-        let chain = rustls::pki_types::pem::PemObject::from_pem_slice(&pem).expect("PEM");
-        Peer::read(&[chain], super::accept::since_1970())
+        let chain = CertificateDer::from_pem_slice(&pem).expect("PEM");
+        Peer::read(&chain, super::accept::since_1970())
     };
     let none: fn(&mut CertificateParams) = |_| ();
     let id = |peer: Result<Peer, HandshakeError>| {

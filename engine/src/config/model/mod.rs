@@ -33,7 +33,10 @@ pub use route::{
     RouteTimeouts, ValueMatch, VirtualHost, WeightedCluster,
 };
 pub use spiffe::SpiffeId;
-pub use tls::{CertificateFiles, ClientCertificate, ClusterTls, ListenerTls, TlsVersion};
+pub use tls::{
+    BUNDLE_FILE, CertificateFiles, ClientCertificate, ClusterTls, ListenerTls, SVID_FILE,
+    TlsVersion,
+};
 
 /// One whole configuration.
 #[derive(Clone, Debug, PartialEq, Serialize)]

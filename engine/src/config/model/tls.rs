@@ -9,6 +9,11 @@ use serde::Serialize;
 
 use super::SpiffeId;
 
+/// The file of an identity's folder with the certificate, its intermediates and its key, in PEM.
+pub const SVID_FILE: &str = "svid.pem";
+/// The file of an identity's folder with the authorities that it trusts, in PEM.
+pub const BUNDLE_FILE: &str = "bundle.pem";
+
 /// TLS towards clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListenerTls {
