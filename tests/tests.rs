@@ -13,6 +13,7 @@ mod harness;
 
 mod accept;
 mod accuracy;
+mod authenticate;
 mod bodies;
 mod clients;
 mod config;

@@ -196,6 +196,13 @@ pub const WEIGHT_MAX: u32 = 100_000;
 /// Proxies in front of this one that can be trusted.
 pub const TRUSTED_HOPS_MAX: u8 = 32;
 
+/// Methods that one route asks for: their challenges are written side by side.
+pub const REQUIRED_METHODS_MAX: usize = 8;
+/// API keys of one method: 100,000 of them take 6 MB and a look-up of 17 steps.
+pub const API_KEYS_MAX: usize = 100_000;
+/// Bytes of an API key: keys are a few dozen, and each byte is hashed.
+pub const API_KEY_BYTES_MAX: usize = 512;
+
 // Configuration: defaults. Sources are compared in `config/README.md`.
 
 /// Downstream connections of the process.

@@ -13,6 +13,7 @@ use engine::control::arguments::{Arguments, Command};
 use engine::control::doctor;
 use engine::control::identity;
 use engine::control::log::Log;
+use engine::control::secrets::{self, SecretError};
 use engine::control::start::{self, Refusal};
 
 fn main() -> ExitCode {
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Some(Command::Check { config }) => check(config.as_deref()),
         Some(Command::Doctor { config }) => diagnose(config.as_deref()),
         Some(Command::Identity { command }) => make_identity(command),
+        Some(Command::HashKey) => print(secrets::hash_key()),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -34,6 +36,11 @@ fn main() -> ExitCode {
 
 fn check(file: Option<&Path>) -> Result<u8, Refusal> {
     println!("{}", start::check(file)?);
+    Ok(0)
+}
+
+fn print(hash: Result<String, SecretError>) -> Result<u8, Refusal> {
+    println!("{}", hash.map_err(Refusal::Secret)?);
     Ok(0)
 }
 

@@ -45,7 +45,11 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &["tls"],
         "its next major version changes the API the engine would see",
     ),
-    ("aws_lc_rs", &["tls"], "cryptography stays in one place"),
+    (
+        "aws_lc_rs",
+        &["tls", "authenticate"],
+        "secrets stay where they are compared",
+    ),
     ("httparse", &["http"], "bytes become a message in one place"),
     (
         "tokio",

@@ -12,6 +12,8 @@ mod read;
 mod scalar;
 
 #[cfg(test)]
+mod authentication_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io::Read;

@@ -1,9 +1,9 @@
 //! The command line: what `weft` accepts, and the help that teaches it.
 //!
-//! Four uses: run (no subcommand), `check` a configuration with the code of the start, `doctor` for
-//! the machine, `identity` to make certificates. Everything that shapes traffic is in the
-//! configuration file; a flag exists only for what must be known before the file is read. Exit
-//! codes are part of the interface and are listed in the help.
+//! Uses: run (no subcommand), `check` a configuration with the code of the start, `doctor` for the
+//! machine, `identity` to make certificates, `hash-key` for a secret of a configuration. Everything
+//! that shapes traffic is in the configuration file; a flag exists only for what must be known
+//! before the file is read. Exit codes are part of the interface and are listed in the help.
 
 use std::path::PathBuf;
 
@@ -80,6 +80,11 @@ pub enum Command {
         #[command(subcommand)]
         command: identity::Command,
     },
+    /// Print the hash under which an API key is configured
+    ///
+    /// Reads the key from standard input (a newline at its end is not part of it), so that it does
+    /// not show in the list of processes. The key must be hard to guess: 16 random bytes or more.
+    HashKey,
 }
 
 const IDENTITY_EXAMPLES: &str = "\
@@ -99,6 +104,8 @@ Examples:
   weft doctor                         can this machine run it? says what to change
   weft identity init --trust-domain example.org && weft identity issue /orders
                                       certificates with which proxies know each other
+  openssl rand -hex 20 | tee key.txt | weft hash-key
+                                      a new API key and its hash
 
 Signals:
   SIGTERM, SIGINT   drain: stop accepting, finish the exchanges under way (bounded by `drain` in

@@ -15,6 +15,7 @@ pub mod dump;
 pub mod echo;
 pub mod identity;
 pub mod log;
+pub mod secrets;
 pub mod signals;
 pub mod start;
 pub mod view;

@@ -14,6 +14,7 @@ use rustix::thread::sched_getaffinity;
 use super::admin::Admin;
 use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
+use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
 use super::{Charge, Control, echo, identity};
 use crate::config::{self, Address, Config};
@@ -37,6 +38,8 @@ pub enum Refusal {
     Control(io::Error),
     /// An identity cannot be made.
     Identity(identity::Fault),
+    /// A secret cannot be hashed.
+    Secret(SecretError),
 }
 
 /// Runs until drained. Returns the exit code.
@@ -233,6 +236,7 @@ impl fmt::Display for Refusal {
             }
             Self::Shards(error) => error.fmt(f),
             Self::Identity(fault) => fault.fmt(f),
+            Self::Secret(error) => error.fmt(f),
             Self::Control(error) => write!(f, "The control thread cannot start: {error}."),
         }
     }

@@ -4,10 +4,12 @@
 //! sequence itself. Between the head's last byte and the end of the response, everything that
 //! happens to a request is called from here.
 
+use super::authentication;
 use super::connection::Connection;
 use super::fold::{self, Reason};
 use super::local_reply;
 use super::telling::Telling;
+use crate::authenticate::query_without;
 use crate::balance::ClusterId;
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
@@ -84,9 +86,9 @@ pub(super) fn refuse(connection: &Connection, head_bytes: usize, now: Instant, w
 }
 
 /// Route, balance, forward. Says whether the connection may carry another request.
-async fn steps(
-    telling: &mut Telling<'_>,
-    request: Request<'_>,
+async fn steps<'a>(
+    telling: &mut Telling<'a>,
+    request: Request<'a>,
     text: &mut Vec<u8>,
     space: &mut Space,
 ) -> Result<bool, Reason> {
@@ -109,6 +111,7 @@ async fn steps(
         return Err((DownstreamFailure::NoRoute.into(), ""));
     };
     telling.routed(route);
+    authentication::run(telling, request, route)?;
     let edits = &route.response_edits;
     let clusters = match &route.action {
         RouteAction::Forward(clusters) => clusters,
@@ -127,7 +130,8 @@ async fn steps(
     let upstream = local.snapshot.upstreams.get(cluster.0 as usize);
     let upstream = upstream.ok_or(no_cluster)?;
     let lease = balancer.pick(random, None).map_err(fold::pick)?;
-    let (request_fields, response_fields) = ([&route.request_edits], [edits]);
+    let request_fields = [route.requirement.removals(), &route.request_edits];
+    let response_fields = [edits];
     let call = Call {
         request,
         request_edits: request_edits(telling, &request, route, &request_fields, text),
@@ -178,13 +182,9 @@ fn request_edits<'a>(
     let connection = telling.connection();
     let (plan, fields) = (&connection.plan, &connection.plan.fields);
     // `*` and the authority of CONNECT hold no path to rewrite (RFC 9112 §3.2.3 and §3.2.4).
-    let rewrites = route.rewrite.changes_target() && request.path().starts_with(b"/");
-    if rewrites {
-        target.clear();
-        route.rewrite.apply(request.path(), request.query(), target);
-    }
+    let is_rewritten = request.path().starts_with(b"/") && write_target(request, route, target);
     RequestEdits {
-        target: rewrites.then_some(target.as_slice()),
+        target: is_rewritten.then_some(target.as_slice()),
         host: route.rewrite.host(),
         fields: edits,
         forwarded: fields.sets_forwarded.then(|| Forwarded {
@@ -205,6 +205,24 @@ fn request_edits<'a>(
         close: false,
         body: None,
     }
+}
+
+/// Writes the target as the upstream sees it. `false` when it is the one that was received.
+fn write_target(request: &Request<'_>, route: &Route, target: &mut Vec<u8>) -> bool {
+    let secrets = route.requirement.query_removals();
+    let query = request.query();
+    if !route.rewrite.changes_target() && (secrets.is_empty() || query.is_none()) {
+        return false;
+    }
+    target.clear();
+    match query {
+        Some(query) if !secrets.is_empty() => {
+            route.rewrite.apply(request.path(), None, target);
+            query_without(query, secrets, target);
+        }
+        query => route.rewrite.apply(request.path(), query, target),
+    }
+    true
 }
 
 /// What changes in the response's head.

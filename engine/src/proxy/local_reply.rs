@@ -7,8 +7,10 @@
 //! routes are written here, too.
 
 use super::telling::Telling;
+use crate::authenticate::Fault;
 use crate::http::h1::encode::{self, ConnectionReply, LocalReply};
 use crate::http::{FieldEdits, FieldName, Method, Request, Version};
+use crate::limits;
 use crate::record::{DownstreamFailure, Failure, ProxyFailure, UpstreamFailure};
 use crate::route::{DirectResponse, Redirect};
 
@@ -41,6 +43,9 @@ impl Answer {
             DownstreamFailure::MethodRefused => Self::closing(405),
             // RFC 9110 §15.5.20: the client may try again on another connection.
             DownstreamFailure::Misdirected => Self::closing(421),
+            // A certificate cannot be sent with another request, so there is nothing to challenge.
+            DownstreamFailure::Unauthenticated(Fault::CertificateMissing) => Self::keeping(403),
+            DownstreamFailure::Unauthenticated(_) => Self::keeping(401),
         })
     }
 
@@ -87,6 +92,8 @@ impl Answer {
     const fn body(self) -> &'static [u8] {
         match self.status {
             400 => b"400 Bad Request\n",
+            401 => b"401 Unauthorized\n",
+            403 => b"403 Forbidden\n",
             404 => b"404 Not Found\n",
             405 => b"405 Method Not Allowed\n",
             408 => b"408 Request Timeout\n",
@@ -110,15 +117,24 @@ pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure) -> bool {
     let Some(answer) = Answer::to(failure) else {
         return false;
     };
-    // RFC 9110 §15.5.6: 405 says what is allowed.
-    let allow: &[(&[u8], &[u8])] = match answer.status {
+    let challenges = telling.challenges();
+    let mut challenge_fields: [(&[u8], &[u8]); limits::REQUIRED_METHODS_MAX] = Default::default();
+    for (field, value) in challenge_fields.iter_mut().zip(challenges.as_slice()) {
+        *field = (b"WWW-Authenticate", value);
+    }
+    let fields: &[(&[u8], &[u8])] = match answer.status {
+        // RFC 9110 §15.5.2: 401 says what to show.
+        401 => challenge_fields
+            .get(..challenges.as_slice().len())
+            .unwrap_or_default(),
+        // RFC 9110 §15.5.6: 405 says what is allowed.
         405 => &[(b"Allow", ALLOWED)],
         _ => &[],
     };
     let reply = LocalReply {
         status: answer.status,
         body: answer.body(),
-        fields: allow,
+        fields,
         ..LocalReply::default()
     };
     send(telling, reply, answer.closes)

@@ -27,6 +27,7 @@
 pub mod connection;
 
 mod access_log;
+mod authentication;
 mod exchange;
 mod fold;
 mod local;

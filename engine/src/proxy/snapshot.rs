@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authenticate::Methods;
 use crate::balance::{Cluster, ClusterId, ClusterTable, Endpoint, EndpointId, Policy, Thresholds};
 use crate::config::{
     self, Config, EndpointAddress, EscapedSlashes, FieldPolicy, LbPolicy, UnderscorePolicy,
@@ -62,6 +63,8 @@ pub struct ListenerPlan {
     pub connections_max: usize,
     /// TLS towards its clients; clear text when absent.
     pub tls: Option<Acceptor>,
+    /// The ways in which its callers may prove who they are.
+    pub methods: Arc<Methods>,
     /// Its rules.
     pub routes: RouteTable,
     /// Bounds of a request head.
@@ -135,11 +138,14 @@ impl Snapshot {
             acceptors,
             connectors,
         } = Secrets::load(config)?;
+        let methods = Arc::new(Methods::compile(&config.authentication));
         let listeners = (0..).map(ListenerId).zip(&config.listeners).zip(acceptors);
         let clusters = (0..).map(ClusterId).zip(&config.clusters);
         Ok(Self {
             listeners: listeners
-                .map(|((id, listener), tls)| Arc::new(compile_listener(id, listener, tls)))
+                .map(|((id, listener), tls)| {
+                    Arc::new(compile_listener(id, listener, tls, &methods))
+                })
                 .collect(),
             clusters: ClusterTable::new(
                 clusters
@@ -183,6 +189,7 @@ fn compile_listener(
     id: ListenerId,
     listener: &config::Listener,
     tls: Option<Acceptor>,
+    methods: &Arc<Methods>,
 ) -> ListenerPlan {
     let fields = &listener.fields;
     let encoded = match listener.path.escaped_slashes {
@@ -199,6 +206,7 @@ fn compile_listener(
             .and_then(|max| usize::try_from(max).ok())
             .unwrap_or(usize::MAX),
         tls,
+        methods: Arc::clone(methods),
         routes: RouteTable::compile(listener),
         head_limits: HeadLimits {
             head_bytes: usize::try_from(limits.head_bytes).unwrap_or(limits::HEAD_BYTES),

@@ -5,6 +5,7 @@
 //! line.
 
 use super::connection::Connection;
+use crate::authenticate::{Challenges, Principal};
 use crate::balance::ClusterId;
 use crate::forward::Trace;
 use crate::http::{FieldName, Request};
@@ -12,13 +13,18 @@ use crate::io::{Instant, clock};
 use crate::record::access_log::AccessLine;
 use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, RouteId, Times};
 use crate::route::Route;
-use crate::tls;
 
 /// The story of one exchange so far.
 pub(super) struct Telling<'a> {
     connection: &'a Connection,
     request: Option<Request<'a>>,
     request_id: &'a [u8],
+    /// Who is calling.
+    principal: Principal<'a>,
+    /// What a caller who is not known is told to show.
+    challenges: Challenges<'a>,
+    /// The query holds a secret.
+    hides_query: bool,
     outcome: Outcome,
     /// What forwarding has come to.
     pub(super) trace: Trace,
@@ -46,6 +52,9 @@ impl<'a> Telling<'a> {
             connection,
             request,
             request_id,
+            principal: Principal::of_peer(connection.client()),
+            challenges: Challenges::default(),
+            hides_query: false,
             outcome: Outcome::new(listener),
             trace: Trace {
                 is_request_whole: request.is_some_and(|request| request.body().is_empty()),
@@ -76,6 +85,26 @@ impl<'a> Telling<'a> {
     /// This rule applies.
     pub(super) fn routed(&mut self, route: &Route) {
         self.outcome.route = Some(RouteId(route.id.0));
+        self.hides_query = route.requirement.reads_query();
+    }
+
+    /// Who is calling, as far as is known.
+    pub(super) fn principal(&self) -> &Principal<'a> {
+        &self.principal
+    }
+
+    /// This caller has proved who it is.
+    pub(super) fn authenticated(&mut self, principal: Principal<'a>) {
+        self.principal = principal;
+    }
+
+    /// The caller has to show one of these.
+    pub(super) fn challenged(&mut self, challenges: Challenges<'a>) {
+        self.challenges = challenges;
+    }
+
+    pub(super) fn challenges(&self) -> Challenges<'a> {
+        self.challenges
     }
 
     /// This cluster is to serve it.
@@ -174,11 +203,13 @@ impl<'a> Telling<'a> {
             cluster: cluster.map(|cluster| &**cluster.name()),
             endpoint: endpoint.map(|endpoint| endpoint.label()),
             client: self.connection.peer,
-            principal: self.connection.client().map(tls::Peer::principal),
+            principal: self.principal().label(),
             method: request.map_or(&[], |request| request.method_bytes()),
             authority: request.map_or(&[], |request| request.authority()),
             path: request.map_or(&[], |request| request.path()),
-            query: request.and_then(|request| request.query()),
+            query: request
+                .and_then(|request| request.query())
+                .filter(|_| !self.hides_query),
             request_id: self.request_id,
             user_agent: request
                 .and_then(|request| request.field(FieldName::UserAgent))

@@ -7,6 +7,7 @@
 //! the places where something must be decided.
 
 use super::flag::ResponseFlag;
+use crate::authenticate::Fault as Unproved;
 
 /// Why an exchange did not end as it should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,8 @@ pub enum DownstreamFailure {
     MethodRefused,
     /// The request is for a host that the connection's certificate is not for.
     Misdirected,
+    /// The caller has not proved who it is.
+    Unauthenticated(Unproved),
 }
 
 /// What a cluster or its endpoint did, or did not do in time.
@@ -147,7 +150,7 @@ impl Failure {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every failure, in the order in which they are counted.
-    pub const ALL: [Self; 33] = {
+    pub const ALL: [Self; 45] = {
         use {DownstreamFailure as D, HeadFault as H, ProxyFailure as P, UpstreamFailure as U};
         [
             Self::Downstream(D::BadHead(H::Malformed)),
@@ -167,6 +170,18 @@ impl Failure {
             Self::Downstream(D::NoRoute),
             Self::Downstream(D::MethodRefused),
             Self::Downstream(D::Misdirected),
+            Self::Downstream(D::Unauthenticated(Unproved::CredentialsMissing)),
+            Self::Downstream(D::Unauthenticated(Unproved::CertificateMissing)),
+            Self::Downstream(D::Unauthenticated(Unproved::CredentialsMalformed)),
+            Self::Downstream(D::Unauthenticated(Unproved::ApiKeyUnknown)),
+            Self::Downstream(D::Unauthenticated(Unproved::PasswordWrong)),
+            Self::Downstream(D::Unauthenticated(Unproved::TokenAlgorithm)),
+            Self::Downstream(D::Unauthenticated(Unproved::TokenKeyUnknown)),
+            Self::Downstream(D::Unauthenticated(Unproved::TokenSignature)),
+            Self::Downstream(D::Unauthenticated(Unproved::TokenExpired)),
+            Self::Downstream(D::Unauthenticated(Unproved::TokenNotYetValid)),
+            Self::Downstream(D::Unauthenticated(Unproved::TokenIssuer)),
+            Self::Downstream(D::Unauthenticated(Unproved::TokenAudience)),
             Self::Upstream(U::NoEndpoint),
             Self::Upstream(U::Overflow),
             Self::Upstream(U::ConnectRefused),
@@ -188,8 +203,8 @@ impl Failure {
 
     /// Its place in [`Failure::ALL`].
     pub const fn index(self) -> usize {
-        const UPSTREAM: usize = 17;
-        const PROXY: usize = 29;
+        const UPSTREAM: usize = 29;
+        const PROXY: usize = 41;
         match self {
             Self::Downstream(failure) => failure.index(),
             Self::Upstream(failure) => UPSTREAM + failure as usize,
@@ -248,6 +263,7 @@ impl DownstreamFailure {
             Self::NoRoute => AFTER_HEAD + 7,
             Self::MethodRefused => AFTER_HEAD + 8,
             Self::Misdirected => AFTER_HEAD + 9,
+            Self::Unauthenticated(fault) => AFTER_HEAD + 10 + fault as usize,
         }
     }
 
@@ -263,6 +279,7 @@ impl DownstreamFailure {
             Self::BodyTimeout | Self::ReadStalled => ResponseFlag::StreamIdleTimeout,
             Self::Closed => ResponseFlag::DownstreamConnectionTermination,
             Self::NoRoute => ResponseFlag::NoRouteFound,
+            Self::Unauthenticated(_) => ResponseFlag::UnauthorizedExternalService,
         }
     }
 
@@ -279,6 +296,7 @@ impl DownstreamFailure {
             Self::NoRoute => "no_route",
             Self::MethodRefused => "method_refused",
             Self::Misdirected => "misdirected",
+            Self::Unauthenticated(fault) => fault.label(),
         }
     }
 }

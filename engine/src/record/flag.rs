@@ -34,6 +34,9 @@ pub enum ResponseFlag {
     UpstreamConnectionTermination,
     /// `RL`: refused by a rate limit.
     RateLimited,
+    /// `UAEX`: refused by authentication or authorization. Envoy sets it where its external service
+    /// refused, and nothing where it did so itself.
+    UnauthorizedExternalService,
     /// `SI`: nothing moved for longer than allowed.
     StreamIdleTimeout,
     /// `DPE`: the client broke the protocol or a limit on messages.
@@ -46,7 +49,7 @@ pub enum ResponseFlag {
 
 impl ResponseFlag {
     /// All flags, in the order in which they are counted.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NoHealthyUpstream,
         Self::UpstreamConnectionFailure,
         Self::UpstreamOverflow,
@@ -59,6 +62,7 @@ impl ResponseFlag {
         Self::LocalReset,
         Self::UpstreamConnectionTermination,
         Self::RateLimited,
+        Self::UnauthorizedExternalService,
         Self::StreamIdleTimeout,
         Self::DownstreamProtocolError,
         Self::UpstreamProtocolError,
@@ -80,6 +84,7 @@ impl ResponseFlag {
             Self::LocalReset => "LR",
             Self::UpstreamConnectionTermination => "UC",
             Self::RateLimited => "RL",
+            Self::UnauthorizedExternalService => "UAEX",
             Self::StreamIdleTimeout => "SI",
             Self::DownstreamProtocolError => "DPE",
             Self::UpstreamProtocolError => "UPE",
@@ -102,6 +107,7 @@ impl ResponseFlag {
             Self::LocalReset => "LocalReset",
             Self::UpstreamConnectionTermination => "UpstreamConnectionTermination",
             Self::RateLimited => "RateLimited",
+            Self::UnauthorizedExternalService => "UnauthorizedExternalService",
             Self::StreamIdleTimeout => "StreamIdleTimeout",
             Self::DownstreamProtocolError => "DownstreamProtocolError",
             Self::UpstreamProtocolError => "UpstreamProtocolError",

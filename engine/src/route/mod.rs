@@ -30,6 +30,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authenticate::Requirement;
 use crate::config::model;
 use crate::http::{FieldEdits, Request};
 
@@ -61,6 +62,8 @@ pub struct Route {
     pub id: RouteId,
     /// Its name in metrics and logs.
     pub name: Arc<str>,
+    /// Who must prove who it is, and how.
+    pub requirement: Requirement,
     /// What is done with the request.
     pub action: RouteAction,
     /// How target and host change before forwarding.
@@ -134,6 +137,7 @@ impl Route {
         Self {
             id: RouteId(route.index),
             name: Arc::clone(&route.name),
+            requirement: Requirement::compile(&route.authenticate),
             action: RouteAction::compile(route),
             rewrite: Rewrite::compile(route),
             request_edits: action::edits(&route.request_fields),

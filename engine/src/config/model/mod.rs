@@ -5,6 +5,7 @@
 //! never check again. Serialised, it has the shape of the file it was read from, with nothing
 //! left implicit; reading that text again gives the same value.
 
+mod authentication;
 mod cluster;
 mod listener;
 mod pattern;
@@ -21,6 +22,9 @@ use serde::{Serialize, Serializer};
 
 use super::scalar;
 
+pub use authentication::{
+    ApiKey, ApiKeys, Authenticate, Authentication, KeyHash, MTLS, Marks, MethodRef, MethodRule,
+};
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
 pub use listener::{
     EscapedSlashes, FieldPolicies, FieldPolicy, Listener, ListenerLimits, ListenerTimeouts,
@@ -59,6 +63,9 @@ pub struct Config {
     /// What becomes of the latency histograms besides being served by the admin interface.
     #[serde(skip_serializing_if = "Histograms::is_default")]
     pub histograms: Histograms,
+    /// The methods by which callers prove who they are.
+    #[serde(skip_serializing_if = "Authentication::is_empty")]
+    pub authentication: Authentication,
     /// Sockets that accept connections, each with its virtual hosts.
     pub listeners: Vec<Listener>,
     /// Groups of equivalent endpoints.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{HostPattern, Pattern};
+use super::{Authenticate, HostPattern, Pattern};
 use crate::config::scalar;
 
 /// The routes of some hosts of a listener.
@@ -35,6 +35,8 @@ pub struct Route {
     pub index: u32,
     /// Any one of these must match; never empty.
     pub matches: Vec<RouteMatch>,
+    /// Who may be anybody, and who must prove who it is.
+    pub authenticate: Authenticate,
     /// What is done with the request.
     #[serde(flatten)]
     pub action: Action,

@@ -6,32 +6,42 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::authentication::Methods;
 use super::defaults::{self, Defaults};
 use super::route::RouteReader;
 use super::{Names, PROFILES, Places, grammar};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
-    EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern, Listener, ListenerLimits,
-    ListenerTimeouts, PathNormalization, Profile, RouteTimeouts, ServerPolicy, TRUST_ALL_HOPS,
-    UnderscorePolicy, VirtualHost,
+    Authenticate, ClientCertificate, EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern,
+    Listener, ListenerLimits, ListenerTimeouts, PathNormalization, Profile, RouteTimeouts,
+    ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy, VirtualHost,
 };
 use crate::limits;
 
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 1024..=limits::HEAD_BYTES_MAX as u64;
 
+/// What routes may name.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// Clusters, with their places.
+    pub(super) clusters: &'a HashMap<Arc<str>, usize>,
+    /// Methods of authentication.
+    pub(super) methods: &'a Methods,
+}
+
 /// Reads the listeners of one configuration.
 pub(super) struct Reader<'a> {
     profile: Profile,
-    clusters: &'a HashMap<Arc<str>, usize>,
+    known: Known<'a>,
     /// Routes read so far, over all listeners.
     route_count: u32,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(profile: Profile, clusters: &'a HashMap<Arc<str>, usize>) -> Self {
+    pub(super) fn new(profile: Profile, known: Known<'a>) -> Self {
         Self {
             profile,
-            clusters,
+            known,
             route_count: 0,
         }
     }
@@ -64,7 +74,16 @@ impl<'a> Reader<'a> {
         let route_timeouts = section.section_or_empty("route_timeouts", |section| {
             route_timeouts(section, &defaults::ROUTE_TIMEOUTS)
         });
-        let virtual_hosts = self.virtual_hosts(section, &route_timeouts);
+        let asks_certificates = tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_certificate != ClientCertificate::Off);
+        let authenticate = self.known.methods.authenticate(section, asks_certificates);
+        let inherited = Inherited {
+            timeouts: &route_timeouts,
+            asks_certificates,
+            authenticate: authenticate.unwrap_or_default(),
+        };
+        let virtual_hosts = self.virtual_hosts(section, inherited);
         Some(Listener {
             name: name?,
             address: address?,
@@ -84,10 +103,10 @@ impl<'a> Reader<'a> {
     fn virtual_hosts(
         &mut self,
         section: &mut Section<'_>,
-        timeouts: &RouteTimeouts,
+        inherited: Inherited<'_>,
     ) -> Vec<VirtualHost> {
         let mut reader = VirtualHostReader {
-            routes: RouteReader::new(self.clusters, timeouts, self.route_count),
+            routes: RouteReader::new(self.known, inherited, self.route_count),
             names: Names::default(),
             hosts: Names::default(),
         };
@@ -101,6 +120,14 @@ impl<'a> Reader<'a> {
         self.route_count = reader.routes.count;
         virtual_hosts
     }
+}
+
+/// What the routes of a listener take from it where they say nothing themselves.
+pub(super) struct Inherited<'a> {
+    pub(super) timeouts: &'a RouteTimeouts,
+    /// The listener asks its clients for certificates.
+    pub(super) asks_certificates: bool,
+    pub(super) authenticate: Authenticate,
 }
 
 /// Reads the virtual hosts of one listener.
@@ -121,9 +148,12 @@ impl VirtualHostReader<'_> {
                 name.inspect(|name| self.names.take(name, &field))
             }
         };
-        let routes = self
-            .routes
-            .routes(section, name.as_deref().unwrap_or_default());
+        let authenticate = self.routes.authenticate(section);
+        let routes = self.routes.routes(
+            section,
+            name.as_deref().unwrap_or_default(),
+            authenticate.as_ref(),
+        );
         Some(VirtualHost {
             name: name?,
             hosts,

@@ -4,6 +4,7 @@
 //! Readers never stop at a problem: it is noted where it stands, a default or nothing takes its
 //! place, and the rest is read. A key exists if a reader asks for it.
 
+mod authentication;
 mod cluster;
 mod defaults;
 mod grammar;
@@ -43,13 +44,19 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         .flatten();
     let access_log = root.section("access_log", access_log).flatten();
     let histograms = root.section("histograms", histograms).unwrap_or_default();
+    let authentication = root.section_or_empty("authentication", authentication::authentication);
+    let methods = authentication::Methods::of(&authentication);
     let clusters = clusters(root, &defaults);
     let names = clusters
         .iter()
         .map(|(name, _)| Arc::clone(name))
         .enumerate();
     let names = names.map(|(index, name)| (name, index)).collect();
-    let listeners = listeners(root, profile, &mut places, &names);
+    let known = listener::Known {
+        clusters: &names,
+        methods: &methods,
+    };
+    let listeners = listeners(root, profile, &mut places, known);
     Some(Config {
         profile,
         max_connections,
@@ -58,6 +65,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         admin,
         access_log,
         histograms,
+        authentication,
         listeners,
         clusters: clusters
             .into_iter()
@@ -201,10 +209,10 @@ fn listeners(
     root: &mut Section<'_>,
     profile: Profile,
     places: &mut Places,
-    clusters: &HashMap<Arc<str>, usize>,
+    known: listener::Known<'_>,
 ) -> Vec<Listener> {
     let mut names = Names::default();
-    let mut reader = listener::Reader::new(profile, clusters);
+    let mut reader = listener::Reader::new(profile, known);
     let mut read = |field: Field<'_>| {
         field
             .section(|section| reader.listener(section, &mut names, places))

@@ -7,13 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use super::{Names, grammar, listener};
+use super::listener::{self, Inherited, Known};
+use super::{Names, grammar};
 use crate::config::error::near_miss;
 use crate::config::file::{Field, Section};
 use crate::config::model::{
-    Action, ClusterRef, DirectResponse, FieldEdits, FieldMatch, HttpScheme, PathMatch,
-    PathReplacement, Pattern, QueryMatch, Redirect, RedirectStatus, Rewrite, Route, RouteMatch,
-    RouteTimeouts, ValueMatch, WeightedCluster,
+    Action, Authenticate, ClusterRef, DirectResponse, FieldEdits, FieldMatch, HttpScheme,
+    PathMatch, PathReplacement, Pattern, QueryMatch, Redirect, RedirectStatus, Rewrite, Route,
+    RouteMatch, ValueMatch, WeightedCluster,
 };
 use crate::limits;
 
@@ -37,35 +38,43 @@ const ACTIONS: &str = "one of `forward`, `redirect`, `direct_response`";
 
 /// Reads the routes of one listener.
 pub(super) struct RouteReader<'a> {
-    clusters: &'a HashMap<Arc<str>, usize>,
-    timeouts: &'a RouteTimeouts,
+    known: Known<'a>,
+    inherited: Inherited<'a>,
     names: Names,
     /// Routes read so far, over the whole configuration.
     pub(super) count: u32,
 }
 
 impl<'a> RouteReader<'a> {
-    pub(super) fn new(
-        clusters: &'a HashMap<Arc<str>, usize>,
-        timeouts: &'a RouteTimeouts,
-        count: u32,
-    ) -> Self {
+    pub(super) fn new(known: Known<'a>, inherited: Inherited<'a>, count: u32) -> Self {
         Self {
-            clusters,
-            timeouts,
+            known,
+            inherited,
             names: Names::default(),
             count,
         }
     }
 
+    /// What a virtual host or a route asks of its callers, if it says so.
+    pub(super) fn authenticate(&self, section: &mut Section<'_>) -> Option<Authenticate> {
+        let methods = self.known.methods;
+        methods.authenticate(section, self.inherited.asks_certificates)
+    }
+
     /// The routes of a virtual host. Those without a name are called after it and their place.
-    pub(super) fn routes(&mut self, section: &mut Section<'_>, host: &str) -> Vec<Route> {
+    pub(super) fn routes(
+        &mut self,
+        section: &mut Section<'_>,
+        host: &str,
+        authenticate: Option<&Authenticate>,
+    ) -> Vec<Route> {
+        let authenticate = authenticate.unwrap_or(&self.inherited.authenticate).clone();
         let mut earlier = HashMap::new();
         let fields = section.some_list("routes", "at least one route");
         let mut read = |(index, field): (usize, Field<'_>)| {
             let default_name = format!("{host}/{index}");
             field
-                .section(|section| self.route(section, &default_name, &mut earlier))
+                .section(|section| self.route(section, &default_name, &authenticate, &mut earlier))
                 .flatten()
         };
         fields
@@ -79,6 +88,7 @@ impl<'a> RouteReader<'a> {
         &mut self,
         section: &mut Section<'_>,
         default_name: &str,
+        authenticate: &Authenticate,
         earlier: &mut HashMap<String, String>,
     ) -> Option<Route> {
         let name = match section.field("name") {
@@ -92,11 +102,13 @@ impl<'a> RouteReader<'a> {
             }
         };
         let matches = matches(section, earlier);
+        let own = self.authenticate(section);
+        let authenticate = own.unwrap_or_else(|| authenticate.clone());
         let action = self.action(section, &matches);
         let rewrite = section.section("rewrite", |section| rewrite(section, &matches));
         let request_fields = section.section("request_headers", edits);
         let response_fields = section.section("response_headers", edits);
-        let defaults = self.timeouts;
+        let defaults = self.inherited.timeouts;
         let timeouts = section.section_or_empty("timeouts", |section| {
             listener::route_timeouts(section, defaults)
         });
@@ -112,6 +124,7 @@ impl<'a> RouteReader<'a> {
             name: name?,
             index,
             matches,
+            authenticate,
             action: action?,
             rewrite: rewrite.unwrap_or_default(),
             request_fields: request_fields.unwrap_or_default(),
@@ -179,14 +192,14 @@ impl<'a> RouteReader<'a> {
 
     fn cluster(&self, field: &Field<'_>) -> Option<ClusterRef> {
         let written = field.parse("the name of a cluster", Some)?;
-        if let Some((name, index)) = self.clusters.get_key_value(written) {
+        if let Some((name, index)) = self.known.clusters.get_key_value(written) {
             let index = u32::try_from(*index).unwrap_or(u32::MAX);
             return Some(ClusterRef {
                 name: Arc::clone(name),
                 index,
             });
         }
-        let known: Vec<&str> = self.clusters.keys().map(|name| &**name).collect();
+        let known: Vec<&str> = self.known.clusters.keys().map(|name| &**name).collect();
         match near_miss(written, &known) {
             Some(near) => field.refuse(&format!("no such cluster, did you mean \"{near}\"?")),
             None => field.refuse("no such cluster"),
@@ -475,7 +488,7 @@ fn lines(field: Field<'_>, several: bool) -> Vec<(String, String)> {
     lines
 }
 
-fn editable(name: &str, field: &Field<'_>) -> Option<()> {
+pub(super) fn editable(name: &str, field: &Field<'_>) -> Option<()> {
     if name == "host" {
         return field.refuse("`Host` is changed with `rewrite.host`");
     }
