@@ -279,3 +279,42 @@ pub const DRAIN_POLL: Duration = Duration::from_millis(10);
 
 /// How long the access log waits after its file failed, and at most when a shard ends.
 pub const ACCESS_LOG_PAUSE: Duration = Duration::from_secs(1);
+
+// Registration and discovery.
+
+/// Bytes of the name of a service or an instance: a segment of a URL that fits a log line.
+pub const REGISTRY_NAME_BYTES_MAX: usize = 128;
+/// Services with an instance, by default: a large mesh has thousands.
+pub const REGISTRY_SERVICES_DEFAULT: u32 = 10_000;
+/// Instances of all services, by default; each takes about a kilobyte, and as much in the journal.
+pub const REGISTRY_INSTANCES_DEFAULT: u32 = 100_000;
+/// Bytes of metadata of all instances: a third of what as many instances could bring.
+pub const REGISTRY_METADATA_BYTES_MAX: usize = 128 << 20;
+/// Bytes of metadata of one instance, names and values.
+pub const METADATA_BYTES_MAX: usize = 4 << 10;
+/// Metadata of one instance, in pairs: each endpoint's are compared when subsets are made.
+pub const METADATA_PAIRS_MAX: usize = 64;
+/// How long an instance is believed without a renewal, by default: three missed heartbeats of ten
+/// seconds.
+pub const LEASE_TTL_DEFAULT: Duration = Duration::from_secs(30);
+/// The shortest lease: a shorter one ends whenever a disk or a collector pauses.
+pub const LEASE_TTL_MIN: Duration = Duration::from_secs(1);
+/// The longest lease: a dead instance is forgotten on the same day.
+pub const LEASE_TTL_MAX: Duration = Duration::from_secs(86_400);
+/// What a lease that ran out while the process was down has left after the start: its instance
+/// had nobody to renew it with.
+pub const LEASE_RESTART_GRACE: Duration = Duration::from_secs(10);
+/// Time between two checks of an instance, and how long one may take, by default.
+pub const CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
+/// How long a check of an instance may take, by default.
+pub const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
+/// Bytes of the path of a check.
+pub const CHECK_PATH_BYTES_MAX: usize = 1 << 10;
+/// Leases that ran out and are remembered, so that their instances are told so.
+pub const REGISTRY_EXPIRED_KEPT: usize = 256;
+/// Bytes of a line of the registry's journal: an instance with all its metadata, escaped.
+pub const JOURNAL_LINE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of the registry's journal below which it is not rewritten.
+pub const JOURNAL_REWRITE_BYTES: u64 = 4 << 20;
+/// Changes that may wait for the journal's disk; more are refused until it has caught up.
+pub const JOURNAL_QUEUE: usize = 4096;

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 pub use error::{Errors, Problem};
 pub use model::*;
+pub use scalar::{format_duration, parse_address};
 
 use crate::limits;
 

@@ -53,7 +53,8 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_millis(millis))
 }
 
-pub(super) fn format_duration(duration: Duration) -> String {
+/// A duration as [`parse_duration`] reads it; what is below a millisecond is left out.
+pub fn format_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (name, unit) in TIME_UNITS {
@@ -116,7 +117,7 @@ fn parse_digits(text: &str) -> Option<usize> {
 }
 
 /// `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/weft.sock`.
-pub(super) fn parse_address(text: &str) -> Option<Address> {
+pub fn parse_address(text: &str) -> Option<Address> {
     match text.strip_prefix("unix:") {
         Some(path) => is_socket_path(path).then(|| Address::Unix(path.into())),
         None => text.parse().ok().map(Address::Tcp),

@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod arguments;
 pub mod collect;
+pub mod discovery;
 pub mod doctor;
 pub mod dump;
 pub mod echo;
