@@ -3,6 +3,7 @@
 mod handshake;
 mod identity;
 mod listener;
+mod mesh;
 mod upstream;
 
 use std::process::{Command, Output};

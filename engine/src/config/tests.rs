@@ -216,3 +216,77 @@ fn all_problems_are_reported_together() {
     let expected: Vec<&str> = WRONG_REPORT.trim().lines().collect();
     assert_eq!(found, expected, "\n{}", found.join("\n"));
 }
+
+#[test]
+fn tls_defaults_to_the_identity_where_it_is_meant() {
+    let text = r#"
+        identity = { directory = "me" }
+        [[clusters]]
+        name = "mesh"
+        endpoints = []
+        tls = { identity = "spiffe://x.org/a" }
+        [[clusters]]
+        name = "web"
+        endpoints = []
+        tls = { server_name = "a.test" }
+        [[listeners]]
+        name = "inbound"
+        address = "127.0.0.1:1"
+        tls = {}
+        virtual_hosts = [{ hosts = ["*"], routes = [{ forward = "mesh" }] }]
+        [[listeners]]
+        name = "site"
+        address = "127.0.0.1:2"
+        tls = { certificates = [{ chain = "a", key = "b" }] }
+        virtual_hosts = [{ hosts = ["*"], routes = [{ forward = "web" }] }]
+    "#;
+    let config = parse(text, Path::new("f")).unwrap_or_else(|errors| panic!("{errors}"));
+    let (svid, bundle) = (Path::new("me/svid.pem"), Path::new("me/bundle.pem"));
+    let inbound = config.listeners[0].tls.as_ref().unwrap();
+    assert_eq!(inbound.certificates[0].chain, svid);
+    assert_eq!(inbound.certificates[0].key, svid);
+    assert_eq!(inbound.client_certificate, ClientCertificate::Required);
+    assert_eq!(inbound.client_ca.as_deref(), Some(bundle));
+    assert_eq!(
+        inbound.client_identities,
+        Some(ClientIdentities::OwnTrustDomain)
+    );
+    assert_eq!(inbound.min_version, TlsVersion::Tls13);
+    let site = config.listeners[1].tls.as_ref().unwrap();
+    assert_eq!(site.client_certificate, ClientCertificate::Off);
+    assert_eq!((&site.client_ca, &site.client_identities), (&None, &None));
+    let mesh = config.clusters[0].tls.as_ref().unwrap();
+    assert_eq!(mesh.ca.as_deref(), Some(bundle));
+    assert_eq!(mesh.certificate.as_ref().unwrap().key, svid);
+    let web = config.clusters[1].tls.as_ref().unwrap();
+    assert_eq!((&web.ca, &web.certificate), (&None, &None));
+    let dumped = toml::to_string(&config).unwrap();
+    assert_eq!(parse(&dumped, Path::new("dump")).unwrap(), config);
+}
+
+#[test]
+fn what_clients_must_show_has_to_go_together() {
+    let problems = |tls: &str| {
+        let text = format!(
+            "[[listeners]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\n\
+             tls = {{ {tls}, certificates = [{{ chain = \"a\", key = \"b\" }}] }}\n\
+             virtual_hosts = [{{ hosts = [\"*\"], \
+             routes = [{{ redirect = {{ path = \"/x\" }} }}] }}]"
+        );
+        let mut found = read_problems(&text);
+        found.pop();
+        found.join("\n")
+    };
+    let asked = "client_certificate = \"required\", client_ca = \"c\"";
+    assert_eq!(problems(asked), "");
+    for (identities, expected) in [
+        ("[]", "expected \"own_trust_domain\", or a list"),
+        ("\"any\"", "expected \"own_trust_domain\", or a list"),
+        ("[\"spiffe://x.org\"]", "client_identities[0]"),
+    ] {
+        let found = problems(&format!("{asked}, client_identities = {identities}"));
+        assert!(found.contains(expected), "{identities}: {found}");
+    }
+    let found = problems("client_identities = \"own_trust_domain\"");
+    assert!(found.contains("has no use while"), "{found}");
+}

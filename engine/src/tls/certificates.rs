@@ -1,7 +1,7 @@
 //! Which of a listener's certificates a client is shown: by the name it asks for (RFC 6066 §3).
 //!
-//! The exact name, then the wildcard one level up (RFC 6125 §6.4.3), then the first certificate. Of
-//! several for one name, as with an ECDSA and an RSA key, the first that the client can verify.
+//! The exact name, then the wildcard one level up (RFC 6125 §6.4.3), then the first certificate.
+//! Of several for one name, as with an ECDSA and an RSA key, the first that the client can verify.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +33,12 @@ impl Certificates {
             keys: sole,
             by_name,
         }
+    }
+
+    /// The first of them, in DER; `None` while none could be read.
+    pub(super) fn first(&self) -> Option<&[u8]> {
+        let chain = &self.keys.first()?.cert;
+        chain.first().map(|leaf| &**leaf)
     }
 
     /// The certificates for `name`; `None` when there are none but the first.

@@ -5,7 +5,7 @@
 
 use super::files::Fault;
 use super::{Acceptor, Connector};
-use crate::config::{Config, Problem};
+use crate::config::{BUNDLE_FILE, Config, Identity, Problem, SVID_FILE};
 
 /// What is read from certificates, keys and authorities.
 #[derive(Debug)]
@@ -45,6 +45,9 @@ impl Secrets {
                 .ok()
         });
         let connectors = connectors.collect();
+        if let Some(identity) = &config.identity {
+            problems = about_identity(identity, problems);
+        }
         match problems.is_empty() {
             true => Ok(Self {
                 acceptors,
@@ -53,6 +56,33 @@ impl Secrets {
             false => Err(problems),
         }
     }
+}
+
+/// Says of an identity's files once, under the key that names their folder, what was found in every
+/// table that they are a default of.
+fn about_identity(identity: &Identity, problems: Vec<Problem>) -> Vec<Problem> {
+    let (svid, bundle) = (identity.svid().chain, identity.bundle());
+    let mut told = Vec::new();
+    for mut problem in problems {
+        let value = problem.value.as_deref();
+        let file = [(&svid, SVID_FILE), (&bundle, BUNDLE_FILE)]
+            .into_iter()
+            .find(|(path, _)| value == Some(&*format!("\"{}\"", path.display())));
+        if let Some((path, name)) = file {
+            let directory = identity.directory.display();
+            problem.field = "identity.directory".to_owned();
+            problem.value = Some(format!("\"{directory}\""));
+            problem.message = format!("{name} {}", problem.message);
+            if !path.exists() {
+                let make = format!("weft identity issue /NAME --directory {directory}");
+                problem.message.push_str(&format!("; make it: {make}"));
+            }
+        }
+        if !told.contains(&problem) {
+            told.push(problem);
+        }
+    }
+    told
 }
 
 fn problem(table: &str, fault: Fault) -> Problem {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -18,8 +19,11 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion
 use super::accept::since_1970;
 use super::certificates::{Asked, Certificates};
 use super::files::{self, Certified, Fault, Faults};
-use super::identity::IdentityVerifier;
-use crate::config::{ClientCertificate, ClusterTls, ListenerTls, TlsVersion};
+use super::identity::{ClientIdentityVerifier, IdentityVerifier};
+use super::peer::Peer;
+use crate::config::{
+    ClientCertificate, ClientIdentities, ClusterTls, ListenerTls, SpiffePattern, TlsVersion,
+};
 
 /// The application protocol that is spoken (RFC 7301).
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -29,7 +33,7 @@ pub(super) fn server(tls: &ListenerTls) -> Result<(ServerConfig, Arc<Certificate
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut faults = Faults::default();
     let certificates = shown(tls, &provider, &mut faults);
-    let verifier = client_verifier(tls, &provider, &mut faults);
+    let verifier = client_verifier(tls, &certificates, &provider, &mut faults);
     let (Some(verifier), true) = (verifier, faults.0.is_empty()) else {
         return Err(faults.0);
     };
@@ -134,6 +138,7 @@ fn shown(tls: &ListenerTls, provider: &CryptoProvider, faults: &mut Faults) -> C
 
 fn client_verifier(
     tls: &ListenerTls,
+    certificates: &Certificates,
     provider: &Arc<CryptoProvider>,
     faults: &mut Faults,
 ) -> Option<Arc<dyn ClientCertVerifier>> {
@@ -150,7 +155,33 @@ fn client_verifier(
     };
     let place = tls.client_crls.first().unwrap_or(path);
     let built = builder.build().map_err(|error| error.to_string());
-    faults.sort("client_crls", place, built)
+    let chain = faults.sort("client_crls", place, built)?;
+    let identities = match &tls.client_identities {
+        None => return Some(chain),
+        Some(ClientIdentities::Listed(patterns)) => patterns.clone(),
+        Some(ClientIdentities::OwnTrustDomain) => {
+            let own = own_trust_domain(certificates);
+            let shown = tls.certificates.first();
+            let place = shown.map_or_else(|| Path::new(""), |shown| &shown.chain);
+            vec![faults.sort("certificates[0].chain", place, own)?]
+        }
+    };
+    Some(Arc::new(ClientIdentityVerifier::new(chain, identities)))
+}
+
+/// All identities in the trust domain of the first certificate.
+fn own_trust_domain(certificates: &Certificates) -> Result<SpiffePattern, String> {
+    // Whether it is valid now has been looked at.
+    let peer = certificates
+        .first()
+        .map(|leaf| Peer::read(leaf, Duration::ZERO));
+    let identity = peer.and_then(Result::ok).and_then(|peer| peer.identity);
+    let domain = identity.map(|id| format!("spiffe://{}/*", id.trust_domain()));
+    let pattern = domain.and_then(|domain| SpiffePattern::parse(&domain));
+    pattern.ok_or_else(|| {
+        "has no SPIFFE ID, whose trust domain `client_identities` = \"own_trust_domain\" is about"
+            .into()
+    })
 }
 
 fn revocations(

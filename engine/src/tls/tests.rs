@@ -22,7 +22,8 @@ use super::files::Fault;
 use super::peer::Peer;
 use super::settings;
 use crate::config::{
-    CertificateFiles, ClientCertificate, ClusterTls, ListenerTls, SpiffeId, TlsVersion,
+    CertificateFiles, ClientCertificate, ClientIdentities, ClusterTls, ListenerTls, SpiffeId,
+    TlsVersion,
 };
 use crate::io::{Cipher, Opened};
 
@@ -81,6 +82,7 @@ fn listener(certificates: Vec<CertificateFiles>) -> ListenerTls {
         client_certificate: ClientCertificate::Off,
         client_ca: None,
         client_crls: Vec::new(),
+        client_identities: None,
         certificates,
     }
 }
@@ -323,8 +325,29 @@ fn whoever_must_prove_something_does_or_is_refused() {
     let wrong = with(None, "any.test", Some("spiffe://x.org/v"));
     let [client, _] = results(&listener(vec![workload]), &wrong);
     assert_eq!(client, Some(Err(HandshakeError::CertificateName)));
-    let [client, _] = results(&listener(vec![shown]), &right);
+    let [client, _] = results(&listener(vec![shown.clone()]), &right);
     assert_eq!(client, Some(Err(HandshakeError::CertificateName)));
+    // The same of clients.
+    let own = |files: &CertificateFiles| ListenerTls {
+        client_identities: Some(ClientIdentities::OwnTrustDomain),
+        ..required(files)
+    };
+    let workload = authority.issue("w", spiffe("spiffe://x.org/w"));
+    let as_ = |certificate: CertificateFiles| with(Some(certificate), "a.test", None);
+    let at_home = |params: &mut CertificateParams| {
+        let id = "spiffe://x.org/home".to_owned().try_into().expect("a URI");
+        params.subject_alt_names.push(SanType::URI(id));
+    };
+    let home = authority.issue("a", at_home);
+    assert_eq!(results(&own(&home), &as_(workload)), [Some(Ok(())); 2]);
+    let abroad = authority.issue("v", spiffe("spiffe://y.org/w"));
+    for other in [abroad, authority.issue("n", |_| ())] {
+        let [_, server] = results(&own(&home), &as_(other));
+        assert_eq!(server, Some(Err(HandshakeError::CertificateName)));
+    }
+    let nobody = authority.issue("a", |_| ());
+    let faults = settings::server(&own(&nobody)).expect_err("no trust domain");
+    assert!(faults[0].message.contains("has no SPIFFE ID"), "{faults:?}");
 }
 
 #[test]

@@ -36,10 +36,10 @@ pub use route::{
     PathReplacement, QueryMatch, Redirect, RedirectStatus, Rewrite, Route, RouteMatch,
     RouteTimeouts, ValueMatch, VirtualHost, WeightedCluster,
 };
-pub use spiffe::SpiffeId;
+pub use spiffe::{SpiffeId, SpiffePattern};
 pub use tls::{
-    BUNDLE_FILE, CertificateFiles, ClientCertificate, ClusterTls, ListenerTls, SVID_FILE,
-    TlsVersion,
+    BUNDLE_FILE, CertificateFiles, ClientCertificate, ClientIdentities, ClusterTls, Identity,
+    ListenerTls, SVID_FILE, TlsVersion,
 };
 
 /// One whole configuration.
@@ -52,6 +52,9 @@ pub struct Config {
     /// How long exchanges in flight may take to finish after SIGTERM.
     #[serde(serialize_with = "scalar::serialize_duration")]
     pub drain: Duration,
+    /// Who the process is in the mesh; nobody when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// How many shards run, and where.
     pub shards: Shards,
     /// The admin interface; none when absent.

@@ -65,6 +65,56 @@ impl SpiffeId {
     }
 }
 
+/// One SPIFFE ID, or all below a path: `spiffe://example.org/ns/shop/*`, `spiffe://example.org/*`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpiffePattern {
+    /// This one.
+    Exact(SpiffeId),
+    /// All whose path begins with the segments of this one, and has more.
+    Below(SpiffeId),
+}
+
+impl SpiffePattern {
+    /// The pattern that `text` is, if it is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix("/*") {
+            Some(above) => SpiffeId::parse(above).map(Self::Below),
+            // A trust domain is nobody's identity.
+            None => SpiffeId::parse(text)
+                .filter(|id| !id.path().is_empty())
+                .map(Self::Exact),
+        }
+    }
+
+    /// Whether `id` is one of those meant.
+    #[must_use]
+    pub fn matches(&self, id: &SpiffeId) -> bool {
+        match self {
+            Self::Exact(exact) => exact == id,
+            Self::Below(above) => {
+                let rest = id.as_str().strip_prefix(above.as_str());
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            }
+        }
+    }
+}
+
+impl fmt::Display for SpiffePattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(id) => id.fmt(out),
+            Self::Below(id) => write!(out, "{id}/*"),
+        }
+    }
+}
+
+impl Serialize for SpiffePattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for SpiffeId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.text)
@@ -96,6 +146,37 @@ mod tests {
             let id = SpiffeId::parse(text).expect(text);
             assert_eq!((id.trust_domain(), id.path()), (domain, path), "{text}");
             assert_eq!(id.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_segments() {
+        let matches = |pattern: &str, id: &str| {
+            let pattern = SpiffePattern::parse(pattern).expect(pattern);
+            pattern.matches(&SpiffeId::parse(id).expect(id))
+        };
+        for (pattern, id, expected) in [
+            ("spiffe://x.org/a", "spiffe://x.org/a", true),
+            ("spiffe://x.org/a", "spiffe://x.org/a/b", false),
+            ("spiffe://x.org/a", "spiffe://y.org/a", false),
+            ("spiffe://x.org/a/*", "spiffe://x.org/a/b", true),
+            ("spiffe://x.org/a/*", "spiffe://x.org/a/b/c", true),
+            ("spiffe://x.org/a/*", "spiffe://x.org/a", false),
+            ("spiffe://x.org/a/*", "spiffe://x.org/ab", false),
+            ("spiffe://x.org/*", "spiffe://x.org/a", true),
+            ("spiffe://x.org/*", "spiffe://x.org.evil/a", false),
+            ("spiffe://x.org/*", "spiffe://x.org", false),
+        ] {
+            assert_eq!(matches(pattern, id), expected, "{pattern} {id}");
+        }
+        for text in [
+            "*",
+            "spiffe://*",
+            "spiffe://x.org",
+            "spiffe://x.org/a*",
+            "spiffe://x.org//*",
+        ] {
+            assert_eq!(SpiffePattern::parse(text), None, "{text}");
         }
     }
 

@@ -5,14 +5,40 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::SpiffeId;
+use super::{SpiffeId, SpiffePattern};
 
 /// The file of an identity's folder with the certificate, its intermediates and its key, in PEM.
 pub const SVID_FILE: &str = "svid.pem";
 /// The file of an identity's folder with the authorities that it trusts, in PEM.
 pub const BUNDLE_FILE: &str = "bundle.pem";
+
+/// Who the process is in the mesh, and whom it trusts there: what TLS defaults to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// The folder with [`SVID_FILE`] and [`BUNDLE_FILE`].
+    pub directory: PathBuf,
+}
+
+impl Identity {
+    /// The certificate and its key, in one file: whoever replaces it replaces both.
+    #[must_use]
+    pub fn svid(&self) -> CertificateFiles {
+        let path = self.directory.join(SVID_FILE);
+        CertificateFiles {
+            chain: path.clone(),
+            key: path,
+            ocsp: None,
+        }
+    }
+
+    /// The authorities that are trusted.
+    #[must_use]
+    pub fn bundle(&self) -> PathBuf {
+        self.directory.join(BUNDLE_FILE)
+    }
+}
 
 /// TLS towards clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +53,10 @@ pub struct ListenerTls {
     /// Lists of what those authorities have revoked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub client_crls: Vec<PathBuf>,
+    /// The identities of which a client that shows a certificate must have one; none is asked for
+    /// when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_identities: Option<ClientIdentities>,
     /// What this listener shows; the first is shown to clients that ask for no name, or for one
     /// that none of them is for.
     pub certificates: Vec<CertificateFiles>,
@@ -64,6 +94,24 @@ pub struct CertificateFiles {
     /// The issuer's OCSP response for it, in DER, to be stapled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ocsp: Option<PathBuf>,
+}
+
+/// Which identities clients may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientIdentities {
+    /// Any in the trust domain of the first certificate that the listener shows.
+    OwnTrustDomain,
+    /// Those that one of these matches.
+    Listed(Vec<SpiffePattern>),
+}
+
+impl Serialize for ClientIdentities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::OwnTrustDomain => serializer.serialize_str("own_trust_domain"),
+            Self::Listed(patterns) => patterns.serialize(serializer),
+        }
+    }
 }
 
 /// A version of TLS.

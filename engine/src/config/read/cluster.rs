@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::defaults::{self, Defaults};
 use super::{Names, grammar};
 use crate::config::file::{Field, Section};
-use crate::config::model::{Cluster, Endpoint, LbPolicy, Pool};
+use crate::config::model::{Cluster, Endpoint, Identity, LbPolicy, Pool};
 use crate::config::scalar;
 use crate::limits;
 
@@ -23,6 +23,7 @@ const LB_POLICIES: [(&str, LbPolicy); 2] = [
 pub(super) fn cluster(
     section: &mut Section<'_>,
     defaults: &Defaults,
+    identity: Option<&Identity>,
     names: &mut Names,
 ) -> Option<(Arc<str>, Option<Cluster>)> {
     let name = section.required("name", grammar::NAME).and_then(|field| {
@@ -37,7 +38,8 @@ pub(super) fn cluster(
         limits::CLUSTER_CONNECTIONS_DEFAULT,
         1..=u32::MAX,
     );
-    let tls = section.section("tls", super::tls::cluster).flatten();
+    let tls = section.section("tls", |section| super::tls::cluster(section, identity));
+    let tls = tls.flatten();
     let pool = section.section("pool", pool).unwrap_or_else(default_pool);
     let endpoints = section
         .required("endpoints", "a list of addresses (empty to answer 503)")

@@ -13,16 +13,18 @@ use super::{Names, PROFILES, Places, grammar};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
     Authenticate, ClientCertificate, EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern,
-    Listener, ListenerLimits, ListenerTimeouts, PathNormalization, Profile, RouteTimeouts,
-    ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy, VirtualHost,
+    Identity, Listener, ListenerLimits, ListenerTimeouts, PathNormalization, Profile,
+    RouteTimeouts, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy, VirtualHost,
 };
 use crate::limits;
 
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 1024..=limits::HEAD_BYTES_MAX as u64;
 
-/// What routes may name.
+/// What listeners and routes may refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
+    /// What TLS defaults to.
+    pub(super) identity: Option<&'a Identity>,
     /// Clusters, with their places.
     pub(super) clusters: &'a HashMap<Arc<str>, usize>,
     /// Methods of authentication.
@@ -66,7 +68,10 @@ impl<'a> Reader<'a> {
             .and_then(|field| field.count(1..=u32::MAX));
         let allow_connect = section.flag("allow_connect", false);
         let upgrades = upgrades(section);
-        let tls = section.section("tls", super::tls::listener).flatten();
+        let tls = section.section("tls", |section| {
+            super::tls::listener(section, self.known.identity)
+        });
+        let tls = tls.flatten();
         let limits = section.section_or_empty("limits", |section| limits(section, &defaults));
         let timeouts = section.section_or_empty("timeouts", |section| timeouts(section, &defaults));
         let path = section.section_or_empty("path", |section| path(section, &defaults));

@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::file::{Field, Section};
 use super::model::{
     AccessLog, AccessLogFormat, Address, Admin, Cluster, Config, HistogramDump, Histograms,
-    Listener, Profile, Shards,
+    Identity, Listener, Profile, Shards,
 };
 use super::scalar;
 use crate::limits;
@@ -37,6 +37,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let defaults = Defaults::of(profile);
     let max_connections = root.count("max_connections", limits::CONNECTIONS_DEFAULT, 1..=u32::MAX);
     let drain = root.duration("drain", defaults.drain);
+    let identity = root.section("identity", tls::identity).flatten();
     let shards = root.section("shards", shards).unwrap_or_default();
     let mut places = Places::default();
     let admin = root
@@ -46,7 +47,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let histograms = root.section("histograms", histograms).unwrap_or_default();
     let authentication = root.section_or_empty("authentication", authentication::authentication);
     let methods = authentication::Methods::of(&authentication);
-    let clusters = clusters(root, &defaults);
+    let clusters = clusters(root, &defaults, identity.as_ref());
     let names = clusters
         .iter()
         .map(|(name, _)| Arc::clone(name))
@@ -55,12 +56,14 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let known = listener::Known {
         clusters: &names,
         methods: &methods,
+        identity: identity.as_ref(),
     };
     let listeners = listeners(root, profile, &mut places, known);
     Some(Config {
         profile,
         max_connections,
         drain,
+        identity,
         shards,
         admin,
         access_log,
@@ -195,11 +198,15 @@ fn path_in(field: &Field<'_>) -> Option<PathBuf> {
 
 /// The clusters, by name. One that has problems keeps its place, so that routes that name it are
 /// not wrong as well.
-fn clusters(root: &mut Section<'_>, defaults: &Defaults) -> Vec<(Arc<str>, Option<Cluster>)> {
+fn clusters(
+    root: &mut Section<'_>,
+    defaults: &Defaults,
+    identity: Option<&Identity>,
+) -> Vec<(Arc<str>, Option<Cluster>)> {
     let mut names = Names::default();
     let clusters = root.list("clusters").into_iter().filter_map(|field| {
         field
-            .section(|section| cluster::cluster(section, defaults, &mut names))
+            .section(|section| cluster::cluster(section, defaults, identity, &mut names))
             .flatten()
     });
     clusters.collect()
