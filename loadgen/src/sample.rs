@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     Tls,
     /// The connection broke: reset, or another socket error.
     Reset,
+    /// HTTP/2: the peer refused the request, again and again, without looking at it.
+    Refused,
     /// The peer closed the connection before the answer was complete.
     Closed,
     /// No whole answer within the timeout.
@@ -53,10 +55,11 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// All of them, in the order they are counted.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Connect,
         Self::Tls,
         Self::Reset,
+        Self::Refused,
         Self::Closed,
         Self::Timeout,
         Self::Malformed,
@@ -72,6 +75,7 @@ impl Failure {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Reset => "reset",
+            Self::Refused => "refused",
             Self::Closed => "closed",
             Self::Timeout => "timeout",
             Self::Malformed => "malformed",

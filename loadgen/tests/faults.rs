@@ -140,6 +140,17 @@ fn a_slow_body_is_whole_and_slow_and_the_connection_goes_on() {
 #[test]
 fn the_generator_knows_each_fault_by_its_name() {
     let origin = Origin::start(&[]);
+    each_fault_has_its_name(&origin.url("/"), &[]);
+}
+
+#[test]
+fn faults_through_tls_have_the_same_names() {
+    let origin = Origin::start(&["--tls-self-signed"]);
+    each_fault_has_its_name(&origin.secure_url("/"), &["--insecure"]);
+}
+
+/// Asks `url` for one fault after the other.
+fn each_fault_has_its_name(url: &str, more: &[&str]) {
     for (fault, error) in [
         ("reset", "reset"),
         ("reset-body", "reset"),
@@ -151,7 +162,7 @@ fn the_generator_knows_each_fault_by_its_name() {
         ("two-framings", "malformed"),
         ("stall", "timeout"),
     ] {
-        let url = origin.url(&format!("/?fault={fault}"));
+        let url = format!("{url}?fault={fault}");
         let options = [
             "--rate",
             "50",
@@ -162,7 +173,7 @@ fn the_generator_knows_each_fault_by_its_name() {
             "--timeout",
             "300ms",
         ];
-        let measured = run(&url, &options);
+        let measured = run(&url, &[&options, more].concat());
         let count = measured.count(&format!("errors/{error}"));
         assert!(count > 0, "{fault}: {}", measured.get("errors"));
         let others = measured.count("requests/failed") - count;

@@ -31,10 +31,13 @@ fn a_knee_that_is_known_is_found() {
         "80%",
         "--max-rate",
         "1k",
+        "--arrivals",
+        "burst:2",
     ];
     let found = search(&origin, "/?delay=20ms", &options);
     assert_eq!(found.code, 0, "{}", found.text());
     assert_eq!(found.get("result"), "found");
+    assert_eq!(found.get("arrivals"), "burst:2");
     let [low, high] = ["rate", "broken_rate"].map(|name| found.get(name).as_f64().expect(name));
     // The machine may be slower than the clock says, never faster. Above a hundred the queue grows,
     // but for a while a window is over before it has grown to the limit.

@@ -47,6 +47,27 @@ fn requests_go_through_tls() {
 }
 
 #[test]
+fn keys_are_exchanged_in_the_groups_asked_for() {
+    let (origin, authority) = self_signed("groups.pem", &[]);
+    let asked = |groups: &str| {
+        let options = [
+            "--cacert", &authority, "-c", "1", "-d", "100ms", "--groups", groups,
+        ];
+        run(&origin.secure_url("/"), &options)
+    };
+    for groups in ["x25519", "p384,x25519", "x25519mlkem768"] {
+        asked(groups).assert_answered();
+    }
+    let unknown = asked("x448");
+    assert_eq!(unknown.code, 1);
+    assert!(
+        unknown.complaint.contains("x25519mlkem768"),
+        "{}",
+        unknown.complaint
+    );
+}
+
+#[test]
 fn large_bodies_are_whole_both_ways() {
     let (origin, authority) = self_signed("large.pem", &[]);
     let size = 20_000_000;

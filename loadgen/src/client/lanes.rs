@@ -19,6 +19,10 @@ use super::load::{Load, Pending, Ticket};
 use crate::sample::{Failure, Times};
 use crate::traffic::Exchange;
 
+/// How often a request goes out again that the peer refused: who refuses for ever would otherwise
+/// be asked for ever.
+const REFUSALS_MAX: u8 = 3;
+
 /// Where the request of a lane is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -35,6 +39,8 @@ struct Lane {
     free: Instant,
     sent: Option<Instant>,
     place: Place,
+    /// How often its request was refused.
+    refusals: u8,
     reader: AnswerReader,
 }
 
@@ -62,6 +68,7 @@ impl<'a> Lanes<'a> {
             free,
             sent: None,
             place: Place::Waiting,
+            refusals: 0,
             reader: AnswerReader::new(hashes),
         };
         Self {
@@ -207,7 +214,7 @@ impl<'a> Lanes<'a> {
             free: lane.free,
             sent: lane.sent.take().unwrap_or(done),
         };
-        (lane.free, lane.place) = (done, Place::Waiting);
+        (lane.free, lane.place, lane.refusals) = (done, Place::Waiting, 0);
         self.idle.push(at);
         self.load.set_pending(self.first + at, None);
         self.load.note(
@@ -224,6 +231,18 @@ impl<'a> Lanes<'a> {
     pub(super) fn requeue(&mut self, at: usize) {
         self.lanes[at].place = Place::Waiting;
         self.queue.push_front(at);
+    }
+
+    /// The peer refused the request before it looked at it (RFC 9113 §8.7), so it goes out again,
+    /// unless that has happened too often.
+    pub(super) fn refused(&mut self, at: usize, now: Instant) {
+        let lane = &mut self.lanes[at];
+        if lane.refusals < REFUSALS_MAX {
+            lane.refusals += 1;
+            self.requeue(at);
+        } else {
+            self.failed(at, now, Failure::Refused);
+        }
     }
 
     /// All requests that count as sent and wait for a connection have failed.

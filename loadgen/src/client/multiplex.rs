@@ -4,7 +4,7 @@
 //! is due, in one batch. The clock is read once for a batch, so requests that leave together have
 //! the same instant. A connection that is lost is opened again; one that the peer leaves (GOAWAY)
 //! ends its answers while the next is opened already, and requests the peer did not look at go out
-//! again there (RFC 9113 §6.8).
+//! again there (RFC 9113 §6.8), as do those whose stream it refuses (§8.7).
 //!
 //! The first request waits for the peer's SETTINGS, so that its limits hold from the first stream
 //! on. A request that times out resets its stream; the connection stays.
@@ -419,11 +419,14 @@ fn read(
             Event::Malformed { .. } => Some(Failure::Malformed),
             Event::Request { .. } | Event::Leaving { .. } => None,
         };
+        let is_refused =
+            matches!(event, Event::Reset { code, .. } if code == ErrorCode::RefusedStream as u32);
         if ended || failure.is_some() {
             // An answer may overtake the content of its request, which is then not wanted.
             link.connection.finish(key, ErrorCode::Cancel);
         }
         match failure {
+            Some(_) if is_refused => lanes.refused(at, now),
             Some(failure) => lanes.failed(at, now, failure),
             None if ended => lanes.answered(at, now),
             None => {}

@@ -148,7 +148,7 @@ impl Document {
         self.runs
             .iter()
             .filter(|run| run.entry == index && run.worth.discarded.is_none())
-            .filter(|run| !(metric.needs_a_free_generator() && run.worth.generator_bound))
+            .filter(|run| metric.stands(&run.worth))
             .filter_map(|run| Some((run.round, metric.of(&run.measured, &place)?)))
             .collect()
     }

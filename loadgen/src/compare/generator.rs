@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_definitions_of_the_repository_are_right() {
         let generators = read(&repository()).expect("the definitions");
-        for name in ["loadgen", "wrk", "h2load"] {
+        for name in ["loadgen", "wrk", "h2load", "loadgen-h2c", "h2load-h2c"] {
             assert!(generators.contains_key(name), "{name}");
         }
     }

@@ -3,7 +3,7 @@
 //! Each is one number per entry and round. Response times are *corrected*: counted from when a
 //! request was due. Service times are not; a closed loop has only one kind, shown as response time.
 
-use super::round::{Measured, Times};
+use super::round::{Measured, Times, Worth};
 
 /// A figure of one entry in one round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,12 +105,15 @@ impl Metric {
         }
     }
 
-    /// Does it describe the generator when that was the bottleneck?
-    pub(crate) const fn needs_a_free_generator(self) -> bool {
-        !matches!(
-            self,
-            Self::CpuUs | Self::Resident | Self::ResidentPerConnection
-        )
+    /// Does it describe the target in a run of this worth, and not the generator?
+    pub(crate) const fn stands(self, worth: &Worth) -> bool {
+        match self {
+            Self::CpuUs | Self::Resident | Self::ResidentPerConnection => true,
+            Self::ServiceP50 | Self::ServiceP99 | Self::ServiceP999 => {
+                !worth.generator_bound || worth.only_late
+            }
+            Self::RequestsPerSecond | Self::P50 | Self::P99 | Self::P999 => !worth.generator_bound,
+        }
     }
 
     /// The metric called `name`.

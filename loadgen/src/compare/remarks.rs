@@ -34,8 +34,9 @@ fn on(line: &Line) -> Vec<String> {
     if line.generator_bound_rounds > 0 {
         remarks.push(format!(
             "{name}: the generator was the bottleneck in {} of {} rounds (*): throughput and times \
-             describe it, CPU time the proxy",
-            line.generator_bound_rounds, line.rounds
+             describe it, CPU time the proxy; in {} of them only by sending late, which is not in \
+             the uncorrected times",
+            line.generator_bound_rounds, line.rounds, line.only_late_rounds
         ));
     }
     let discarded = line.discarded.iter();
@@ -67,6 +68,7 @@ mod tests {
             figures: Default::default(),
             rounds: 0,
             generator_bound_rounds: 1,
+            only_late_rounds: 0,
             discarded: vec!["round 2: why".into()],
             errors: [("status".to_owned(), 3)].into(),
             statuses: [(503, 3)].into(),

@@ -21,6 +21,9 @@ use crate::verdict::{BUSY_SHARE_MAX, LAG_SHARE_MAX};
 
 /// How much of the rate must have been answered within the measured time's requests.
 const RATE_SHARE_MIN: f64 = 0.995;
+/// The share of requests that may have waited for a connection where service times are to stand for
+/// what users see: well below the share beyond the 99th percentile.
+const WAITED_SHARE_MAX: f64 = 0.001;
 /// What a run may take beyond its warm-up, duration and grace: opening thousands of connections.
 const SLACK: Duration = Duration::from_secs(60);
 
@@ -58,6 +61,9 @@ pub(crate) struct Requests {
     pub failed: u64,
     /// No answer at all.
     pub unanswered: u64,
+    /// Due while no connection was free.
+    #[serde(default)]
+    pub waited_for_connection: u64,
 }
 
 /// A series of times.
@@ -119,6 +125,10 @@ pub(crate) struct Worth {
     /// The generator was the bottleneck: throughput and times describe it, the CPU time per
     /// request still the proxy.
     pub generator_bound: bool,
+    /// It was so only by sending late. That is in the response times and not in the service times,
+    /// which leave nothing else out: nearly no request waited for a connection.
+    #[serde(default)]
+    pub only_late: bool,
 }
 
 impl Measured {
@@ -146,9 +156,12 @@ impl Measured {
             _ if self.watched.is_none() => Some("the proxy's CPU time could not be read".into()),
             _ => None,
         };
+        let waited = self.requests.waited_for_connection as f64;
+        let none_waited = waited <= WAITED_SHARE_MAX * self.requests.due as f64;
         Worth {
             discarded,
             generator_bound: saturated || lagged,
+            only_late: lagged && !saturated && none_waited,
         }
     }
 
@@ -218,6 +231,7 @@ pub(crate) fn of_generator(
             answered,
             failed: wrong,
             unanswered: 0,
+            waited_for_connection: 0,
         },
         errors: wrong_ones.into_iter().collect(),
         statuses: BTreeMap::new(),
@@ -282,6 +296,9 @@ fn arguments(
     if let Some(files) = &stage.tls {
         add("--cacert", files.certificate.display().to_string());
         add("--tls-version", "1.3".into());
+        if !scenario.tls_groups.is_empty() {
+            add("--groups", scenario.tls_groups.join(","));
+        }
     }
     if let Some(rate) = load.rate {
         add("--rate", rate.to_string());
@@ -291,6 +308,9 @@ fn arguments(
     }
     for field in &request.fields {
         add("--header", field.clone());
+    }
+    if scenario.tls_full_handshakes {
+        arguments.push("--no-resumption".into());
     }
     arguments.push("--quiet".into());
     arguments
@@ -311,6 +331,7 @@ mod tests {
                 answered,
                 failed,
                 unanswered: 0,
+                waited_for_connection: 0,
             },
             errors: BTreeMap::new(),
             statuses: BTreeMap::new(),
@@ -356,6 +377,21 @@ mod tests {
         assert!(!idle.generator_bound);
         let late = measured(5_000, 0, 0.5, 300).judge(Some(5_000.0));
         assert!(late.discarded.is_none() && late.generator_bound);
+    }
+
+    #[test]
+    fn service_times_stand_when_the_generator_was_only_late() {
+        use crate::compare::metric::Metric;
+        let stand = |run: &Measured| {
+            let worth = run.judge(Some(5_000.0));
+            [Metric::P99, Metric::ServiceP99, Metric::CpuUs].map(|metric| metric.stands(&worth))
+        };
+        assert_eq!(stand(&measured(5_000, 0, 0.5, 10)), [true; 3]);
+        assert_eq!(stand(&measured(5_000, 0, 0.5, 300)), [false, true, true]);
+        assert_eq!(stand(&measured(5_000, 0, 0.9, 300)), [false, false, true]);
+        let mut crowded = measured(5_000, 0, 0.5, 300);
+        crowded.requests.waited_for_connection = 6;
+        assert_eq!(stand(&crowded), [false, false, true]);
     }
 
     #[test]

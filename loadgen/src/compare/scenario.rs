@@ -30,6 +30,12 @@ pub(crate) struct Scenario {
     /// The proxies are spoken to over TLS 1.3; they speak clear text to the origin.
     #[serde(default)]
     pub tls: bool,
+    /// Groups to exchange keys in, as `--groups` of the generator takes them.
+    #[serde(default)]
+    pub tls_groups: Vec<String>,
+    /// Every handshake is a full one.
+    #[serde(default)]
+    pub tls_full_handshakes: bool,
     /// What answers.
     #[serde(default)]
     pub origin: Origin,
@@ -220,6 +226,9 @@ impl Scenario {
         {
             return Err("load.rate: above zero".into());
         }
+        if !self.tls && (self.tls_full_handshakes || !self.tls_groups.is_empty()) {
+            return Err("tls_groups, tls_full_handshakes: only with tls = true".into());
+        }
         match self.compares {
             Compares::Proxies => Ok(()),
             Compares::Generators => self.check_for_generators(),
@@ -234,6 +243,7 @@ impl Scenario {
             () if self.load.duration.subsec_nanos() > 0 || self.load.duration.is_zero() => {
                 "load.duration: whole seconds, for generators that take no others"
             }
+            () if self.tls => "tls: generators are compared in clear text",
             () if self.origin.unix => "origin.unix: not every generator connects to one",
             () if asked.method != plain.method
                 || !asked.fields.is_empty()
@@ -332,6 +342,11 @@ mod tests {
             (plain.replace("2s", "1500ms"), "duration"),
             (format!("{plain}rate = 5"), "rate"),
             (format!("{plain}[origin]\nunix = true"), "unix"),
+            (format!("tls = true\n{plain}"), "tls"),
+            (
+                format!("tls_full_handshakes = true\n{plain}"),
+                "only with tls",
+            ),
             (format!("{plain}[request]\nmethod = 'POST'"), "request"),
         ] {
             let error = check(&text).expect_err(complaint);

@@ -39,6 +39,9 @@ pub(crate) struct Line {
     pub rounds: usize,
     /// Rounds that count in which the generator was the bottleneck.
     pub generator_bound_rounds: usize,
+    /// Those of them in which it was so only by sending late.
+    #[serde(default)]
+    pub only_late_rounds: usize,
     /// Why rounds do not count.
     pub discarded: Vec<String>,
     /// Wrong and missing answers by kind, over all rounds.
@@ -47,6 +50,18 @@ pub(crate) struct Line {
     pub statuses: BTreeMap<u16, u64>,
     /// The largest share of a round that the proxy's threads waited for a processor.
     pub waiting_share_max: f64,
+}
+
+impl Line {
+    /// Does the figure describe the generator in some of the rounds that count?
+    pub(crate) fn is_marked(&self, metric: Metric) -> bool {
+        let worst = Worth {
+            discarded: None,
+            generator_bound: self.generator_bound_rounds > 0,
+            only_late: self.generator_bound_rounds == self.only_late_rounds,
+        };
+        !metric.stands(&worst)
+    }
 }
 
 /// The word for a difference.
@@ -204,6 +219,7 @@ impl Frame<'_> {
             figures: BTreeMap::new(),
             rounds: 0,
             generator_bound_rounds: 0,
+            only_late_rounds: 0,
             discarded: Vec::new(),
             errors: BTreeMap::new(),
             statuses: BTreeMap::new(),
@@ -226,6 +242,7 @@ impl Frame<'_> {
                 None => {
                     line.rounds += 1;
                     line.generator_bound_rounds += usize::from(run.worth.generator_bound);
+                    line.only_late_rounds += usize::from(run.worth.only_late);
                 }
             }
             for (kind, &count) in run.measured.errors.iter().filter(|(_, count)| **count > 0) {

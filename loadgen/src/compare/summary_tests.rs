@@ -27,6 +27,7 @@ fn run(round: usize, entry: usize, cpu: f64, discarded: bool) -> Run {
         worth: Worth {
             discarded: discarded.then(|| "why".into()),
             generator_bound: round == 0,
+            only_late: false,
         },
     }
 }
@@ -121,7 +122,8 @@ fn a_round_counts_for_a_ratio_when_both_runs_count() {
 fn lines_tell_what_qualifies_the_figures() {
     let found = summary(&[[8.0, 10.0, 8.0], [8.0, 10.0, 8.0]], &[]);
     let line = &found.entries[0];
-    assert_eq!(line.generator_bound_rounds, 1);
+    assert_eq!((line.generator_bound_rounds, line.only_late_rounds), (1, 0));
+    assert!(line.is_marked(Metric::ServiceP99) && !line.is_marked(Metric::CpuUs));
     assert!((line.waiting_share_max - 0.02).abs() < 1e-9);
     // 5000 bytes, 1000 of them before there were 4 connections.
     let memory = line.figures["resident_bytes_per_connection"];

@@ -76,7 +76,7 @@ impl Text<'_> {
                 let figure = line.figures.get(metric.name());
                 let mut text =
                     figure.map_or_else(|| "-".into(), |figure| show(figure, metric.unit()));
-                if metric.needs_a_free_generator() && line.generator_bound_rounds > 0 {
+                if line.is_marked(*metric) {
                     text.push('*');
                 }
                 write!(f, "{text:>16}")?;

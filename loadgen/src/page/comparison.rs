@@ -124,19 +124,18 @@ pub(super) fn findings(markup: &mut Markup, document: &Document) {
     let is_open = document.scenario.load.rate.is_some();
     let told = |ratio: &&Ratio| {
         let metric = Metric::find(&ratio.metric).ok();
-        let bound = |name: &String| {
-            let line = document
-                .summary
-                .entries
-                .iter()
-                .find(|line| line.name == *name);
-            line.is_some_and(|line| line.generator_bound_rounds > 0)
+        let is_marked = |name: &String, metric: Metric| {
+            let mut lines = document.summary.entries.iter();
+            let line = lines.find(|line| line.name == *name);
+            line.is_some_and(|line| line.is_marked(metric))
         };
-        let is_free = !bound(&ratio.entry) && !bound(&ratio.to);
+        let is_free = metric.is_some_and(|metric| {
+            !is_marked(&ratio.entry, metric) && !is_marked(&ratio.to, metric)
+        });
         match metric {
             Some(Metric::CpuUs) => true,
             Some(Metric::RequestsPerSecond) => !is_open && is_free,
-            Some(Metric::P99) => is_open && is_free,
+            Some(Metric::P99 | Metric::ServiceP99) => is_open && is_free,
             _ => false,
         }
     };
@@ -195,7 +194,7 @@ pub(super) fn figures(markup: &mut Markup, document: &Document) {
                     continue;
                 };
                 let (mut value, note) = figure(estimate, metric.unit());
-                if metric.needs_a_free_generator() && line.generator_bound_rounds > 0 {
+                if line.is_marked(*metric) {
                     value.push('*');
                 }
                 row.push(Cell::figure(value).with_note(note));
@@ -298,7 +297,7 @@ pub(super) fn pictures(
     };
     let lines = &document.summary.entries;
     // Of a saturated generator only the CPU time describes the proxies.
-    let is_free = lines.iter().all(|line| line.generator_bound_rounds == 0);
+    let is_free = lines.iter().all(|line| !line.is_marked(metric));
     let charts = [
         charts::figures(document, Metric::CpuUs),
         charts::ratios(document, Metric::CpuUs),
@@ -335,10 +334,12 @@ pub(super) fn rounds(markup: &mut Markup, document: &Document) {
         };
         let busy = measured.generator.threads.iter();
         let busy = busy.map(|thread| thread.busy_share).fold(0.0, f64::max);
-        let (tone, word) = match (&run.worth.discarded, run.worth.generator_bound) {
-            (Some(_), _) => (Tone::Bad, "does not count"),
-            (None, true) => (Tone::Unsure, "CPU time only"),
-            (None, false) => (Tone::Good, "counts"),
+        let worth = &run.worth;
+        let (tone, word) = match &worth.discarded {
+            Some(_) => (Tone::Bad, "does not count"),
+            None if worth.only_late => (Tone::Unsure, "CPU and service time"),
+            None if worth.generator_bound => (Tone::Unsure, "CPU time only"),
+            None => (Tone::Good, "counts"),
         };
         vec![
             Cell::figure((run.round + 1).to_string()),

@@ -55,6 +55,7 @@ pub(crate) fn run(options: &SearchOptions) -> Result<Outcome, String> {
         signal: run::ending_signal()?,
         is_shown: !options.quiet && stderr().is_terminal(),
         has_connected: false,
+        windows: 0,
     };
     let mut search = Search::new(options.bounds());
     let mut steps = Vec::new();
@@ -85,6 +86,8 @@ struct Tester<'a> {
     signal: Arc<AtomicBool>,
     is_shown: bool,
     has_connected: bool,
+    /// Windows so far.
+    windows: u64,
 }
 
 impl Tester<'_> {
@@ -112,7 +115,8 @@ impl Tester<'_> {
 
     /// One run at `rate`; `None` when a signal ended it.
     fn window(&mut self, rate: f64) -> Result<Option<Seen>, String> {
-        let options = self.options.window(Rate::near(rate));
+        let options = self.options.window(Rate::near(rate), self.windows);
+        self.windows += 1;
         let plan = run::plan(&options, &self.url)?;
         let run = match Run::start(&options, &plan) {
             Ok(run) => run,

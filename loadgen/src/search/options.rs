@@ -33,6 +33,7 @@ Examples:
   loadgen search http://127.0.0.1:8080/ --slo 'p99<5ms'
   loadgen search http://127.0.0.1:8080/ --slo 'p99.9<20ms' --slo 'errors<=0.1%' --precision 2%
   loadgen search http://h/ --slo 'p99<5ms' --start-rate 20k --max-rate 100k --cpus 1
+  loadgen search http://h/ --slo 'p99<5ms' --arrivals poisson       requests as from many users
 
 An SLO is FIGURE RELATION BOUND, as in --fail-if of `loadgen run`; unless one speaks of errors, no
 error is allowed. All of them must hold.
@@ -86,6 +87,14 @@ pub(crate) struct SearchOptions {
         help_heading = "Search")]
     pub step_warmup: Duration,
 
+    /// How requests are spaced: `constant`, `poisson` or `burst:100`, as for `loadgen run`.
+    #[arg(long, value_name = "LAW", value_parser = Arrivals::parse, default_value = "constant",
+        help_heading = "Search")]
+    pub arrivals: Arrivals,
+    /// Start of the random numbers; each window has its own.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Search")]
+    pub seed: u64,
+
     /// Write the result as JSON; `-` writes it instead of the text.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
@@ -111,7 +120,7 @@ impl SearchOptions {
             return Err("--step-duration must not be zero".into());
         }
         self.generator.check()?;
-        self.request.check()
+        self.request.check(&self.generator.connection)
     }
 
     /// Where to search.
@@ -124,13 +133,13 @@ impl SearchOptions {
         }
     }
 
-    /// One window as a run.
-    pub(crate) fn window(&self, rate: Rate) -> RunOptions {
+    /// Window `number` as a run. Windows are taken as independent, so what is drawn is drawn anew.
+    pub(crate) fn window(&self, rate: Rate, number: u64) -> RunOptions {
         RunOptions {
             generator: self.generator.clone(),
             rate: Some(Pace::from(rate)),
-            arrivals: Arrivals::Constant,
-            seed: 1,
+            arrivals: self.arrivals,
+            seed: self.seed.wrapping_add(number),
             duration: Some(self.step_duration),
             warmup: self.step_warmup,
             watch_pid: None,

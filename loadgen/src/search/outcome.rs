@@ -120,6 +120,8 @@ impl Searched<'_> {
                 .map(ToString::to_string)
                 .collect(),
             connections: self.options.generator.connections,
+            arrivals: self.options.arrivals.to_string(),
+            seed: self.options.seed,
             precision: self.options.precision,
             confidence: self.options.confidence,
             window_seconds: self.options.step_duration.as_secs_f64(),
@@ -144,6 +146,8 @@ struct Document<'a> {
     url: &'a str,
     slo: Vec<String>,
     connections: usize,
+    arrivals: String,
+    seed: u64,
     precision: f64,
     confidence: f64,
     window_seconds: f64,
@@ -179,8 +183,10 @@ impl Display for Searched<'_> {
         }
         writeln!(
             f,
-            "\n{} connections; windows of {:?} after {:?}; precision {:.1} %, confidence {} %\n",
+            "\n{} connections, {} arrivals; windows of {:?} after {:?}; precision {:.1} %, \
+             confidence {} %\n",
             options.generator.connections,
+            options.arrivals,
             options.step_duration,
             options.step_warmup,
             options.precision * 100.0,

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use rustls::SupportedProtocolVersion;
+use rustls::crypto::SupportedKxGroup;
+use rustls::crypto::aws_lc_rs::kx_group;
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,6 +36,32 @@ impl TlsVersion {
 static ALL_VERSIONS: [&SupportedProtocolVersion; 2] =
     [&rustls::version::TLS13, &rustls::version::TLS12];
 
+/// A group in which keys are exchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// X25519 and ML-KEM-768 together (TLS 1.3 only).
+    #[value(name = "x25519mlkem768")]
+    X25519MlKem768,
+    /// X25519.
+    X25519,
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+}
+
+impl Group {
+    /// How it is computed.
+    pub(crate) fn exchange(self) -> &'static dyn SupportedKxGroup {
+        match self {
+            Self::X25519MlKem768 => kx_group::X25519MLKEM768,
+            Self::X25519 => kx_group::X25519,
+            Self::P256 => kx_group::SECP256R1,
+            Self::P384 => kx_group::SECP384R1,
+        }
+    }
+}
+
 /// How a generator speaks TLS; only for `https://`.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "TLS")]
@@ -56,6 +84,10 @@ pub(crate) struct TlsOptions {
     /// The only version to speak [default: 1.3, or 1.2 if the peer cannot].
     #[arg(long, value_name = "VERSION")]
     pub tls_version: Option<TlsVersion>,
+    /// Groups to exchange keys in, the best first; the first is begun with [default: those of
+    /// rustls, x25519mlkem768 first].
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
+    pub groups: Vec<Group>,
     /// Make every handshake a full one. Otherwise a connection that is opened again takes up its
     /// session, if the peer lets it.
     #[arg(long)]
@@ -71,6 +103,7 @@ impl TlsOptions {
             (self.cert.is_some(), "--cert"),
             (self.sni.is_some(), "--sni"),
             (self.tls_version.is_some(), "--tls-version"),
+            (!self.groups.is_empty(), "--groups"),
             (self.no_resumption, "--no-resumption"),
         ];
         given

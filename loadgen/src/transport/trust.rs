@@ -41,7 +41,15 @@ impl Trust {
         host: &str,
         protocols: &[Protocol],
     ) -> Result<Self, String> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut provider = aws_lc_rs::default_provider();
+        if !options.groups.is_empty() {
+            provider.kx_groups = options
+                .groups
+                .iter()
+                .map(|group| group.exchange())
+                .collect();
+        }
+        let provider = Arc::new(provider);
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(TlsVersion::offered(options.tls_version))
             .map_err(|error| format!("cannot speak TLS: {error}"))?;

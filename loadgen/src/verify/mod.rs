@@ -14,10 +14,12 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use engine::io::clock;
 
 use crate::compare::options::CompareOptions;
+use crate::compare::scenario::{Compares, Scenario};
 use crate::environment::{Environment, Meter};
 use crate::verdict::Outcome;
 
@@ -132,7 +134,7 @@ fn of_scenario(
             proxy_cpus: options.proxy_cpus.clone(),
             load_cpus: options.load_cpus.clone(),
             rounds: options.rounds.or(rounds),
-            duration: options.duration,
+            duration: options.duration.map(|duration| fitting(duration, &path)),
             peers,
             ratio_to: None,
             programs: options.programs.clone(),
@@ -154,6 +156,17 @@ fn of_scenario(
         }
     }
     Ok(judgements)
+}
+
+/// One duration for all scenarios: generators are measured for whole seconds, so it is rounded up
+/// for them.
+fn fitting(duration: Duration, scenario: &Path) -> Duration {
+    let is_of_generators = Scenario::read(&scenario.to_string_lossy())
+        .is_ok_and(|(scenario, _)| scenario.compares == Compares::Generators);
+    match is_of_generators && duration.subsec_nanos() > 0 {
+        true => Duration::from_secs(duration.as_secs() + 1),
+        false => duration,
+    }
 }
 
 fn print(judgement: &Judgement) -> Result<(), String> {
@@ -229,6 +242,17 @@ mod tests {
             let scenario = bench.join(format!("scenarios/{}.toml", claim.scenario));
             assert!(scenario.is_file(), "{}: {}", claim.id, scenario.display());
         }
+    }
+
+    #[test]
+    fn generators_are_measured_for_whole_seconds() {
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/scenarios");
+        let fitting = |millis, name: &str| {
+            fitting(Duration::from_millis(millis), &scenarios.join(name)).as_millis()
+        };
+        assert_eq!(fitting(800, "h1-1k.toml"), 800);
+        assert_eq!(fitting(800, "generator-h1.toml"), 1_000);
+        assert_eq!(fitting(2_000, "generator-h1.toml"), 2_000);
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl RunOptions {
         if let Some(pace) = &self.rate {
             pace.check(self.duration)?;
         }
-        self.request.check()
+        self.request.check(&self.generator.connection)
     }
 
     /// How long to measure.
@@ -201,6 +201,10 @@ mod tests {
     fn values_are_checked_against_each_other() {
         assert!(run("http://h/").is_ok());
         assert!(run("http://h/ -c 2 --cpus 0-1 --rate 5k --spin 50us").is_ok());
+        assert!(
+            run("https://h/ --pipeline 4").is_ok()
+                && run("http://h/ --http auto --pipeline 4").is_ok()
+        );
         for (arguments, complaint) in [
             ("wss://h/", "not spoken"),
             ("http://h/ --insecure", "https://"),
@@ -217,6 +221,14 @@ mod tests {
             ("http://h/ --body a --body-size 1", "cannot be used"),
             ("http://h/ --fail-if p99", "in quotes"),
             ("http://h/ --fail-if send_lag.p99>1ms", "needs --rate"),
+            ("http://h/ --streams 8", "--streams needs --http 2"),
+            (
+                "https://h/ --http auto --streams 8",
+                "--streams needs --http 2",
+            ),
+            ("http://h/ --http 2 --pipeline 4", "HTTP/2 has --streams"),
+            ("grpc://h/a.B/C --pipeline 4", "HTTP/2 has --streams"),
+            ("https://h/ --http auto --pipeline 4", "needs --http 1.1"),
         ] {
             let error = run(arguments).expect_err(arguments);
             assert!(error.contains(complaint), "{arguments}: {error}");

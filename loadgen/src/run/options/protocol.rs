@@ -64,6 +64,15 @@ impl ProtocolOptions {
             .then(|| self.expect_grpc_status.unwrap_or(Codes::OK))
     }
 
+    /// Pipelining is of HTTP/1.1, and must not go unheard where something else is spoken.
+    pub(crate) fn check_pipeline(&self, url: &Url) -> Result<(), String> {
+        match self.of(url) {
+            Some(Protocol::Http1) => Ok(()),
+            Some(Protocol::Http2) => Err("--pipeline is for HTTP/1.1; HTTP/2 has --streams".into()),
+            None => Err("--pipeline needs --http 1.1: TLS may agree on HTTP/2".into()),
+        }
+    }
+
     /// Checks values against each other and against what is asked.
     pub(crate) fn check(&self, url: &Url, method: &str, fields: &[Field]) -> Result<(), String> {
         let is_http2 = self.of(url) == Some(Protocol::Http2);

@@ -81,13 +81,17 @@ pub(crate) struct RequestOptions {
 }
 
 impl RequestOptions {
-    /// Checks values against each other; gives the URL, taken apart.
-    pub(crate) fn check(&self) -> Result<Url, String> {
+    /// Checks values against each other and against how connections are used; gives the URL,
+    /// taken apart.
+    pub(crate) fn check(&self, connection: &ConnectionOptions) -> Result<Url, String> {
         if self.body_size.is_some_and(|size| size > 1 << 30) {
             return Err("--body-size goes up to 1GiB".into());
         }
         let url = Url::parse(&self.url)?;
         self.protocol.check(&url, &self.method, &self.fields)?;
+        if connection.pipeline > 1 {
+            self.protocol.check_pipeline(&url)?;
+        }
         match self.tls.given() {
             Some(option) if !url.is_secure() => Err(format!("{option} needs an https:// URL")),
             _ => Ok(url),
