@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::proxy::Snapshot;
-use engine::shard::{ShardCommand, Shards};
+use engine::shard::{Doors, ShardCommand, Shards};
 use engine::{config, limits};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -68,7 +68,8 @@ fn round(clients: &mut [TcpStream], body_bytes: usize) {
     }
 }
 
-fn start(origin: SocketAddr) -> Shards {
+/// The running proxy, and where it listens.
+fn start(origin: SocketAddr) -> (Shards, config::Address) {
     let text = format!(
         r#"
         [shards]
@@ -87,9 +88,12 @@ fn start(origin: SocketAddr) -> Shards {
         endpoints = ["{origin}"]
         "#
     );
-    let config = config::parse(&text, "allocations.toml".as_ref()).expect("a valid configuration");
+    let parsed = config::parse(&text, "allocations.toml".as_ref());
+    let mut config = parsed.expect("a valid configuration");
+    let doors = Doors::open(&mut config).expect("a free port");
     let snapshot = Arc::new(Snapshot::compile(&config).expect("a configuration without files"));
-    Shards::start(&config, snapshot).expect("io_uring")
+    let shards = Shards::start(snapshot, doors).expect("io_uring");
+    (shards, config.listeners[0].address.clone())
 }
 
 #[test]
@@ -106,8 +110,8 @@ fn allocates_nothing(body_bytes: usize) {
             std::thread::spawn(move || serve(stream, body_bytes));
         }
     });
-    let shards = start(origin);
-    let config::Address::Tcp(proxy) = shards.addresses()[0].clone() else {
+    let (shards, address) = start(origin);
+    let config::Address::Tcp(proxy) = address else {
         panic!("a TCP listener")
     };
     let mut clients: Vec<TcpStream> = (0..CONNECTIONS)

@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub struct Arrival {
     /// The shard whose socket accepted it.
     pub shard: usize,
-    /// The listener, by its place in the configuration.
+    /// The listener, by its number.
     pub listener: usize,
     /// Connections of the process at once.
     pub process_max: usize,
@@ -60,7 +60,6 @@ pub enum Refused {
 pub struct Admission {
     places: Arc<dyn Places>,
     shard: usize,
-    process_max: usize,
 }
 
 /// Permission to be connected; gives the place back when dropped.
@@ -72,18 +71,19 @@ pub struct Admitted {
 }
 
 impl Admission {
-    /// The door of `shard` to a process that may have `process_max` connections.
-    pub fn new(places: Arc<dyn Places>, shard: usize, process_max: usize) -> Self {
-        Self {
-            places,
-            shard,
-            process_max,
-        }
+    /// The door of `shard`.
+    pub fn new(places: Arc<dyn Places>, shard: usize) -> Self {
+        Self { places, shard }
     }
 
-    /// Let one connection in, or say why not.
-    pub fn admit(&self, listener: usize, listener_max: usize) -> Result<Admitted, Refused> {
-        let process_max = self.process_max;
+    /// Let one connection in, or say why not: the process may have `process_max`, the listener
+    /// `listener_max`.
+    pub fn admit(
+        &self,
+        listener: usize,
+        process_max: usize,
+        listener_max: usize,
+    ) -> Result<Admitted, Refused> {
         let arrival = Arrival {
             shard: self.shard,
             listener,
@@ -138,13 +138,13 @@ mod tests {
     #[test]
     fn the_place_of_a_closed_connection_is_free_again() {
         let count = Arc::new(Count::default());
-        let admission = Admission::new(count.clone(), 0, 2);
-        let first = admission.admit(0, 9).ok();
-        let second = admission.admit(0, 9).ok();
+        let admission = Admission::new(count.clone(), 0);
+        let first = admission.admit(0, 2, 9).ok();
+        let second = admission.admit(0, 2, 9).ok();
         assert!(first.is_some() && second.is_some());
-        assert_eq!(admission.admit(0, 9).err(), Some(Refused::ProcessLimit));
+        assert_eq!(admission.admit(0, 2, 9).err(), Some(Refused::ProcessLimit));
         drop(first);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        assert!(admission.admit(0, 9).is_ok());
+        assert!(admission.admit(0, 2, 9).is_ok());
     }
 }

@@ -197,6 +197,27 @@ impl Balancer {
         }
     }
 
+    /// The state of `cluster`, which follows `previous`: an endpoint that is the same in both goes
+    /// on as it is, with the attempts that are in flight.
+    pub fn succeed(cluster: &Cluster, previous: Option<&Self>, shard: u32, shards: u32) -> Self {
+        let mut next = Self::new(cluster, shard, shards);
+        let Some(previous) = previous else {
+            return next;
+        };
+        next.state = Rc::clone(&previous.state);
+        let known = |endpoint: &Endpoint| {
+            let mut known = previous.endpoints.iter();
+            match known.find(|known| known.endpoint == *endpoint) {
+                Some(known) => Rc::clone(known),
+                None => Rc::new(EndpointState::new(endpoint.clone(), Rc::clone(&next.state))),
+            }
+        };
+        next.endpoints = cluster.endpoints.iter().map(known).collect();
+        let is_usable = |state: &&Rc<EndpointState>| state.endpoint.weight() > 0;
+        next.usable = next.endpoints.iter().filter(is_usable).cloned().collect();
+        next
+    }
+
     /// The endpoint for the next attempt, if possible not `avoid` (the one of a failed attempt).
     ///
     /// *Cost:* no allocation; constant time, except that round robin over different weights looks

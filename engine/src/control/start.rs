@@ -19,7 +19,7 @@ use super::welcome::{Running, welcome};
 use super::{Charge, Control, echo, identity};
 use crate::config::{self, Address, Config};
 use crate::proxy::Snapshot;
-use crate::shard::{Shards, StartError};
+use crate::shard::{Doors, Shards, StartError};
 
 /// Why weft did not start.
 #[derive(Debug)]
@@ -52,11 +52,9 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     examine(&config, log)?;
     let origin_count = echo::start(&mut config).map_err(Refusal::Origins)?;
     let admin = listen_for_admin(&config, log)?;
+    let doors = Doors::open(&mut config).map_err(Refusal::Shards)?;
     let snapshot = Arc::new(compile(&config, file)?);
-    let shards = Shards::start(&config, snapshot).map_err(Refusal::Shards)?;
-    for (listener, bound) in config.listeners.iter_mut().zip(shards.addresses()) {
-        listener.address.clone_from(bound);
-    }
+    let shards = Shards::start(snapshot, doors).map_err(Refusal::Shards)?;
     let config = Arc::new(config);
     let charge = Charge {
         config: Arc::clone(&config),

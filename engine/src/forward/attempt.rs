@@ -116,17 +116,16 @@ pub(super) async fn run(
         Ok(ended) => {
             if ended.may_reuse {
                 let endpoint = way.lease.id();
-                call.pool
-                    .put(call.cluster, endpoint, upstream, ended.kept_for);
+                call.pool.put(endpoint, upstream, ended.kept_for);
             } else {
-                call.pool.tell(call.cluster, PoolEvent::Unclean);
+                call.pool.tell(PoolEvent::Unclean);
             }
             Ok(Forwarded {
                 may_persist: ended.may_persist && !upload.is_last(),
             })
         }
         Err(error) => {
-            call.pool.tell(call.cluster, PoolEvent::Unclean);
+            call.pool.tell(PoolEvent::Unclean);
             Err(Failed {
                 error,
                 reached: match error {
@@ -151,9 +150,7 @@ async fn connection(
     let now = clock::now();
     trace.attempt(endpoint.id(), now);
     if way.may_reuse
-        && let Some(upstream) = call
-            .pool
-            .take(call.cluster, endpoint.id(), now, way.idle_max)
+        && let Some(upstream) = call.pool.take(endpoint.id(), now, way.idle_max)
     {
         trace.is_reused = true;
         trace.connected_at = now;
@@ -163,16 +160,16 @@ async fn connection(
         Ok(stream) => {
             let now = clock::now();
             trace.connected_at = now;
-            call.pool.tell(call.cluster, PoolEvent::Connected);
+            call.pool.tell(PoolEvent::Connected);
             Ok(Upstream {
                 stream,
                 is_reused: false,
-                retires: call.pool.retires_at(call.cluster, now, call.random),
+                retires: call.pool.retires_at(now, call.random),
                 hold: way.lease.hold_connection(),
             })
         }
         Err(error) => {
-            call.pool.tell(call.cluster, PoolEvent::ConnectFailed);
+            call.pool.tell(PoolEvent::ConnectFailed);
             Err(error)
         }
     }

@@ -41,18 +41,17 @@ mod trace;
 mod upgrade;
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 pub use attempt::ConnectError;
 pub use body::BodyError;
 pub use date::DateCache;
 pub use idle::IdlePolicy;
-pub use pool::{ConnectionPool, PoolEvent, Upstream};
+pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Upstream};
 pub use relay::{RelayError, Timeouts};
 pub use trace::Trace;
 
-use crate::balance::{Balancer, ClusterId, Lease, PickError};
+use crate::balance::{Balancer, Lease, PickError};
 use crate::http::h1::HeadLimits;
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{HeadError, Request, ResponseHead};
@@ -83,7 +82,7 @@ pub struct Call<'a> {
     pub downstream: &'a Stream,
     /// The downstream connection may go on after this exchange, as far as is known before it.
     pub may_persist: bool,
-    /// It may not any more: the shard began to drain. Read when the response's head is there.
+    /// It may not any more: it has begun to drain. Read when the response's head is there.
     pub is_draining: &'a Cell<bool>,
     /// Bytes of request body let through.
     pub body_bytes_max: u64,
@@ -95,12 +94,10 @@ pub struct Call<'a> {
     pub connector: Option<&'a Connector>,
     /// The downstream connection's timer.
     pub timer: &'a Timer,
-    /// The cluster.
-    pub cluster: ClusterId,
     /// Gives endpoints for further attempts.
     pub balancer: &'a Balancer,
-    /// Idle upstream connections.
-    pub pool: &'a Rc<ConnectionPool>,
+    /// Its idle connections.
+    pub pool: &'a ClusterPool,
     /// A random number for this request.
     pub random: u64,
 }

@@ -4,20 +4,27 @@
 //! peer has not closed. The receive of an idle connection stays armed, so a close is known the
 //! moment it arrives and `quiet` costs no system call.
 //!
+//! [`ConnectionPool`] is the shard's, [`ClusterPool`] one cluster's as one generation has it. The
+//! lists belong to addresses and go from one generation to the next: an exchange that began before
+//! a reload gives its connection back to where those after it look. A list that the next generation
+//! does not take over is closed: what idles in it at once, what is busy when it comes back.
+//!
 //! Invariant: a connection is in the pool only between two clean exchanges; whoever takes one
 //! owns it, and dropping it closes it.
 //!
 //! A sweep drops what has expired or died. It runs only while something idles, and then once per
-//! [`limits::POOL_SWEEP`]; an empty pool wakes nobody. The rules are in [`super::idle`].
+//! [`limits::POOL_SWEEP`], over the lists that hold something; an empty pool wakes nobody. The
+//! rules are in [`super::idle`].
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::idle::{Gone, IdleList, IdlePolicy};
-use crate::balance::{ClusterId, ConnectionHold, EndpointId};
-use crate::io::{self, Instant, Stream, Timer, clock};
+use crate::balance::{Cluster, ClusterId, ConnectionHold, EndpointId};
+use crate::io::{self, Address, Instant, Stream, Timer, clock};
 use crate::limits;
 
 /// An upstream connection and what must be known to reuse it.
@@ -54,23 +61,40 @@ pub enum PoolEvent {
     Full,
     /// Its exchange did not end cleanly.
     Unclean,
+    /// Its endpoint left the cluster, or the cluster's TLS changed.
+    Replaced,
 }
 
 /// Who is told of them.
 type Listener = Box<dyn Fn(ClusterId, PoolEvent)>;
 
-/// The idle connections of one cluster.
-struct ClusterPool {
-    policy: IdlePolicy,
-    endpoints: Vec<IdleList<Upstream>>,
-}
-
 /// The idle connections of one shard.
 pub struct ConnectionPool {
-    clusters: RefCell<Vec<ClusterPool>>,
+    /// The lists that hold something, and some that did.
+    filled: RefCell<Vec<Rc<EndpointIdle>>>,
     idle: Cell<usize>,
     sweeper: Rc<Sweeper>,
     listener: Listener,
+}
+
+/// The idle connections of one cluster, as one generation sees it.
+pub struct ClusterPool {
+    pool: Rc<ConnectionPool>,
+    cluster: ClusterId,
+    policy: IdlePolicy,
+    /// By `EndpointId`.
+    endpoints: Vec<Rc<EndpointIdle>>,
+}
+
+/// The idle connections to one address.
+struct EndpointIdle {
+    cluster: ClusterId,
+    address: Address,
+    list: RefCell<IdleList<Upstream>>,
+    /// Nothing is kept any more.
+    is_closed: Cell<bool>,
+    /// It is among the shard's filled ones.
+    is_filled: Cell<bool>,
 }
 
 /// Paces the sweep, and ends it at once when the pool closes.
@@ -81,19 +105,10 @@ struct Sweeper {
 }
 
 impl ConnectionPool {
-    /// An empty pool for clusters in the order of their ids: each with its bounds and its number
-    /// of endpoints. `listener` is told what happens to connections.
-    pub fn new(
-        clusters: impl IntoIterator<Item = (IdlePolicy, usize)>,
-        listener: impl Fn(ClusterId, PoolEvent) + 'static,
-    ) -> Rc<Self> {
-        let pool = |(policy, endpoint_count)| {
-            let mut endpoints = Vec::new();
-            endpoints.resize_with(endpoint_count, IdleList::default);
-            ClusterPool { policy, endpoints }
-        };
+    /// An empty pool. `listener` is told what happens to connections.
+    pub fn new(listener: impl Fn(ClusterId, PoolEvent) + 'static) -> Rc<Self> {
         Rc::new(Self {
-            clusters: RefCell::new(clusters.into_iter().map(pool).collect()),
+            filled: RefCell::default(),
             idle: Cell::new(0),
             sweeper: Rc::new(Sweeper {
                 timer: Timer::new(),
@@ -104,73 +119,22 @@ impl ConnectionPool {
         })
     }
 
-    /// A connection to reuse, idle for no longer than `age_max`.
-    pub fn take(
-        &self,
-        cluster: ClusterId,
-        endpoint: EndpointId,
-        now: Instant,
-        age_max: Duration,
-    ) -> Option<Upstream> {
-        let mut clusters = self.clusters.borrow_mut();
-        let list = clusters
-            .get_mut(cluster.0 as usize)?
-            .endpoints
-            .get_mut(endpoint.0 as usize)?;
-        let before = list.len();
-        let gone = |upstream: &Upstream, why| self.gone(cluster, upstream, why, now);
-        let taken = list.take(now, age_max, is_quiet, gone);
-        let gone = before.saturating_sub(list.len());
-        self.idle.set(self.idle.get().saturating_sub(gone));
-        if taken.is_some() {
-            self.tell(cluster, PoolEvent::Reused);
-        }
-        taken
+    /// How many connections idle in all.
+    pub fn idle(&self) -> usize {
+        self.idle.get()
     }
 
-    /// Keeps a connection whose exchange ended cleanly. `announced` is how long the peer says it
-    /// keeps it.
-    pub fn put(
-        self: &Rc<Self>,
-        cluster: ClusterId,
-        endpoint: EndpointId,
-        mut upstream: Upstream,
-        announced: Option<Duration>,
-    ) {
-        if self.sweeper.is_closed.get() {
-            return;
+    /// Closes what idles and keeps nothing from now on.
+    pub fn close(&self) {
+        self.sweeper.is_closed.set(true);
+        self.sweeper.timer.arm(Instant::default());
+        for endpoint in self.filled.take() {
+            endpoint.list.borrow_mut().clear();
         }
-        if !is_quiet(&upstream) {
-            self.tell(cluster, PoolEvent::Unclean);
-            return;
-        }
-        let mut clusters = self.clusters.borrow_mut();
-        let Some(pool) = clusters.get_mut(cluster.0 as usize) else {
-            return;
-        };
-        let Some(list) = pool.endpoints.get_mut(endpoint.0 as usize) else {
-            return;
-        };
-        let now = clock::recent();
-        let until = upstream
-            .retires
-            .min(now + pool.policy.idle_limit(announced));
-        upstream.is_reused = true;
-        let before = list.len();
-        self.tell(cluster, PoolEvent::Returned);
-        let gone = |upstream: &Upstream, why| self.gone(cluster, upstream, why, now);
-        list.put(upstream, now, until, pool.policy.idle_max, gone);
-        let after = list.len();
-        self.idle
-            .set(self.idle.get().saturating_add(after).saturating_sub(before));
-        if after > 0 && !self.sweeper.is_running.replace(true) {
-            let pool = Rc::downgrade(self);
-            io::spawn(sweep(pool, Rc::clone(&self.sweeper)));
-        }
+        self.idle.set(0);
     }
 
-    /// Tells of an event that the pool does not see by itself.
-    pub(super) fn tell(&self, cluster: ClusterId, event: PoolEvent) {
+    fn tell(&self, cluster: ClusterId, event: PoolEvent) {
         (self.listener)(cluster, event);
     }
 
@@ -184,39 +148,146 @@ impl ConnectionPool {
         self.tell(cluster, event);
     }
 
-    /// When a connection of `cluster` made at `now` retires.
-    pub fn retires_at(&self, cluster: ClusterId, now: Instant, random: u64) -> Instant {
-        let clusters = self.clusters.borrow();
-        let pool = clusters.get(cluster.0 as usize);
-        pool.map_or(now, |pool| pool.policy.retires_at(now, random))
+    /// Counts that a list of `before` now holds `after`.
+    fn counted(&self, before: usize, after: usize) {
+        let idle = self.idle.get().saturating_add(after);
+        self.idle.set(idle.saturating_sub(before));
     }
 
-    /// How many connections idle in all.
-    pub fn idle(&self) -> usize {
-        self.idle.get()
-    }
-
-    /// Closes what idles and keeps nothing from now on.
-    pub fn close(&self) {
-        self.sweeper.is_closed.set(true);
-        self.sweeper.timer.arm(Instant::default());
-        for pool in self.clusters.borrow_mut().iter_mut() {
-            pool.endpoints.iter_mut().for_each(IdleList::clear);
+    /// Remembers a list that holds something, and has it swept.
+    fn filled(self: &Rc<Self>, endpoint: &Rc<EndpointIdle>) {
+        if !endpoint.is_filled.replace(true) {
+            self.filled.borrow_mut().push(Rc::clone(endpoint));
         }
-        self.idle.set(0);
+        if !self.sweeper.is_running.replace(true) {
+            let pool = Rc::downgrade(self);
+            io::spawn(sweep(pool, Rc::clone(&self.sweeper)));
+        }
     }
 
     fn sweep(&self, now: Instant) {
         let mut left = 0;
-        let mut clusters = self.clusters.borrow_mut();
-        for (id, pool) in (0..).map(ClusterId).zip(clusters.iter_mut()) {
-            for list in &mut pool.endpoints {
-                let gone = |upstream: &Upstream, why| self.gone(id, upstream, why, now);
-                list.sweep(now, is_quiet, gone);
-                left += list.len();
+        self.filled.borrow_mut().retain(|endpoint| {
+            let gone = |upstream: &Upstream, why| self.gone(endpoint.cluster, upstream, why, now);
+            let mut list = endpoint.list.borrow_mut();
+            list.sweep(now, is_quiet, gone);
+            left += list.len();
+            let is_filled = list.len() > 0;
+            endpoint.is_filled.set(is_filled);
+            is_filled
+        });
+        self.idle.set(left);
+    }
+}
+
+impl ClusterPool {
+    /// The pool of `cluster`. Where `previous` has the same address, its connections are kept; it
+    /// must have the same TLS.
+    pub fn new(
+        pool: &Rc<ConnectionPool>,
+        cluster: &Cluster,
+        policy: IdlePolicy,
+        previous: Option<&Self>,
+    ) -> Rc<Self> {
+        let known = previous.map(|previous| &*previous.endpoints);
+        let known = known.unwrap_or_default().iter();
+        let known: HashMap<&Address, &Rc<EndpointIdle>> =
+            known.map(|known| (&known.address, known)).collect();
+        let endpoints = cluster.endpoints().iter().map(|endpoint| {
+            let known = known.get(endpoint.address()).map(|known| Rc::clone(known));
+            known.unwrap_or_else(|| {
+                Rc::new(EndpointIdle {
+                    cluster: cluster.id(),
+                    address: endpoint.address().clone(),
+                    list: RefCell::default(),
+                    is_closed: Cell::new(false),
+                    is_filled: Cell::new(false),
+                })
+            })
+        });
+        Rc::new(Self {
+            pool: Rc::clone(pool),
+            cluster: cluster.id(),
+            policy,
+            endpoints: endpoints.collect(),
+        })
+    }
+
+    /// Closes what `next`, which was made from this, does not take over.
+    pub fn yield_to(&self, next: Option<&Self>) {
+        let taken_over = next.map(|next| &*next.endpoints).unwrap_or_default();
+        let taken_over: HashSet<*const EndpointIdle> = taken_over.iter().map(Rc::as_ptr).collect();
+        for endpoint in &self.endpoints {
+            if !taken_over.contains(&Rc::as_ptr(endpoint)) {
+                self.close(endpoint);
             }
         }
-        self.idle.set(left);
+    }
+
+    fn close(&self, endpoint: &EndpointIdle) {
+        endpoint.is_closed.set(true);
+        let mut list = endpoint.list.borrow_mut();
+        for _ in 0..list.len() {
+            self.tell(PoolEvent::Replaced);
+        }
+        self.pool.counted(list.len(), 0);
+        list.clear();
+    }
+
+    /// A connection to reuse, idle for no longer than `age_max`.
+    pub fn take(&self, endpoint: EndpointId, now: Instant, age_max: Duration) -> Option<Upstream> {
+        let mut list = self.endpoints.get(endpoint.0 as usize)?.list.borrow_mut();
+        let before = list.len();
+        let gone = |upstream: &Upstream, why| self.pool.gone(self.cluster, upstream, why, now);
+        let taken = list.take(now, age_max, is_quiet, gone);
+        self.pool.counted(before, list.len());
+        if taken.is_some() {
+            self.tell(PoolEvent::Reused);
+        }
+        taken
+    }
+
+    /// Keeps a connection whose exchange ended cleanly. `announced` is how long the peer says it
+    /// keeps it.
+    pub fn put(&self, endpoint: EndpointId, mut upstream: Upstream, announced: Option<Duration>) {
+        let Some(endpoint) = self.endpoints.get(endpoint.0 as usize) else {
+            return;
+        };
+        if self.pool.sweeper.is_closed.get() {
+            return;
+        }
+        if endpoint.is_closed.get() {
+            self.tell(PoolEvent::Replaced);
+            return;
+        }
+        if !is_quiet(&upstream) {
+            self.tell(PoolEvent::Unclean);
+            return;
+        }
+        let now = clock::recent();
+        let until = upstream
+            .retires
+            .min(now + self.policy.idle_limit(announced));
+        upstream.is_reused = true;
+        self.tell(PoolEvent::Returned);
+        let mut list = endpoint.list.borrow_mut();
+        let before = list.len();
+        let gone = |upstream: &Upstream, why| self.pool.gone(self.cluster, upstream, why, now);
+        list.put(upstream, now, until, self.policy.idle_max, gone);
+        self.pool.counted(before, list.len());
+        if list.len() > 0 {
+            self.pool.filled(endpoint);
+        }
+    }
+
+    /// Tells of an event that the pool does not see by itself.
+    pub(super) fn tell(&self, event: PoolEvent) {
+        self.pool.tell(self.cluster, event);
+    }
+
+    /// When a connection made at `now` retires.
+    pub fn retires_at(&self, now: Instant, random: u64) -> Instant {
+        self.policy.retires_at(now, random)
     }
 }
 

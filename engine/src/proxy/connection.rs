@@ -18,8 +18,8 @@ use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::exchange::{self, Scratch};
 use super::fold;
@@ -27,6 +27,7 @@ use super::local::Local;
 use super::place::Place;
 use super::request_head::{self, NoRequest};
 use super::snapshot::ListenerPlan;
+use super::snapshot::generation::ListenerSlot;
 use crate::accept::Admitted;
 use crate::http::{Method, Request, Scheme};
 use crate::io::{Instant, Stream, Timer, clock, yield_now};
@@ -74,9 +75,14 @@ async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
         if let Some(stalled) = connection.drained().await {
             break Some(stalled);
         }
-        let received_at = match request_head::read(&connection, &mut scratch).await {
+        // From here to the end of the response, the request goes by this generation.
+        let Some(slot) = connection.slot() else {
+            break Some(CloseReason::Drained);
+        };
+        let head = request_head::read(&connection, &slot.plan, &mut scratch);
+        let received_at = match head.await {
             Ok(received_at) => received_at,
-            Err(why) => break Some(connection.no_request(&scratch, why)),
+            Err(why) => break Some(connection.no_request(&slot, &scratch, why)),
         };
         if received_at >= connection.proof_ends() {
             // As if it had been closed a moment earlier: the client repeats it elsewhere.
@@ -85,7 +91,7 @@ async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
         connection
             .requests
             .set(connection.requests.get().saturating_add(1));
-        let close = exchange::run(&connection, &mut scratch, received_at).await;
+        let close = exchange::run(&connection, &slot, &mut scratch, received_at).await;
         if close.is_some() || connection.stream.quiet() {
             break close;
         }
@@ -100,7 +106,13 @@ async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
 /// One downstream connection.
 pub(super) struct Connection {
     pub(super) local: Rc<Local>,
-    pub(super) plan: Arc<ListenerPlan>,
+    listener: ListenerId,
+    /// The `since` of the listener by which it came in.
+    since: u64,
+    /// It ends with its next response.
+    pub(super) is_draining: Cell<bool>,
+    /// It took too long to drain.
+    pub(super) is_cut: Cell<bool>,
     pub(super) stream: Stream,
     pub(super) peer: Option<SocketAddr>,
     /// What the TLS handshake found out.
@@ -118,19 +130,22 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Begins to serve; `None` for a listener that this generation does not have.
+    /// Begins to serve; `None` for a listener that no generation has.
     fn open(
         local: Rc<Local>,
         listener: ListenerId,
         stream: Stream,
         admitted: Admitted,
     ) -> Option<Rc<Self>> {
-        let plan = Arc::clone(local.snapshot.listeners.get(listener.0 as usize)?);
+        let slot = local.listener(listener)?;
         local.record(|recorder| recorder.connection_opened(listener));
         let peer = stream.peer();
         Some(Rc::new_cyclic(|weak| Self {
             key: local.remember(weak.clone()),
-            plan,
+            listener,
+            since: slot.plan.since,
+            is_cut: Cell::new(false),
+            is_draining: Cell::new(local.is_draining() || slot.is_removed.get()),
             stream,
             peer,
             secure: OnceCell::new(),
@@ -145,12 +160,20 @@ impl Connection {
         }))
     }
 
+    /// What a request that begins now goes by. It is there as long as the connection is.
+    fn slot(&self) -> Option<Rc<ListenerSlot>> {
+        self.local.listener(self.listener)
+    }
+
     /// Begins TLS where the listener has it. `false` when the connection has to end for it.
     async fn secure(&self) -> bool {
-        let Some(acceptor) = &self.plan.tls else {
+        let Some(slot) = self.slot() else {
+            return false;
+        };
+        let Some(acceptor) = &slot.plan.tls else {
             return true;
         };
-        self.timer.arm(clock::now() + self.plan.timeouts.handshake);
+        self.timer.arm(clock::now() + slot.plan.timeouts.handshake);
         // Its state is large, and the connection will live on without it.
         let handshake = Box::pin(acceptor.accept(&self.stream));
         let result = self.timer.guard(handshake).await;
@@ -160,9 +183,8 @@ impl Connection {
             Ok(_) => Handshake::Full,
             Err(error) => Handshake::Failed(*error),
         };
-        let listener = self.plan.id;
         self.local
-            .record(|recorder| recorder.handshake(listener, count));
+            .record(|recorder| recorder.handshake(self.listener, count));
         // It is set once in the life of a connection.
         result.is_ok_and(|secure| self.secure.set(Box::new(secure)).is_ok())
     }
@@ -187,10 +209,10 @@ impl Connection {
     }
 
     /// Whether requests for `host` belong on this connection.
-    pub(super) fn is_for(&self, host: &[u8]) -> bool {
+    pub(super) fn is_for(&self, plan: &ListenerPlan, host: &[u8]) -> bool {
         let secure = self.secure.get().map(Box::as_ref);
         let asked = secure.and_then(|secure| secure.server_name.as_deref());
-        match (&self.plan.tls, asked) {
+        match (&plan.tls, asked) {
             (Some(acceptor), Some(asked)) => {
                 std::str::from_utf8(host).is_ok_and(|host| acceptor.serves(asked, host))
             }
@@ -202,7 +224,10 @@ impl Connection {
     /// Waits for the first byte of a request. Says why the connection ends instead.
     async fn wait(&self) -> Option<CloseReason> {
         let now = clock::recent();
-        let timeouts = &self.plan.timeouts;
+        // What idles holds no generation.
+        let Some(timeouts) = self.slot().map(|slot| slot.plan.timeouts.clone()) else {
+            return Some(CloseReason::Drained);
+        };
         // A client that connects is expected to send its request, not to idle.
         let patience = if self.requests.get() == 0 {
             timeouts.header
@@ -213,17 +238,17 @@ impl Connection {
         self.idle_since.set(now);
         // Who does not take the last response is not left alone with it for all the idle time.
         self.timer.arm(ends.min(now + timeouts.send_gap));
-        if self.local.is_draining() {
+        if self.is_draining.get() {
             self.shorten_wait();
         }
         let mut is_readable = self.readable().await;
-        let has_time = !self.local.is_draining() && clock::now() < ends;
+        let has_time = !self.is_draining.get() && clock::now() < ends;
         if !is_readable && has_time && self.stream.queued() == 0 {
             self.timer.arm(ends);
             is_readable = self.readable().await;
         }
         self.idle_since.set(Instant::NEVER);
-        match (is_readable, self.local.is_draining()) {
+        match (is_readable, self.is_draining.get()) {
             (true, _) => None,
             (false, true) => Some(CloseReason::Drained),
             (false, false) if clock::now() >= self.proof_ends() => Some(CloseReason::ProofExpired),
@@ -242,8 +267,25 @@ impl Connection {
         .await
     }
 
-    /// The shard drains: if this connection waits for a request, it does not wait long any more.
-    pub(super) fn shorten_wait(&self) {
+    /// It ends with its next response; if it waits for a request, it does not wait long any more.
+    pub(super) fn drain(&self) {
+        self.is_draining.set(true);
+        self.shorten_wait();
+    }
+
+    /// It has to end: its listener was removed or moved.
+    pub(super) fn is_over(&self) -> bool {
+        let slot = self.slot();
+        slot.is_none_or(|slot| slot.is_over_for(self.since))
+    }
+
+    /// Ends at once, whatever it is doing: it has had its time to drain.
+    pub(super) fn cut(&self) {
+        self.is_cut.set(true);
+        self.stream.reset();
+    }
+
+    fn shorten_wait(&self) {
         let since = self.idle_since.get();
         if since != Instant::NEVER {
             self.timer.arm(since + limits::DRAIN_IDLE_GRACE);
@@ -251,12 +293,12 @@ impl Connection {
     }
 
     /// May the connection go on after `request`, as far as is known before its response?
-    pub(super) fn may_persist(&self, request: &Request<'_>) -> bool {
+    pub(super) fn may_persist(&self, plan: &ListenerPlan, request: &Request<'_>) -> bool {
         // RFC 9110 §9.3.6: behind a CONNECT comes what is meant for a tunnel. If there is none, a
         // client that did not wait for the answer must not have it read as requests.
         request.method() != Method::Connect
             && request.keep_alive()
-            && self.reason_to_close() == CloseReason::Requested
+            && self.reason_to_close(plan) == CloseReason::Requested
     }
 
     /// `request` has been received whole: does anything follow? RFC 9112 §9.6: a client that asks
@@ -268,30 +310,36 @@ impl Connection {
 
     /// Why the connection ends after this exchange although the exchange ended well:
     /// [`CloseReason::Requested`] if there is no reason on our side.
-    pub(super) fn reason_to_close(&self) -> CloseReason {
-        if self.local.is_draining() {
+    pub(super) fn reason_to_close(&self, plan: &ListenerPlan) -> CloseReason {
+        if self.is_draining.get() {
             return CloseReason::Drained;
         }
         if clock::recent() >= self.proof_ends() {
             return CloseReason::ProofExpired;
         }
-        let lifetime = self.plan.timeouts.lifetime;
+        let lifetime = plan.timeouts.lifetime;
         let is_old = lifetime.is_some_and(|lifetime| clock::recent() >= self.opened_at + lifetime);
-        if is_old || self.requests.get() >= self.plan.requests_max {
+        if is_old || self.requests.get() >= plan.requests_max {
             return CloseReason::RequestLimit;
         }
         CloseReason::Requested
     }
 
     /// Answers what is not a request, where somebody reads it. Says why the connection ends.
-    fn no_request(&self, scratch: &Scratch, why: NoRequest) -> CloseReason {
+    fn no_request(&self, slot: &ListenerSlot, scratch: &Scratch, why: NoRequest) -> CloseReason {
         let why = match why {
             NoRequest::Closed => return CloseReason::Downstream,
             NoRequest::TimedOut => (DownstreamFailure::HeadTimeout.into(), ""),
             NoRequest::Refused(error) => fold::request_head(error),
         };
-        exchange::refuse(self, scratch.head.len(), clock::now(), why);
+        exchange::refuse(self, slot, scratch.head.len(), clock::now(), why);
         CloseReason::Failure
+    }
+
+    /// How long a client may take nothing.
+    fn send_gap(&self) -> Duration {
+        let slot = self.slot();
+        slot.map_or(Duration::ZERO, |slot| slot.plan.timeouts.send_gap)
     }
 
     /// Waits until the client has taken most of its responses. Says why the connection ends when
@@ -300,7 +348,7 @@ impl Connection {
         if self.stream.queued() <= limits::RELAY_QUEUE_BYTES_MAX {
             return None;
         }
-        self.timer.arm(clock::now() + self.plan.timeouts.send_gap);
+        self.timer.arm(clock::now() + self.send_gap());
         let drained = self.stream.drained(limits::RELAY_QUEUE_BYTES_LOW);
         match self.timer.guard(drained).await {
             Ok(Ok(())) => None,
@@ -326,8 +374,7 @@ impl Connection {
         } else {
             self.stream.shutdown_send();
         }
-        self.timer
-            .arm(clock::recent() + self.plan.timeouts.send_gap);
+        self.timer.arm(clock::recent() + self.send_gap());
         if !matches!(self.timer.guard(self.stream.drained(0)).await, Ok(Ok(()))) {
             self.stream.reset();
             return;
@@ -349,9 +396,8 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let (reason, requests) = (self.closed_for.get(), self.requests.get());
-        let listener = self.plan.id;
         self.local
-            .record(|recorder| recorder.connection_closed(listener, reason, requests));
+            .record(|recorder| recorder.connection_closed(self.listener, reason, requests));
         self.local.forget(self.key);
     }
 }

@@ -8,9 +8,10 @@ use super::authentication;
 use super::connection::Connection;
 use super::fold::{self, Reason};
 use super::local_reply;
+use super::snapshot::ListenerPlan;
+use super::snapshot::generation::ListenerSlot;
 use super::telling::Telling;
 use crate::authenticate::query_without;
-use crate::balance::ClusterId;
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{
@@ -52,17 +53,22 @@ impl Scratch {
 /// happened, once. Says why the connection must end, if it must.
 pub(super) async fn run(
     connection: &Connection,
+    slot: &ListenerSlot,
     scratch: &mut Scratch,
     received_at: Instant,
 ) -> Option<CloseReason> {
     let request = scratch.request.view(&scratch.head);
     let head_bytes = scratch.head.len();
-    identify(connection, &request, &mut scratch.request_id);
+    identify(connection, &slot.plan, &request, &mut scratch.request_id);
     let id = scratch.request_id.as_slice();
-    let mut telling = Telling::begin(connection, Some(request), id, head_bytes, received_at);
+    let mut telling = Telling::begin(connection, slot, Some(request), id, head_bytes, received_at);
     let served = steps(&mut telling, request, &mut scratch.text, &mut scratch.space).await;
     let persists = match served {
         Ok(persists) => persists,
+        Err((_, _)) if connection.is_cut.get() => {
+            telling.failed(ProxyFailure::Draining.into(), "");
+            false
+        }
         Err((failure, detail)) => {
             telling.failed(failure, detail);
             // Once a response has begun, only the end of the connection can say that it is cut.
@@ -73,9 +79,15 @@ pub(super) async fn run(
 }
 
 /// Answers what could not be read as a request, and records it.
-pub(super) fn refuse(connection: &Connection, head_bytes: usize, now: Instant, why: Reason) {
+pub(super) fn refuse(
+    connection: &Connection,
+    slot: &ListenerSlot,
+    head_bytes: usize,
+    now: Instant,
+    why: Reason,
+) {
     let (failure, detail) = why;
-    let mut telling = Telling::begin(connection, None, b"", head_bytes, now);
+    let mut telling = Telling::begin(connection, slot, None, b"", head_bytes, now);
     telling.failed(failure, detail);
     let persists = local_reply::failure(&mut telling, failure);
     debug_assert!(
@@ -93,11 +105,11 @@ async fn steps<'a>(
     space: &mut Space,
 ) -> Result<bool, Reason> {
     let connection = telling.connection();
-    let (local, plan) = (&*connection.local, &*connection.plan);
+    let (local, plan) = (&*connection.local, telling.plan());
     if request.method() == Method::Connect && !plan.is_connect_allowed {
         return Err((DownstreamFailure::MethodRefused.into(), ""));
     }
-    if !connection.is_for(request.host()) {
+    if !connection.is_for(plan, request.host()) {
         return Err((DownstreamFailure::Misdirected.into(), ""));
     }
     if local_reply::is_last_recipient(&request) {
@@ -123,12 +135,12 @@ async fn steps<'a>(
     }
     let random = local.random.next();
     // The upper half chooses the cluster, all of it the endpoint.
-    let cluster = ClusterId(clusters.pick((random >> 32) as u32).0);
-    telling.sent_to(cluster);
+    let cluster = clusters.pick((random >> 32) as u32);
+    let generation = &telling.slot().generation;
     let no_cluster = (ProxyFailure::NoCluster.into(), "");
-    let balancer = local.balancer(cluster).ok_or(no_cluster)?;
-    let upstream = local.snapshot.upstreams.get(cluster.0 as usize);
-    let upstream = upstream.ok_or(no_cluster)?;
+    let cluster = generation.cluster(cluster).ok_or(no_cluster)?;
+    telling.sent_to(&cluster);
+    let (balancer, upstream) = (&cluster.balancer, &cluster.plan.upstream);
     let lease = balancer.pick(random, None).map_err(fold::pick)?;
     let request_fields = [route.requirement.removals(), &route.request_edits];
     let response_fields = [edits];
@@ -136,19 +148,18 @@ async fn steps<'a>(
         request,
         request_edits: request_edits(telling, &request, route, &request_fields, text),
         response_edits: response_edits(telling, &response_fields),
-        response_limits: &local.snapshot.response_limits,
+        response_limits: &generation.snapshot.response_limits,
         date: plan.fields.adds_date.then_some(&local.date),
         downstream: &connection.stream,
-        may_persist: connection.may_persist(&request),
-        is_draining: &local.is_draining,
+        may_persist: connection.may_persist(plan, &request),
+        is_draining: &connection.is_draining,
         body_bytes_max: plan.body_bytes_max,
         timeouts: timeouts(telling, route),
         connect_timeout: upstream.connect_timeout,
-        connector: upstream.tls.as_ref(),
+        connector: upstream.tls.as_deref(),
         timer: &connection.timer,
-        cluster,
         balancer,
-        pool: &local.pool,
+        pool: &cluster.pool,
         random,
     };
     let forwarded = forward::run(&call, lease, space, &mut telling.trace).await;
@@ -159,9 +170,9 @@ async fn steps<'a>(
 }
 
 /// Writes the request's id: a trusted hop's, or a new one; empty when the listener sets none.
-fn identify(connection: &Connection, request: &Request<'_>, id: &mut Vec<u8>) {
+fn identify(connection: &Connection, plan: &ListenerPlan, request: &Request<'_>, id: &mut Vec<u8>) {
     id.clear();
-    let fields = &connection.plan.fields;
+    let fields = &plan.fields;
     if !fields.sets_request_id {
         return;
     }
@@ -180,7 +191,7 @@ fn request_edits<'a>(
     target: &'a mut Vec<u8>,
 ) -> RequestEdits<'a> {
     let connection = telling.connection();
-    let (plan, fields) = (&connection.plan, &connection.plan.fields);
+    let (plan, fields) = (telling.plan(), &telling.plan().fields);
     // `*` and the authority of CONNECT hold no path to rewrite (RFC 9112 §3.2.3 and §3.2.4).
     let is_rewritten = request.path().starts_with(b"/") && write_target(request, route, target);
     RequestEdits {
@@ -227,7 +238,7 @@ fn write_target(request: &Request<'_>, route: &Route, target: &mut Vec<u8>) -> b
 
 /// What changes in the response's head.
 fn response_edits<'a>(telling: &Telling<'a>, edits: &'a [&'a FieldEdits]) -> ResponseEdits<'a> {
-    let fields = &telling.connection().plan.fields;
+    let fields = &telling.plan().fields;
     ResponseEdits {
         fields: edits,
         via: fields.via.as_deref(),
@@ -238,7 +249,7 @@ fn response_edits<'a>(telling: &Telling<'a>, edits: &'a [&'a FieldEdits]) -> Res
 }
 
 fn timeouts(telling: &Telling<'_>, route: &Route) -> Timeouts {
-    let listener = &telling.connection().plan.timeouts;
+    let listener = &telling.plan().timeouts;
     Timeouts {
         request_ends: route
             .timeouts

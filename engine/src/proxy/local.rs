@@ -1,11 +1,13 @@
 //! What one shard has of its own to serve requests.
 //!
-//! Pools, balancers, the recorder, storage to reuse, the connections that are open. Belongs to the
-//! shard's thread; made from a [`Snapshot`], and replaced with it.
+//! The generation that new requests go by, the recorder, storage to reuse, the connections that are
+//! open. Belongs to the shard's thread. A new generation is built beside the current one
+//! ([`Local::prepare`]) and takes its place in one step ([`Local::commit`]).
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -15,66 +17,190 @@ use super::exchange::Scratch;
 use super::fold;
 use super::place::Spares;
 use super::random::Random;
-use super::snapshot::Snapshot;
+use super::snapshot::generation::{Generation, ListenerSlot, Site};
+use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::Refused;
-use crate::balance::{Balancer, ClusterId, ClusterReport};
-use crate::forward::{ConnectionPool, DateCache, IdlePolicy};
+use crate::balance::ClusterReport;
+use crate::config;
+use crate::forward::{ConnectionPool, DateCache};
+use crate::io::{self, Address};
 use crate::limits;
 use crate::record::{ListenerId, Recorder, Refusal, ShardRecord};
 
 /// The state of one shard.
 pub struct Local {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) shard: u32,
-    pub(super) pool: Rc<ConnectionPool>,
+    site: Site,
+    /// What new requests go by, by listener. A listener that was removed stays until its
+    /// connections are gone.
+    listeners: RefCell<Vec<Option<Rc<ListenerSlot>>>>,
+    current: RefCell<Rc<Generation>>,
+    /// Built, and not yet used.
+    prepared: RefCell<Option<Rc<Generation>>>,
     pub(super) random: Random,
     pub(super) date: DateCache,
     pub(super) busy: Spares<Busy>,
     pub(super) scratch: Spares<Box<Scratch>>,
-    balancers: Vec<Balancer>,
     recorder: Rc<RefCell<Recorder>>,
+    access_log: Option<config::AccessLog>,
     log_lines: Option<LogLines>,
     connections: RefCell<Slab<Weak<Connection>>>,
-    pub(super) is_draining: Cell<bool>,
+    is_draining: Cell<bool>,
 }
 
 impl Local {
     /// The state of shard number `shard` of `shards`. Must be made on the shard's thread.
     pub fn new(snapshot: Arc<Snapshot>, shard: u32, shards: u32) -> Rc<Self> {
-        let recorder = Rc::new(RefCell::new(Recorder::new(shard, snapshot.series())));
+        let recorder = Rc::new(RefCell::new(Recorder::new(shard, snapshot.series)));
         let told = Rc::clone(&recorder);
-        let clusters = snapshot.clusters.clusters();
-        let idle_lists = clusters.iter().zip(&snapshot.upstreams);
-        let pool = ConnectionPool::new(
-            idle_lists.map(|(cluster, upstream)| {
-                let idle = share(upstream.idle, shards);
-                (idle, cluster.endpoints().len())
-            }),
-            move |cluster, event| told.borrow_mut().pool(cluster, fold::pool_event(event)),
-        );
-        let balancers = clusters
-            .iter()
-            .map(|cluster| Balancer::new(cluster, shard, shards))
-            .collect();
-        Rc::new(Self {
+        let pool = ConnectionPool::new(move |cluster, event| {
+            told.borrow_mut().pool(cluster, fold::pool_event(event));
+        });
+        let site = Site {
             shard,
+            shards,
             pool,
+        };
+        let access_log = snapshot.access_log.clone();
+        let current = Rc::new(Generation::succeed(&site, snapshot, None));
+        let local = Self {
+            site,
+            listeners: RefCell::default(),
+            current: RefCell::new(Rc::clone(&current)),
+            prepared: RefCell::default(),
             random: Random::new(shard),
             date: DateCache::default(),
             busy: Spares::new(limits::SPARE_PLACES),
             scratch: Spares::new(limits::SPARE_PLACES),
-            balancers,
             recorder,
-            log_lines: snapshot.access_log.as_ref().map(LogLines::new),
+            log_lines: access_log.as_ref().map(LogLines::new),
+            access_log,
             connections: RefCell::default(),
             is_draining: Cell::new(false),
-            snapshot,
-        })
+        };
+        local.seat(&current);
+        Rc::new(local)
     }
 
-    /// The configuration it was made from.
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
-        &self.snapshot
+    /// Which shard this is.
+    pub(super) fn shard(&self) -> u32 {
+        self.site.shard
+    }
+
+    /// The access log that was configured at the start.
+    pub fn access_log(&self) -> Option<&config::AccessLog> {
+        self.access_log.as_ref()
+    }
+
+    /// Builds everything that another generation needs here. Nothing changes for requests.
+    pub fn prepare(&self, snapshot: Arc<Snapshot>) {
+        self.recorder.borrow_mut().fit(snapshot.series);
+        let current = Rc::clone(&self.current.borrow());
+        let next = Generation::succeed(&self.site, snapshot, Some(&current));
+        self.prepared.replace(Some(Rc::new(next)));
+    }
+
+    /// From now on new requests go by the generation that was prepared, if it is number
+    /// `generation`. Connections of listeners that it does not have, or has elsewhere, drain. Gives
+    /// the listeners that it does not have any more; `None` if it was not prepared.
+    pub fn commit(&self, generation: u64) -> Option<Vec<ListenerId>> {
+        let is_this = |next: &mut Rc<Generation>| next.snapshot.generation == generation;
+        let next = self.prepared.borrow_mut().take_if(is_this)?;
+        let previous = self.current.replace(Rc::clone(&next));
+        previous.yield_to(&next);
+        let removed = self.seat(&next);
+        let connections = self.connections();
+        let over = connections.iter().filter(|connection| connection.is_over());
+        cut_later(over, next.snapshot.drain);
+        Some(removed)
+    }
+
+    /// Forgets what was prepared.
+    pub fn abort(&self) {
+        self.prepared.take();
+    }
+
+    /// Replaces the endpoints of one cluster of the current generation. `false` when it has no such
+    /// cluster.
+    ///
+    /// *Cost:* by the number of that cluster's endpoints; not of clusters.
+    pub fn replace_cluster(&self, plan: &Arc<ClusterPlan>) -> bool {
+        let current = Rc::clone(&self.current.borrow());
+        current.replace(&self.site, plan)
+    }
+
+    /// The listener of the current generation that listens at `address`.
+    pub fn listener_at(&self, address: &Address) -> Option<ListenerId> {
+        let current = self.current.borrow();
+        let mut plans = current.snapshot.listeners.iter().flatten();
+        plans
+            .find(|plan| plan.address == *address)
+            .map(|plan| plan.id)
+    }
+
+    /// Gives each listener of `generation` its slot, and marks the others as removed. Gives those
+    /// that were not marked before.
+    fn seat(&self, generation: &Rc<Generation>) -> Vec<ListenerId> {
+        let mut removed = Vec::new();
+        let mut slots = self.listeners.borrow_mut();
+        let plans = &generation.snapshot.listeners;
+        if slots.len() < plans.len() {
+            slots.resize_with(plans.len(), || None);
+        }
+        for ((id, slot), plan) in (0..).map(ListenerId).zip(slots.iter_mut()).zip(plans) {
+            match (plan, slot) {
+                (Some(plan), slot) => {
+                    *slot = Some(Rc::new(ListenerSlot {
+                        plan: Arc::clone(plan),
+                        generation: Rc::clone(generation),
+                        is_removed: Cell::new(false),
+                    }));
+                }
+                (None, Some(slot)) => {
+                    if !slot.is_removed.replace(true) {
+                        removed.push(id);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        removed
+    }
+
+    /// A later generation than the listener's does not have it.
+    pub fn is_removed(&self, listener: ListenerId) -> bool {
+        let slots = self.listeners.borrow();
+        let slot = slots.get(listener.0 as usize).and_then(Option::as_ref);
+        slot.is_some_and(|slot| slot.is_removed.get())
+    }
+
+    /// Forgets a removed listener, whose connections are gone.
+    pub fn unseat(&self, listener: ListenerId) {
+        let mut slots = self.listeners.borrow_mut();
+        if let Some(slot) = slots.get_mut(listener.0 as usize) {
+            slot.take_if(|slot| slot.is_removed.get());
+        }
+    }
+
+    /// What a request of `listener` that begins now goes by. A connection that was accepted by the
+    /// next generation on another shard goes by the one that is prepared here.
+    pub(super) fn listener(&self, listener: ListenerId) -> Option<Rc<ListenerSlot>> {
+        let slots = self.listeners.borrow();
+        if let Some(slot) = slots.get(listener.0 as usize).and_then(Option::as_ref) {
+            return Some(Rc::clone(slot));
+        }
+        let prepared = self.prepared.borrow();
+        let generation = prepared.as_ref()?;
+        let plan = generation.snapshot.listener(listener)?;
+        Some(Rc::new(ListenerSlot {
+            plan: Arc::clone(plan),
+            generation: Rc::clone(generation),
+            is_removed: Cell::new(false),
+        }))
+    }
+
+    /// Downstream connections that the process may have.
+    pub fn all_connections_max(&self) -> usize {
+        self.current.borrow().snapshot.connections_max
     }
 
     /// Counts a socket that `accept` returned.
@@ -89,8 +215,8 @@ impl Local {
 
     /// Connections that `listener` may have at once, in the whole process.
     pub fn connections_max(&self, listener: ListenerId) -> usize {
-        let plan = self.snapshot.listeners.get(listener.0 as usize);
-        plan.map_or(usize::MAX, |plan| plan.connections_max)
+        let slot = self.listener(listener);
+        slot.map_or(usize::MAX, |slot| slot.plan.connections_max)
     }
 
     /// Counts access-log lines that were written, and others that were lost.
@@ -133,11 +259,16 @@ impl Local {
         if self.is_draining.replace(true) {
             return;
         }
-        for (_, connection) in self.connections.borrow().iter() {
-            if let Some(connection) = connection.upgrade() {
-                connection.shorten_wait();
-            }
+        for connection in self.connections() {
+            connection.drain();
         }
+    }
+
+    /// The connections that are being served.
+    fn connections(&self) -> Vec<Rc<Connection>> {
+        let connections = self.connections.borrow();
+        let living = connections.iter();
+        living.filter_map(|(_, it)| it.upgrade()).collect()
     }
 
     /// Gives away what was recorded since the last time, and goes on recording in `spare`; see
@@ -148,16 +279,12 @@ impl Local {
 
     /// What each cluster's balancer counts now.
     pub fn cluster_reports(&self) -> Vec<ClusterReport> {
-        self.balancers.iter().map(Balancer::report).collect()
+        self.current.borrow().reports()
     }
 
     /// Access-log lines to be written, if there is an access log.
     pub fn log_lines(&self) -> Option<&LogLines> {
         self.log_lines.as_ref()
-    }
-
-    pub(super) fn balancer(&self, cluster: ClusterId) -> Option<&Balancer> {
-        self.balancers.get(cluster.0 as usize)
     }
 
     /// Records something. Also called while a panic unwinds a connection, when the recorder may
@@ -182,11 +309,20 @@ impl Local {
     }
 }
 
-/// One shard's share of the process's idle connections, at least one if there are any.
-fn share(policy: IdlePolicy, shards: u32) -> IdlePolicy {
-    let shards = usize::try_from(shards.max(1)).unwrap_or(1);
-    IdlePolicy {
-        idle_max: policy.idle_max.div_ceil(shards),
-        ..policy
+/// Drains `connections`, and cuts after `patience` those that have not ended.
+fn cut_later<'a>(connections: impl Iterator<Item = &'a Rc<Connection>>, patience: Duration) {
+    let drain = |connection: &Rc<Connection>| {
+        connection.drain();
+        Rc::downgrade(connection)
+    };
+    let draining: Vec<Weak<Connection>> = connections.map(drain).collect();
+    if draining.is_empty() {
+        return;
     }
+    io::spawn(async move {
+        io::sleep(patience).await;
+        for connection in draining.iter().filter_map(Weak::upgrade) {
+            connection.cut();
+        }
+    });
 }

@@ -243,7 +243,7 @@ fn send(telling: &mut Telling<'_>, reply: LocalReply<'_>, closes: bool) -> bool 
     let persists = !closes && telling.may_persist();
     let version = request.map_or(Version::Http11, |request| request.version());
     let date = connection.local.date.at(telling.received_at());
-    let fields = &connection.plan.fields;
+    let fields = &telling.plan().fields;
     let reply = LocalReply {
         connection: match version {
             _ if !persists => ConnectionReply::Close,

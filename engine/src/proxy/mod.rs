@@ -4,9 +4,10 @@
 //! exchange, keep alive or close. `exchange::run` takes one request through the steps: route,
 //! balance, forward, record. Both fit a screen, and they are the only callers of the steps.
 //!
-//! A [`Snapshot`] is one generation of compiled configuration, shared by all shards; a [`Local`]
-//! is what one shard has of its own: pools, balancers, recorder, storage to reuse. Nothing mutable
-//! is shared. `local_reply` is the one place that decides how a failure is answered.
+//! A [`Snapshot`] is one generation of compiled configuration, shared by all shards;
+//! `snapshot::generation` joins it with what one shard knows of each cluster; a [`Local`] is what
+//! one shard has of its own: the current generation, recorder, storage to reuse. Nothing mutable is
+//! shared. `local_reply` is the one place that decides how a failure is answered.
 
 #![deny(
     clippy::unwrap_used,
@@ -40,4 +41,4 @@ mod telling;
 
 pub use access_log::LogLines;
 pub use local::Local;
-pub use snapshot::{ListenerPlan, Snapshot};
+pub use snapshot::{ClusterPlan, ListenerPlan, Predecessor, Snapshot, UpstreamPlan};

@@ -7,6 +7,7 @@
 
 use super::connection::Connection;
 use super::exchange::Scratch;
+use super::snapshot::ListenerPlan;
 use crate::http::HeadError;
 use crate::http::h1::{Parsed, request};
 use crate::io::{Elapsed, Instant, clock};
@@ -25,6 +26,7 @@ pub(super) enum NoRequest {
 /// Reads a head into `scratch`. Gives the time at which it was complete.
 pub(super) async fn read(
     connection: &Connection,
+    plan: &ListenerPlan,
     scratch: &mut Scratch,
 ) -> Result<Instant, NoRequest> {
     let (stream, timer) = (&connection.stream, &connection.timer);
@@ -47,7 +49,7 @@ pub(super) async fn read(
         } else {
             &*run
         };
-        match request::parse(bytes, &connection.plan.head_limits, &mut scratch.request) {
+        match request::parse(bytes, &plan.head_limits, &mut scratch.request) {
             Ok(Parsed::Complete { bytes }) => {
                 if before == 0 {
                     scratch
@@ -63,7 +65,7 @@ pub(super) async fn read(
             Ok(Parsed::Partial) => {
                 if before == 0 {
                     scratch.head.extend_from_slice(&run);
-                    timer.arm(clock::now() + connection.plan.timeouts.header);
+                    timer.arm(clock::now() + plan.timeouts.header);
                 }
             }
             Err(error) => {

@@ -4,19 +4,23 @@
 //! folds what is known into an [`Outcome`], hands it to the recorder and writes the access-log
 //! line.
 
+use std::rc::Rc;
+
 use super::connection::Connection;
+use super::snapshot::ListenerPlan;
+use super::snapshot::generation::{ClusterSlot, ListenerSlot};
 use crate::authenticate::{Challenges, Principal};
-use crate::balance::ClusterId;
 use crate::forward::Trace;
 use crate::http::{FieldName, Request};
 use crate::io::{Instant, clock};
 use crate::record::access_log::AccessLine;
-use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, RouteId, Times};
+use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, Times};
 use crate::route::Route;
 
 /// The story of one exchange so far.
 pub(super) struct Telling<'a> {
     connection: &'a Connection,
+    slot: &'a ListenerSlot,
     request: Option<Request<'a>>,
     request_id: &'a [u8],
     /// Who is calling.
@@ -25,6 +29,8 @@ pub(super) struct Telling<'a> {
     challenges: Challenges<'a>,
     /// The query holds a secret.
     hides_query: bool,
+    route: Option<&'a Route>,
+    cluster: Option<Rc<ClusterSlot>>,
     outcome: Outcome,
     /// What forwarding has come to.
     pub(super) trace: Trace,
@@ -39,22 +45,26 @@ impl<'a> Telling<'a> {
     /// `received_at`; `None` if it could not be read.
     pub(super) fn begin(
         connection: &'a Connection,
+        slot: &'a ListenerSlot,
         request: Option<Request<'a>>,
         request_id: &'a [u8],
         head_bytes: usize,
         received_at: Instant,
     ) -> Self {
-        let listener = connection.plan.id;
+        let listener = slot.plan.id;
         connection
             .local
             .record(|recorder| recorder.exchange_started(listener));
         Self {
             connection,
+            slot,
             request,
             request_id,
             principal: Principal::of_peer(connection.client()),
             challenges: Challenges::default(),
             hides_query: false,
+            route: None,
+            cluster: None,
             outcome: Outcome::new(listener),
             trace: Trace {
                 is_request_whole: request.is_some_and(|request| request.body().is_empty()),
@@ -70,6 +80,15 @@ impl<'a> Telling<'a> {
         self.connection
     }
 
+    /// What the request goes by.
+    pub(super) fn slot(&self) -> &'a ListenerSlot {
+        self.slot
+    }
+
+    pub(super) fn plan(&self) -> &'a ListenerPlan {
+        &self.slot.plan
+    }
+
     pub(super) fn request(&self) -> Option<Request<'a>> {
         self.request
     }
@@ -83,8 +102,9 @@ impl<'a> Telling<'a> {
     }
 
     /// This rule applies.
-    pub(super) fn routed(&mut self, route: &Route) {
-        self.outcome.route = Some(RouteId(route.id.0));
+    pub(super) fn routed(&mut self, route: &'a Route) {
+        self.route = Some(route);
+        self.outcome.route = Some(route.id);
         self.hides_query = route.requirement.reads_query();
     }
 
@@ -108,8 +128,9 @@ impl<'a> Telling<'a> {
     }
 
     /// This cluster is to serve it.
-    pub(super) fn sent_to(&mut self, cluster: ClusterId) {
-        self.outcome.cluster = Some(cluster);
+    pub(super) fn sent_to(&mut self, cluster: &Rc<ClusterSlot>) {
+        self.outcome.cluster = Some(cluster.plan.cluster.id());
+        self.cluster = Some(Rc::clone(cluster));
     }
 
     /// The proxy answered itself, with so many bytes.
@@ -133,7 +154,8 @@ impl<'a> Telling<'a> {
     /// been read to its end, and nothing else is against it.
     pub(super) fn may_persist(&self) -> bool {
         let request = self.request.as_ref();
-        self.trace.is_request_whole && request.is_some_and(|it| self.connection.may_persist(it))
+        self.trace.is_request_whole
+            && request.is_some_and(|it| self.connection.may_persist(self.plan(), it))
     }
 
     /// The exchange has ended. Says why the connection ends with it, unless it `persists`.
@@ -153,7 +175,7 @@ impl<'a> Telling<'a> {
         } else if self.outcome.failure.is_some() {
             CloseReason::Failure
         } else {
-            self.connection.reason_to_close()
+            self.connection.reason_to_close(self.plan())
         })
     }
 
@@ -186,20 +208,16 @@ impl<'a> Telling<'a> {
             return;
         };
         let outcome = &self.outcome;
-        let names = &local.snapshot.names;
-        let cluster = outcome
-            .cluster
-            .and_then(|id| local.snapshot.clusters.cluster(id));
+        let cluster = self.cluster.as_ref().map(|slot| &slot.plan.cluster);
         let endpoint = cluster
             .zip(outcome.endpoint)
             .and_then(|(cluster, id)| cluster.endpoint(id));
-        let route = outcome.route.and_then(|id| names.routes.get(id.0 as usize));
         let request = self.request.as_ref();
         let line = AccessLine {
             wall: clock::wall(),
-            shard: local.shard,
-            listener: &self.connection.plan.name,
-            route: route.map(|label| &*label.route),
+            shard: local.shard(),
+            listener: &self.plan().name,
+            route: self.route.map(|route| &*route.name),
             cluster: cluster.map(|cluster| &**cluster.name()),
             endpoint: endpoint.map(|endpoint| endpoint.label()),
             client: self.connection.peer,

@@ -1,10 +1,11 @@
 //! Counters and histograms of every listener, route and cluster.
 //!
 //! The same book exists with `u32` histograms on a shard, since the last take, and with `u64`
-//! histograms on the control thread, since the start or for one interval. It is sized once, for
-//! one configuration generation; ids index it. Histograms come into being with a series' first
-//! exchange, for at most [`HISTOGRAM_SERIES_MAX`] routes and clusters; past that the rest keeps
-//! its counters only, and `without_histogram` says that it happened.
+//! histograms on the control thread, since the start or for one interval. Ids index it; it grows
+//! when a generation brings more of them, and what an id that is given back had is forgotten.
+//! Histograms come into being with a series' first exchange, for at most
+//! [`HISTOGRAM_SERIES_MAX`] routes and clusters; past that the rest keeps its counters only, and
+//! `without_histogram` says that it happened.
 
 use hdrhistogram::Counter;
 
@@ -15,7 +16,7 @@ use super::outcome::Outcome;
 use super::times::PhaseTimes;
 use crate::limits::HISTOGRAM_SERIES_MAX;
 
-/// How many listeners, routes and clusters a configuration has.
+/// How many listeners, routes and clusters there are to record, ids that nobody has included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeriesCounts {
     /// Listeners; a `ListenerId` is below it.
@@ -79,13 +80,35 @@ pub struct ClusterSeries<C: Counter> {
 }
 
 impl<C: Counter> ListenerSeries<C> {
+    /// Starts anew, and keeps the histograms' memory.
+    fn forget(&mut self) {
+        let histograms = cleared(self.histograms.take());
+        *self = Self::default();
+        self.histograms = histograms;
+    }
+
     /// Exchanges that ended with this failure.
     pub fn failures(&self, failure: Failure) -> u64 {
         self.failures.get(failure.index()).copied().unwrap_or(0)
     }
 }
 
+impl<C: Counter> RouteSeries<C> {
+    /// Starts anew, and keeps the histograms' memory.
+    fn forget(&mut self) {
+        self.counters = Counters::default();
+        self.histograms = cleared(self.histograms.take());
+    }
+}
+
 impl<C: Counter> ClusterSeries<C> {
+    /// Starts anew, and keeps the histograms' memory.
+    fn forget(&mut self) {
+        let histograms = cleared(self.histograms.take());
+        *self = Self::default();
+        self.histograms = histograms;
+    }
+
     /// How often this happened to its upstream connections.
     pub fn pool(&self, event: PoolEvent) -> u64 {
         self.pool.get(event as usize).copied().unwrap_or(0)
@@ -143,12 +166,30 @@ impl<C: Counter> Book<C> {
         }
     }
 
-    /// Gives the book room for `counts`. What it holds for ids below them stays.
+    /// Gives the book room for `counts`, at least. What it holds stays.
     pub fn fit(&mut self, counts: SeriesCounts) {
-        self.listeners
-            .resize_with(counts.listeners, Default::default);
-        self.routes.resize_with(counts.routes, Default::default);
-        self.clusters.resize_with(counts.clusters, Default::default);
+        grow(&mut self.listeners, counts.listeners);
+        grow(&mut self.routes, counts.routes);
+        grow(&mut self.clusters, counts.clusters);
+    }
+
+    /// Forgets what was counted for these ids of listeners, routes and clusters.
+    pub fn forget(&mut self, [listeners, routes, clusters]: &[Vec<u32>; 3]) {
+        for &id in listeners {
+            if let Some(series) = self.listeners.get_mut(id as usize) {
+                series.forget();
+            }
+        }
+        for &id in routes {
+            if let Some(series) = self.routes.get_mut(id as usize) {
+                series.forget();
+            }
+        }
+        for &id in clusters {
+            if let Some(series) = self.clusters.get_mut(id as usize) {
+                series.forget();
+            }
+        }
     }
 
     /// Counts one exchange on its listener, route and cluster.
@@ -188,20 +229,9 @@ impl<C: Counter> Book<C> {
 
     /// Forgets everything counted and keeps the histograms' memory.
     pub fn clear(&mut self) {
-        for series in &mut self.listeners {
-            let histograms = cleared(series.histograms.take());
-            *series = ListenerSeries::default();
-            series.histograms = histograms;
-        }
-        for series in &mut self.routes {
-            series.counters = Counters::default();
-            series.histograms = cleared(series.histograms.take());
-        }
-        for series in &mut self.clusters {
-            let histograms = cleared(series.histograms.take());
-            *series = ClusterSeries::default();
-            series.histograms = histograms;
-        }
+        self.listeners.iter_mut().for_each(ListenerSeries::forget);
+        self.routes.iter_mut().for_each(RouteSeries::forget);
+        self.clusters.iter_mut().for_each(ClusterSeries::forget);
         self.access_log_written = 0;
         self.access_log_dropped = 0;
         self.task_panics = 0;
@@ -210,13 +240,9 @@ impl<C: Counter> Book<C> {
 }
 
 impl Book<u64> {
-    /// Adds another book of the same configuration.
+    /// Adds another book, which may be of an earlier or a later generation.
     pub fn absorb<C: Counter>(&mut self, other: &Book<C>) {
-        debug_assert_eq!(
-            self.counts(),
-            other.counts(),
-            "books of different configurations"
-        );
+        self.fit(other.counts());
         for (mine, theirs) in self.listeners.iter_mut().zip(&other.listeners) {
             mine.counters.absorb(&theirs.counters);
             mine.connections.absorb(&theirs.connections);
@@ -264,6 +290,12 @@ impl<C: Counter> Default for Book<C> {
             without_histogram: 0,
             histogram_series: 0,
         }
+    }
+}
+
+fn grow<S: Default>(series: &mut Vec<S>, count: usize) {
+    if series.len() < count {
+        series.resize_with(count, Default::default);
     }
 }
 

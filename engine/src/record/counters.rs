@@ -256,11 +256,14 @@ pub enum PoolEvent {
     PoolFull,
     /// A connection was closed because its exchange did not end cleanly.
     Unclean,
+    /// A connection was closed because a new generation has no use for it: its endpoint left, or
+    /// the cluster's TLS changed.
+    Replaced,
 }
 
 impl PoolEvent {
     /// All events, in the order in which they are counted.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Connected,
         Self::ConnectFailed,
         Self::Reused,
@@ -270,6 +273,7 @@ impl PoolEvent {
         Self::LifetimeReached,
         Self::PoolFull,
         Self::Unclean,
+        Self::Replaced,
     ];
 
     /// The name in metrics.
@@ -284,6 +288,7 @@ impl PoolEvent {
             Self::LifetimeReached => "lifetime_reached",
             Self::PoolFull => "pool_full",
             Self::Unclean => "unclean",
+            Self::Replaced => "replaced",
         }
     }
 }

@@ -52,8 +52,8 @@ pub use failure::{
 };
 pub use flag::{ResponseFlag, ResponseFlags};
 pub use histogram::{PhaseHistogram, PhaseHistograms, Shape};
+pub use ledger::register::{Numbers, Register, RouteLabel, SeriesNames};
 pub use ledger::{Ledger, ShardAccount};
-pub use names::{RouteLabel, SeriesNames};
 pub use outcome::{CodeClass, ListenerId, Outcome};
 pub use recorder::{Recorder, ShardGauges, ShardRecord};
 pub use times::{Peer, Phase, PhaseTimes, Times};

@@ -1,4 +1,5 @@
-//! Every metric: its name, its type, its unit and its help; and the labels of its series.
+//! Every metric: its name, its type, its unit and its help. The labels of its series are in
+//! `register`.
 //!
 //! Names follow Prometheus: base units, `_seconds`, `_bytes`, `_total` for counters. Scopes are
 //! part of the name (`weft_listener_…`, `weft_route_…`, `weft_cluster_…`), not a label, because
@@ -14,12 +15,6 @@
 //! | `weft_cluster_requests_total` | `cluster.<name>.upstream_rq_xx` |
 //! | `weft_cluster_retries_total` | `cluster.<name>.upstream_rq_retry` |
 //! | `weft_cluster_duration_seconds` | `cluster.<name>.upstream_rq_time` |
-
-use std::collections::HashSet;
-use std::sync::Arc;
-
-use super::book::SeriesCounts;
-use crate::config::{Config, Listener, Route};
 
 /// What a metric is to its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,89 +220,3 @@ pub const BUCKETS: [(u64, &str); 19] = [
     (10_000_000_000, "10"),
     (60_000_000_000, "60"),
 ];
-
-/// What a route is called: a name is unique within its listener only.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RouteLabel {
-    /// The listener it belongs to.
-    pub listener: Arc<str>,
-    /// Its name.
-    pub route: Arc<str>,
-}
-
-/// The labels of all series of one configuration generation, by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesNames {
-    /// Names of listeners, by `ListenerId`.
-    pub listeners: Vec<Arc<str>>,
-    /// Names of routes, by `RouteId`.
-    pub routes: Vec<RouteLabel>,
-    /// Names of clusters, by `ClusterId`.
-    pub clusters: Vec<Arc<str>>,
-}
-
-impl SeriesNames {
-    /// The labels for these series. A name that occurs again gets its number appended (`web#3`):
-    /// two series with the same labels would make the whole exposition invalid.
-    pub fn new(listeners: Vec<Arc<str>>, routes: Vec<RouteLabel>, clusters: Vec<Arc<str>>) -> Self {
-        let mut seen = HashSet::new();
-        let mut unique_route = |(id, mut label): (usize, RouteLabel)| {
-            if !seen.insert(label.clone()) {
-                label.route = format!("{}#{id}", label.route).into();
-                seen.insert(label.clone());
-            }
-            label
-        };
-        Self {
-            listeners: unique(listeners),
-            routes: routes
-                .into_iter()
-                .enumerate()
-                .map(&mut unique_route)
-                .collect(),
-            clusters: unique(clusters),
-        }
-    }
-
-    /// The labels of a whole configuration.
-    pub fn compile(config: &Config) -> Self {
-        let name_listener = |listener: &Listener| Arc::clone(&listener.name);
-        let routes = config.listeners.iter().flat_map(|listener| {
-            let routes = listener.virtual_hosts.iter().flat_map(|host| &host.routes);
-            routes.map(move |route| (listener, route))
-        });
-        let mut routes: Vec<_> = routes.collect();
-        routes.sort_by_key(|(_, route)| route.index);
-        let route_label = |(listener, route): (&Listener, &Route)| RouteLabel {
-            listener: Arc::clone(&listener.name),
-            route: Arc::clone(&route.name),
-        };
-        let clusters = config.clusters.iter();
-        Self::new(
-            config.listeners.iter().map(name_listener).collect(),
-            routes.into_iter().map(route_label).collect(),
-            clusters.map(|cluster| Arc::clone(&cluster.name)).collect(),
-        )
-    }
-
-    /// How many series of each kind there are.
-    pub const fn counts(&self) -> SeriesCounts {
-        SeriesCounts {
-            listeners: self.listeners.len(),
-            routes: self.routes.len(),
-            clusters: self.clusters.len(),
-        }
-    }
-}
-
-fn unique(names: Vec<Arc<str>>) -> Vec<Arc<str>> {
-    let mut seen = HashSet::new();
-    let distinct = |(id, name): (usize, Arc<str>)| -> Arc<str> {
-        if seen.insert(Arc::clone(&name)) {
-            name
-        } else {
-            format!("{name}#{id}").into()
-        }
-    };
-    names.into_iter().enumerate().map(distinct).collect()
-}

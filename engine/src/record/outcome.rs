@@ -11,7 +11,7 @@ use crate::balance::EndpointId;
 use crate::http::Method;
 use crate::route::{ClusterId, RouteId};
 
-/// A listener, by its place in the configuration.
+/// A listener, by the number that its name has over all generations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub u32);
 

@@ -60,6 +60,15 @@ impl Recorder {
         }
     }
 
+    /// Makes room for the series of another generation. What is counted goes on.
+    pub fn fit(&mut self, counts: SeriesCounts) {
+        self.record.book.fit(counts);
+        if self.gauges.len() < counts.listeners {
+            self.gauges
+                .resize_with(counts.listeners, ShardGauges::default);
+        }
+    }
+
     /// An exchange begins. Exactly one [`Recorder::record`] follows.
     pub fn exchange_started(&mut self, listener: ListenerId) {
         if let Some(gauges) = self.gauges.get_mut(listener.0 as usize) {

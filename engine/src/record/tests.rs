@@ -267,22 +267,6 @@ fn a_record_may_leave_its_shard() {
     is_send::<crate::balance::ClusterReport>();
 }
 
-#[test]
-fn names_that_occur_again_are_told_apart() {
-    let route = |name: &str| RouteLabel {
-        listener: "web".into(),
-        route: name.into(),
-    };
-    let names = SeriesNames::new(
-        vec!["web".into()],
-        vec![route("api"), route("api"), route("api")],
-        vec!["a".into(), "a".into()],
-    );
-    assert_eq!(&*names.clusters[1], "a#1");
-    let routes: Vec<_> = names.routes.iter().map(|label| &*label.route).collect();
-    assert_eq!(routes, ["api", "api#1", "api#2"]);
-}
-
 pub(super) fn names() -> SeriesNames {
     let route = |listener: &str, route: &str| RouteLabel {
         listener: listener.into(),

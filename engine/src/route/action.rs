@@ -8,7 +8,7 @@
 use std::io::Write;
 use std::num::NonZeroU16;
 
-use super::ClusterId;
+use super::{ClusterId, Numbering};
 use crate::config::model::{self, HttpScheme, PathReplacement};
 use crate::http::{FieldEdits, Request, Scheme};
 
@@ -74,9 +74,11 @@ enum PathEdit {
 }
 
 impl RouteAction {
-    pub(super) fn compile(route: &model::Route) -> Self {
+    pub(super) fn compile(route: &model::Route, numbers: &Numbering) -> Self {
         match &route.action {
-            model::Action::Forward(clusters) => Self::Forward(WeightedClusters::compile(clusters)),
+            model::Action::Forward(clusters) => {
+                Self::Forward(WeightedClusters::compile(clusters, numbers))
+            }
             model::Action::Redirect(redirect) => {
                 Self::Redirect(Redirect::compile(redirect, &route.matches))
             }
@@ -95,12 +97,12 @@ impl RouteAction {
 }
 
 impl WeightedClusters {
-    fn compile(clusters: &[model::WeightedCluster]) -> Self {
+    fn compile(clusters: &[model::WeightedCluster], numbers: &Numbering) -> Self {
         let mut sum = 0;
         let mut sums: Vec<(u64, ClusterId)> = Vec::new();
         for cluster in clusters.iter().filter(|cluster| cluster.weight > 0) {
             sum += u64::from(cluster.weight);
-            sums.push((sum, ClusterId(cluster.cluster.index)));
+            sums.push((sum, numbers.cluster(cluster.cluster.index)));
         }
         // The configuration has at least one cluster with a weight.
         let (_, last) = sums.pop().unwrap_or((0, ClusterId(0)));

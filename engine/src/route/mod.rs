@@ -39,13 +39,39 @@ pub use action::{DirectResponse, Redirect, Rewrite, RouteAction, WeightedCluster
 use host::HostTable;
 use path::PathTable;
 
-/// The number of a route over the whole configuration, from 0.
+/// A route, by the number that its name has over all generations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub u32);
 
-/// The place of a cluster in the configuration, from 0.
+/// A cluster, by the number that its name has over all generations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterId(pub u32);
+
+/// The numbers of a configuration's routes and clusters, each by place in it. What it does not hold
+/// has its place as number, as in a first configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Numbering {
+    /// Of routes, by `config::Route::index`.
+    pub routes: Vec<RouteId>,
+    /// Of clusters, by place in `config::Config::clusters`.
+    pub clusters: Vec<ClusterId>,
+}
+
+impl Numbering {
+    /// The number of the route at `index`.
+    #[must_use]
+    pub fn route(&self, index: u32) -> RouteId {
+        let number = self.routes.get(index as usize);
+        number.copied().unwrap_or(RouteId(index))
+    }
+
+    /// The number of the cluster at `index`.
+    #[must_use]
+    pub fn cluster(&self, index: u32) -> ClusterId {
+        let number = self.clusters.get(index as usize);
+        number.copied().unwrap_or(ClusterId(index))
+    }
+}
 
 /// The routes of one listener.
 #[derive(Debug)]
@@ -88,16 +114,23 @@ pub struct RouteTimeouts {
 }
 
 impl RouteTable {
+    /// The tables of a listener of a first configuration.
+    #[must_use]
+    pub fn compile(listener: &model::Listener) -> Self {
+        Self::numbered(listener, &Numbering::default())
+    }
+
     /// The tables of a listener.
     ///
     /// *Cost*: proportional to the configuration; done once per generation.
     #[must_use]
-    pub fn compile(listener: &model::Listener) -> Self {
+    pub fn numbered(listener: &model::Listener, numbers: &Numbering) -> Self {
         let mut routes = Vec::new();
         let mut virtual_hosts = Vec::new();
         for host in &listener.virtual_hosts {
             virtual_hosts.push(PathTable::compile(&host.routes, routes.len()));
-            routes.extend(host.routes.iter().map(Route::compile));
+            let compile = |route| Route::compile(route, numbers);
+            routes.extend(host.routes.iter().map(compile));
         }
         let hosts = listener.virtual_hosts.iter().enumerate();
         let hosts = hosts.flat_map(|(index, host)| host.hosts.iter().map(move |h| (h, index)));
@@ -128,17 +161,17 @@ impl RouteTable {
 }
 
 impl Route {
-    fn compile(route: &model::Route) -> Self {
+    fn compile(route: &model::Route, numbers: &Numbering) -> Self {
         let timeouts = route.timeouts.as_ref().map(|timeouts| RouteTimeouts {
             request: timeouts.request,
             first_byte: timeouts.first_byte,
             idle: timeouts.idle,
         });
         Self {
-            id: RouteId(route.index),
+            id: numbers.route(route.index),
             name: Arc::clone(&route.name),
             requirement: Requirement::compile(&route.authenticate),
-            action: RouteAction::compile(route),
+            action: RouteAction::compile(route, numbers),
             rewrite: Rewrite::compile(route),
             request_edits: action::edits(&route.request_fields),
             response_edits: action::edits(&route.response_fields),

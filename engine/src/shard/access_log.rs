@@ -15,7 +15,7 @@ use crate::proxy::Local;
 /// Write, if there is an access log, until `last_line` rings, and then what is left. A file that
 /// hangs then is given up after a while.
 pub(super) async fn write(local: &Local, last_line: &Bell) {
-    let Some(settings) = &local.snapshot().access_log else {
+    let Some(settings) = local.access_log() else {
         return;
     };
     let Some(lines) = local.log_lines() else {

@@ -28,7 +28,7 @@ impl Bell {
                 return Poll::Ready(None);
             }
             // A task waits again and again (a listener, for each connection it accepts), but is
-            // listed once: the list has at most one waker for each listener and the access log.
+            // listed once.
             let mut waiting = self.waiting.borrow_mut();
             if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
                 waiting.push(cx.waker().clone());

@@ -12,13 +12,15 @@
 )]
 
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flume::Sender;
 
+use super::doors::Door;
 use crate::accept::{Admitted, Arrival, Places, Refused};
 use crate::balance::ClusterReport;
+use crate::proxy::{ClusterPlan, Snapshot};
 use crate::record::{ListenerId, ShardRecord};
 
 /// What a shard is asked to do.
@@ -32,6 +34,28 @@ pub enum ShardCommand {
         listener: ListenerId,
         /// Its place, counted for this shard.
         admitted: Admitted,
+    },
+    /// Build what another generation needs and say that it is done. Nothing changes for requests
+    /// until the commit.
+    Prepare {
+        /// The generation.
+        snapshot: Arc<Snapshot>,
+        /// Sockets of this shard at which it listens newly.
+        doors: Vec<Door>,
+        /// Where this shard's number goes when it is ready.
+        ready: Sender<usize>,
+    },
+    /// Serve new requests by the generation that was prepared, if it is this one.
+    Commit {
+        /// Its number.
+        generation: u64,
+    },
+    /// Forget what was prepared.
+    Abort,
+    /// Replace one cluster of the running generation.
+    Replace {
+        /// The cluster: its id says which.
+        plan: Arc<ClusterPlan>,
     },
     /// Stop accepting, finish exchanges, end after at most `deadline`.
     Drain {
@@ -71,15 +95,18 @@ pub(super) struct Connections {
 struct Held {
     by_shard: Vec<usize>,
     by_listener: Vec<usize>,
+    /// How many shards may still accept for a listener.
+    doors: Vec<usize>,
     /// Which shards take no connections of others any more.
     closed: Vec<bool>,
 }
 
 impl Connections {
-    pub(super) fn new(shard_count: usize, listener_count: usize) -> Self {
+    pub(super) fn new(shard_count: usize) -> Self {
         let held = Held {
             by_shard: vec![0; shard_count],
-            by_listener: vec![0; listener_count],
+            by_listener: Vec::new(),
+            doors: Vec::new(),
             closed: vec![false; shard_count],
         };
         Self {
@@ -98,6 +125,28 @@ impl Connections {
         }
     }
 
+    /// A shard accepts for `listener` from now on.
+    pub(super) fn door_opened(&self, listener: ListenerId) {
+        let held = &mut *self.held();
+        let doors = count_of(&mut held.doors, listener.0 as usize);
+        *doors = doors.saturating_add(1);
+    }
+
+    /// A shard does not accept for `listener` any more.
+    pub(super) fn door_closed(&self, listener: ListenerId) {
+        let held = &mut *self.held();
+        let doors = count_of(&mut held.doors, listener.0 as usize);
+        debug_assert_ne!(*doors, 0, "a door closed that was never open");
+        *doors = doors.saturating_sub(1);
+    }
+
+    /// No shard accepts for `listener`, and it has no connection, not even on its way.
+    pub(super) fn is_over(&self, listener: ListenerId) -> bool {
+        let held = self.held();
+        let none = |counts: &[usize]| counts.get(listener.0 as usize).is_none_or(|it| *it == 0);
+        none(&held.doors) && none(&held.by_listener)
+    }
+
     /// Connections of `shard`, those included that are on their way to it.
     pub(super) fn of(&self, shard: usize) -> usize {
         self.held().by_shard.get(shard).copied().unwrap_or(0)
@@ -110,8 +159,7 @@ impl Places for Connections {
         if held.by_shard.iter().sum::<usize>() >= arrival.process_max {
             return Err(Refused::ProcessLimit);
         }
-        let of_listener = held.by_listener.get_mut(arrival.listener);
-        let of_listener = of_listener.ok_or(Refused::ListenerLimit)?;
+        let of_listener = count_of(&mut held.by_listener, arrival.listener);
         if *of_listener >= arrival.listener_max {
             return Err(Refused::ListenerLimit);
         }
@@ -144,6 +192,14 @@ impl Places for Connections {
     }
 }
 
+/// The count at `place`, which begins with zero.
+fn count_of(counts: &mut Vec<usize>, place: usize) -> &mut usize {
+    if counts.len() <= place {
+        counts.resize(place.saturating_add(1), 0);
+    }
+    &mut counts[place]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +216,7 @@ mod tests {
     #[test]
     fn sixteen_connections_on_four_shards_are_four_each_wherever_they_arrive() {
         for accepting in [[0; 16], [0, 1, 2, 3, 3, 3, 3, 3, 1, 1, 1, 2, 2, 0, 0, 3]] {
-            let connections = Connections::new(4, 1);
+            let connections = Connections::new(4);
             for shard in accepting {
                 assert!(connections.enter(&arrival(shard, 100)).is_ok());
             }
@@ -171,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_connection_stays_where_it_was_accepted_among_equals() {
-        let connections = Connections::new(3, 1);
+        let connections = Connections::new(3);
         assert_eq!(connections.enter(&arrival(2, 100)), Ok(2));
         assert_eq!(connections.enter(&arrival(2, 100)), Ok(0));
         connections.leave(2, 0);
@@ -181,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_limit_of_the_process_counts_all_shards() {
-        let connections = Connections::new(2, 1);
+        let connections = Connections::new(2);
         assert!(connections.enter(&arrival(0, 2)).is_ok());
         assert!(connections.enter(&arrival(0, 2)).is_ok());
         assert_eq!(
@@ -194,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_limit_of_a_listener_leaves_the_others_alone() {
-        let connections = Connections::new(2, 2);
+        let connections = Connections::new(2);
         let first = Arrival {
             listener_max: 1,
             ..arrival(0, 100)
@@ -209,8 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_is_over_when_its_doors_are_closed_and_its_connections_gone() {
+        let (connections, listener) = (Connections::new(2), ListenerId(0));
+        connections.door_opened(listener);
+        connections.door_opened(listener);
+        assert!(connections.enter(&arrival(0, 100)).is_ok());
+        connections.door_closed(listener);
+        connections.leave(0, 0);
+        assert!(!connections.is_over(listener), "the other shard accepts");
+        assert!(connections.enter(&arrival(1, 100)).is_ok());
+        connections.door_closed(listener);
+        assert!(!connections.is_over(listener), "a connection is left");
+        connections.leave(1, 0);
+        assert!(connections.is_over(listener));
+    }
+
+    #[test]
     fn a_shard_that_ends_gets_no_connection_but_its_own_and_knows_of_those_on_their_way() {
-        let connections = Connections::new(2, 1);
+        let connections = Connections::new(2);
         assert_eq!(connections.enter(&arrival(0, 100)), Ok(0));
         assert_eq!(connections.enter(&arrival(0, 100)), Ok(1));
         connections.close(1);

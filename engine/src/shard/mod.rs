@@ -1,12 +1,14 @@
 //! One pinned core: a thread with its own ring, listening sockets, pools, timers and recorder.
 //!
-//! In: a configuration and its compiled snapshot. Out: [`Shards`], all of them accepting, and the
-//! mailboxes through which control asks them for reports and tells them to drain.
+//! In: a configuration, whose listeners are bound first ([`Doors`]), and its compiled snapshot.
+//! Out: [`Shards`], all of them accepting, and the mailboxes through which control asks them for
+//! reports, gives them further generations and tells them to drain.
 //!
 //! Must stay true: nothing mutable is shared between shards but what `mesh` counts; a shard never
 //! waits for another or for control. It does not know what a request is: `proxy` does.
 
 mod access_log;
+mod doors;
 mod drain;
 mod mesh;
 mod placement;
@@ -14,17 +16,15 @@ mod run;
 
 use std::fmt;
 use std::io::Error;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use flume::{Receiver, Sender};
 
-use crate::config::{self, Config};
-use crate::io::{self, Runtime, RuntimeThread};
+use crate::io::{Runtime, RuntimeThread};
 use crate::limits;
 use crate::proxy::Snapshot;
-use crate::record::ListenerId;
 
+pub use doors::{BindError, Door, Doors};
 pub use mesh::{ShardCommand, ShardReport};
 
 use mesh::Connections;
@@ -36,7 +36,6 @@ pub struct Shards {
     threads: Vec<RuntimeThread>,
     mailboxes: Vec<Sender<ShardCommand>>,
     reports: Receiver<ShardReport>,
-    addresses: Vec<config::Address>,
 }
 
 /// Why the shards could not start.
@@ -47,14 +46,7 @@ pub enum StartError {
     /// The configuration names a processor that does not exist or is not allowed.
     Processor(usize),
     /// A listener cannot have its address.
-    Listen {
-        /// The listener's name.
-        listener: Arc<str>,
-        /// Where it should listen.
-        address: config::Address,
-        /// What the kernel said.
-        error: Error,
-    },
+    Listen(BindError),
     /// The thread, its ring or its memory cannot be had.
     Shard {
         /// The shard's number.
@@ -65,36 +57,29 @@ pub enum StartError {
 }
 
 impl Shards {
-    /// Bind every listener, then start one thread per shard. When this returns, every shard
-    /// accepts.
+    /// Start one thread per shard behind the open `doors`. When this returns, every shard accepts.
     ///
     /// *Errors:* the first thing that failed; shards that run already are told to end.
-    pub fn start(config: &Config, snapshot: Arc<Snapshot>) -> Result<Self, StartError> {
-        let allowed = placement::allowed().map_err(StartError::Affinity)?;
-        let cpus = placement::assign(config.shards.count, config.shards.cpus.as_deref(), &allowed)
-            .map_err(StartError::Processor)?;
-        let listening = listen(config, cpus.len())?;
-        let connections = Arc::new(Connections::new(cpus.len(), config.listeners.len()));
+    pub fn start(snapshot: Arc<Snapshot>, doors: Doors) -> Result<Self, StartError> {
+        let Doors { cpus, by_shard } = doors;
+        let connections = Arc::new(Connections::new(cpus.len()));
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
             cpus.iter().map(|_| flume::bounded(limits::MAILBOX)).unzip();
         let (report, reports) = flume::unbounded();
-        let connections_max = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
         let mut shards = Self {
             threads: Vec::new(),
             mailboxes,
             reports,
-            addresses: listening.addresses,
         };
-        let posts = cpus.iter().zip(inboxes).zip(listening.by_shard).enumerate();
-        for (shard, ((cpu, inbox), sockets)) in posts {
+        let posts = cpus.iter().zip(inboxes).zip(by_shard).enumerate();
+        for (shard, ((cpu, inbox), doors)) in posts {
             let post = Post {
                 shard,
-                connections_max,
                 snapshot: Arc::clone(&snapshot),
                 connections: Arc::clone(&connections),
                 mailboxes: shards.mailboxes.clone(),
                 inbox,
-                sockets,
+                doors,
                 report: report.clone(),
             };
             let runtime = Runtime {
@@ -111,11 +96,6 @@ impl Shards {
             }
         }
         Ok(shards)
-    }
-
-    /// Where each listener is bound, in the order of the configuration.
-    pub fn addresses(&self) -> &[config::Address] {
-        &self.addresses
     }
 
     /// How many there are.
@@ -149,73 +129,6 @@ impl Shards {
     }
 }
 
-/// One listening socket per listener and shard.
-struct Listening {
-    by_shard: Vec<Vec<(ListenerId, OwnedFd)>>,
-    /// Where each listener is bound, with the port that the kernel chose for port 0.
-    addresses: Vec<config::Address>,
-}
-
-fn listen(config: &Config, shard_count: usize) -> Result<Listening, StartError> {
-    let mut listening = Listening {
-        by_shard: (0..shard_count).map(|_| Vec::new()).collect(),
-        addresses: Vec::new(),
-    };
-    for (id, listener) in (0..).map(ListenerId).zip(&config.listeners) {
-        let bound = bind_all(&listener.address, shard_count).map_err(|error| {
-            let (listener, address) = (Arc::clone(&listener.name), listener.address.clone());
-            StartError::Listen {
-                listener,
-                address,
-                error,
-            }
-        })?;
-        let chosen = bound.first().and_then(|socket| {
-            let address = socket2::SockRef::from(socket).local_addr().ok()?;
-            address.as_socket().map(config::Address::Tcp)
-        });
-        let address = chosen.unwrap_or_else(|| listener.address.clone());
-        listening.addresses.push(address);
-        for (shard, socket) in listening.by_shard.iter_mut().zip(bound) {
-            shard.push((id, socket));
-        }
-    }
-    Ok(listening)
-}
-
-/// A socket of its own for each shard; for a Unix path, duplicates of one.
-fn bind_all(address: &config::Address, count: usize) -> std::io::Result<Vec<OwnedFd>> {
-    match address {
-        config::Address::Tcp(tcp) => {
-            // A port that somebody else shares with SO_REUSEPORT would take half our clients.
-            drop(std::net::TcpListener::bind(tcp)?);
-            let first = io::bind(&io::Address::Tcp(*tcp), limits::LISTEN_BACKLOG)?;
-            // Port 0 lets the kernel choose, once for all shards.
-            let chosen = std::net::TcpListener::from(first.try_clone()?).local_addr()?;
-            let address = io::Address::Tcp(chosen);
-            let others = (1..count).map(|_| io::bind(&address, limits::LISTEN_BACKLOG));
-            std::iter::once(Ok(first)).chain(others).collect()
-        }
-        config::Address::Unix(path) => {
-            remove_stale(path)?;
-            let socket = io::bind(&io::Address::Unix(path.clone()), limits::LISTEN_BACKLOG)?;
-            (0..count).map(|_| socket.try_clone()).collect()
-        }
-    }
-}
-
-/// Remove the socket file of a process that is gone. One that still answers is left, and the bind
-/// then says that the address is in use.
-fn remove_stale(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket =
-        std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-        std::fs::remove_file(path)?;
-    }
-    Ok(())
-}
-
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -230,15 +143,10 @@ impl fmt::Display for StartError {
                 "shards.cpus names processor {cpu}, which does not exist or is not allowed.\n  \
                  FIX  Take one of `taskset -cp $$`."
             ),
-            Self::Listen {
-                listener,
-                address,
-                error,
-            } => write!(
+            Self::Listen(error) => write!(
                 f,
-                "Listener {listener} cannot listen on {address}: {error}.\n  FIX  Stop what \
-                 listens there, or set another address; ports below 1024 want \
-                 CAP_NET_BIND_SERVICE."
+                "{error}.\n  FIX  Stop what listens there, or set another address; ports below \
+                 1024 want CAP_NET_BIND_SERVICE."
             ),
             Self::Shard { shard, error } => write!(
                 f,

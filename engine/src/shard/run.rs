@@ -5,7 +5,7 @@
 //! reports when control asks, and a last one when it ends. A drain stops accepting first, then
 //! waits for the exchanges in flight, and cuts what is left at the deadline.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -17,10 +17,11 @@ use std::time::Duration;
 use flume::{Receiver, Sender};
 
 use super::access_log;
+use super::doors::Door;
 use super::drain::Bell;
 use super::mesh::{Connections, ShardCommand, ShardReport};
 use crate::accept::{Admission, Admitted};
-use crate::io::{self, Listener, Stream, Timer, clock};
+use crate::io::{self, Address, Listener, Stream, Timer, clock};
 use crate::limits;
 use crate::proxy::{Local, Snapshot, connection};
 use crate::record::{ListenerId, ShardRecord};
@@ -30,11 +31,10 @@ pub(super) struct Post {
     pub(super) shard: usize,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) connections: Arc<Connections>,
-    pub(super) connections_max: usize,
     /// Of all shards, by number.
     pub(super) mailboxes: Vec<Sender<ShardCommand>>,
     pub(super) inbox: Receiver<ShardCommand>,
-    pub(super) sockets: Vec<(ListenerId, OwnedFd)>,
+    pub(super) doors: Vec<Door>,
     /// Where the last report goes.
     pub(super) report: Sender<ShardReport>,
 }
@@ -46,9 +46,19 @@ struct Shard {
     admission: Admission,
     connections: Arc<Connections>,
     mailboxes: Vec<Sender<ShardCommand>>,
-    /// Listeners that may still give connections.
-    listening: Cell<usize>,
-    drain: Bell,
+    /// Listening sockets that may still give connections.
+    doors: RefCell<Vec<Rc<OpenDoor>>>,
+    /// Sockets of the generation that is prepared.
+    prepared: RefCell<Vec<Door>>,
+}
+
+/// A listening socket of this shard.
+struct OpenDoor {
+    address: Address,
+    /// For whom it accepts. A listener may be renamed.
+    listener: Cell<ListenerId>,
+    /// Rung when it is to be closed.
+    closing: Bell,
 }
 
 /// Run until drained.
@@ -58,22 +68,14 @@ pub(super) async fn run(post: Post) {
     let shard = Rc::new(Shard {
         number: post.shard,
         local: Local::new(post.snapshot, number, count),
-        admission: Admission::new(
-            Arc::clone(&post.connections) as _,
-            post.shard,
-            post.connections_max,
-        ),
+        admission: Admission::new(Arc::clone(&post.connections) as _, post.shard),
         connections: post.connections,
         mailboxes: post.mailboxes,
-        listening: Cell::new(post.sockets.len()),
-        drain: Bell::default(),
+        doors: RefCell::default(),
+        prepared: RefCell::default(),
     });
-    for (listener, socket) in post.sockets {
-        io::spawn(accept(
-            Rc::clone(&shard),
-            listener,
-            Listener::from_fd(socket),
-        ));
+    for door in post.doors {
+        shard.open(door);
     }
     let last_line = Bell::default();
     let service = async {
@@ -105,31 +107,85 @@ async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     .await;
 }
 
-/// Take connections from one listening socket until the shard drains.
-async fn accept(shard: Rc<Shard>, listener: ListenerId, socket: Listener) {
+/// Take connections from one listening socket until it is to be closed.
+async fn accept(shard: Rc<Shard>, door: Rc<OpenDoor>, socket: Listener) {
     loop {
-        match shard.drain.or(socket.accept()).await {
-            Some(Ok(connection)) => shard.place(listener, connection),
+        match door.closing.or(socket.accept()).await {
+            Some(Ok(connection)) => shard.place(door.listener.get(), connection),
             // Out of descriptors or memory: the connection waits in the kernel's queue.
             Some(Err(_)) => {
-                shard.local.accept_failed(listener);
-                shard.drain.or(io::sleep(limits::ACCEPT_PAUSE)).await;
+                shard.local.accept_failed(door.listener.get());
+                door.closing.or(io::sleep(limits::ACCEPT_PAUSE)).await;
             }
             None => break,
         }
     }
     for connection in socket.close().await {
-        shard.place(listener, connection);
+        shard.place(door.listener.get(), connection);
     }
-    shard.listening.set(shard.listening.get().saturating_sub(1));
+    let is_other = |other: &Rc<OpenDoor>| !Rc::ptr_eq(other, &door);
+    shard.doors.borrow_mut().retain(is_other);
+    shard.connections.door_closed(door.listener.get());
+}
+
+/// Forget a removed listener when no shard serves it any more.
+async fn forget(shard: Rc<Shard>, listener: ListenerId) {
+    while shard.local.is_removed(listener) && !shard.connections.is_over(listener) {
+        io::sleep(limits::DRAIN_POLL).await;
+    }
+    shard.local.unseat(listener);
 }
 
 impl Shard {
+    /// Begin to accept.
+    fn open(self: &Rc<Self>, door: Door) {
+        // A door that no listener of the generation wants closes with the socket.
+        let Some(listener) = self.local.listener_at(&door.address) else {
+            return;
+        };
+        let open = Rc::new(OpenDoor {
+            address: door.address,
+            listener: Cell::new(listener),
+            closing: Bell::default(),
+        });
+        self.doors.borrow_mut().push(Rc::clone(&open));
+        self.connections.door_opened(listener);
+        let socket = Listener::from_fd(door.socket);
+        io::spawn(accept(Rc::clone(self), open, socket));
+    }
+
+    /// Serve by the generation that was prepared.
+    fn commit(self: &Rc<Self>, generation: u64) {
+        let Some(removed) = self.local.commit(generation) else {
+            return;
+        };
+        for door in &*self.doors.borrow() {
+            match self.local.listener_at(&door.address) {
+                Some(listener) => {
+                    self.connections.door_opened(listener);
+                    self.connections
+                        .door_closed(door.listener.replace(listener));
+                }
+                None => door.closing.ring(),
+            }
+        }
+        for door in self.prepared.take() {
+            self.open(door);
+        }
+        for listener in removed {
+            io::spawn(forget(Rc::clone(self), listener));
+        }
+    }
+
     /// Count the connection and give it to the shard that holds the fewest.
-    fn place(&self, listener: ListenerId, socket: OwnedFd) {
+    fn place(self: &Rc<Self>, listener: ListenerId, socket: OwnedFd) {
         self.local.accepted(listener);
         let listener_max = self.local.connections_max(listener);
-        match self.admission.admit(listener.0 as usize, listener_max) {
+        let process_max = self.local.all_connections_max();
+        let admitted = self
+            .admission
+            .admit(listener.0 as usize, process_max, listener_max);
+        match admitted {
             Err(refused) => self.local.refused(listener, refused),
             Ok(admitted) if admitted.shard() == self.number => {
                 self.serve(listener, socket, admitted);
@@ -138,7 +194,7 @@ impl Shard {
         }
     }
 
-    fn hand_over(&self, listener: ListenerId, socket: OwnedFd, admitted: Admitted) {
+    fn hand_over(self: &Rc<Self>, listener: ListenerId, socket: OwnedFd, admitted: Admitted) {
         let Some(mailbox) = self.mailboxes.get(admitted.shard()) else {
             return;
         };
@@ -165,7 +221,7 @@ impl Shard {
     }
 
     /// Do what a command says, but for a drain.
-    fn answer(&self, command: ShardCommand) {
+    fn answer(self: &Rc<Self>, command: ShardCommand) {
         match command {
             ShardCommand::Connection {
                 socket,
@@ -177,6 +233,24 @@ impl Shard {
             ShardCommand::Scrape { spare, report } => {
                 // Fails only when control is gone, and then nobody counts any more.
                 let _ = report.send(self.report(spare));
+            }
+            ShardCommand::Prepare {
+                snapshot,
+                doors,
+                ready,
+            } => {
+                self.local.prepare(snapshot);
+                self.prepared.replace(doors);
+                // Fails only when control has given up on this generation.
+                let _ = ready.send(self.number);
+            }
+            ShardCommand::Commit { generation } => self.commit(generation),
+            ShardCommand::Abort => {
+                self.local.abort();
+                self.prepared.take();
+            }
+            ShardCommand::Replace { plan } => {
+                self.local.replace_cluster(&plan);
             }
             ShardCommand::Drain { .. } => {}
         }
@@ -193,7 +267,7 @@ impl Shard {
     }
 
     /// Do as control says until it says to drain; gives how long that may take.
-    async fn obey(&self, inbox: &Receiver<ShardCommand>) -> Duration {
+    async fn obey(self: &Rc<Self>, inbox: &Receiver<ShardCommand>) -> Duration {
         loop {
             match inbox.recv_async().await {
                 Ok(ShardCommand::Drain { deadline }) => return deadline,
@@ -207,16 +281,18 @@ impl Shard {
     fn is_done(&self) -> bool {
         self.local.active() == 0
             && self.connections.of(self.number) == 0
-            && self.listening.get() == 0
+            && self.doors.borrow().is_empty()
     }
 
     /// Stop accepting, let exchanges finish, and give up on the rest after `patience`.
-    async fn finish(&self, inbox: &Receiver<ShardCommand>, patience: Duration) {
+    async fn finish(self: &Rc<Self>, inbox: &Receiver<ShardCommand>, patience: Duration) {
         // A mailbox that others may still fill would outlive its reader, and with it the sockets
         // in it: neither served nor closed.
         self.connections.close(self.number);
         self.local.start_drain();
-        self.drain.ring();
+        for door in &*self.doors.borrow() {
+            door.closing.ring();
+        }
         let timer = Timer::new();
         timer.arm(clock::now() + patience);
         // Commands go on being answered: scrapes, and connections that other shards accepted

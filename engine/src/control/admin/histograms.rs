@@ -111,12 +111,12 @@ impl Wanted {
 /// A sentence about the first name that no series has.
 fn unknown(selection: &Selection, names: &SeriesNames) -> Option<String> {
     let listener = selection.listener.as_deref();
-    let is_listener = |name: &str| names.listeners.iter().any(|known| **known == *name);
-    let is_cluster = |name: &str| names.clusters.iter().any(|known| **known == *name);
+    let is_listener = |name: &str| names.listeners.iter().any(|(_, known)| **known == *name);
+    let is_cluster = |name: &str| names.clusters.iter().any(|(_, known)| **known == *name);
     let is_route = |name: &str| {
         let of_listener = |known: &str| listener.is_none_or(|listener| *known == *listener);
         let mut routes = names.routes.iter();
-        routes.any(|label| *label.route == *name && of_listener(&label.listener))
+        routes.any(|(_, label)| *label.route == *name && of_listener(&label.listener))
     };
     if let Some(name) = listener.filter(|name| !is_listener(name)) {
         return Some(format!("listener={name}: there is no such listener.\n"));

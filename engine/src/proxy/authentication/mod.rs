@@ -22,7 +22,7 @@ pub(super) fn run<'a>(
         return Ok(());
     }
     let connection = telling.connection();
-    let methods = &connection.plan.methods;
+    let methods = &telling.plan().methods;
     let asked = Asked {
         request,
         peer: connection.client(),

@@ -14,8 +14,8 @@ use hdrhistogram::serialization::{Serializer, V2DeflateSerializeError, V2Deflate
 
 use super::print;
 use super::series::{Selection, all_listeners, series};
+use crate::record::SeriesNames;
 use crate::record::book::Book;
-use crate::record::names::SeriesNames;
 use crate::record::times::Phase;
 
 /// When an interval began and how long it was.

@@ -39,8 +39,8 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 
 fn write_listeners(out: &mut String, ledger: &Ledger) {
     let listeners = || {
-        let names = ledger.names().listeners.iter().map(|name| &**name);
-        names.zip(&ledger.total().listeners)
+        let series = ledger.names().listeners.of(&ledger.total().listeners);
+        series.map(|(name, series)| (&**name, series))
     };
     head(out, names::LISTENER_REQUESTS);
     for (name, series) in listeners() {
@@ -48,9 +48,9 @@ fn write_listeners(out: &mut String, ledger: &Ledger) {
         write_classes(out, names::LISTENER_REQUESTS, &labels, &series.counters);
     }
     head(out, names::LISTENER_REQUESTS_ACTIVE);
-    for (id, (name, _)) in listeners().enumerate() {
+    for (id, name) in ledger.names().listeners.iter() {
         let active = ledger.gauges(id).requests_active;
-        let labels = [("listener", name)];
+        let labels = [("listener", &**name)];
         sample(out, names::LISTENER_REQUESTS_ACTIVE.name, &labels, active);
     }
     head(out, names::LISTENER_FLAGS);
@@ -107,7 +107,7 @@ fn write_connections(out: &mut String, ledger: &Ledger) {
         );
     }
     head(out, names::CONNECTIONS_ACTIVE);
-    for (id, (name, _)) in listeners().enumerate() {
+    for (id, name) in ledger.names().listeners.iter() {
         let active = ledger.gauges(id).connections_active;
         sample(
             out,
@@ -167,16 +167,17 @@ fn write_handshakes(out: &mut String, ledger: &Ledger) {
 
 /// What each listener counted of its connections.
 fn connections(ledger: &Ledger) -> impl Iterator<Item = (&str, &ConnectionCounters)> {
-    let names = ledger.names().listeners.iter().map(|name| &**name);
-    let listeners = ledger.total().listeners.iter();
-    names.zip(listeners.map(|series| &series.connections))
+    let series = ledger.names().listeners.of(&ledger.total().listeners);
+    series.map(|(name, series)| (&**name, &series.connections))
 }
 
 fn write_routes(out: &mut String, ledger: &Ledger) {
     let routes = || {
-        let labels = ledger.names().routes.iter();
-        let labels = labels.map(|label| [("listener", &*label.listener), ("route", &*label.route)]);
-        labels.zip(&ledger.total().routes)
+        let series = ledger.names().routes.of(&ledger.total().routes);
+        series.map(|(label, series)| {
+            let labels = [("listener", &*label.listener), ("route", &*label.route)];
+            (labels, series)
+        })
     };
     head(out, names::ROUTE_REQUESTS);
     for (labels, series) in routes() {
@@ -199,12 +200,8 @@ fn write_routes(out: &mut String, ledger: &Ledger) {
 
 fn write_clusters(out: &mut String, ledger: &Ledger) {
     let clusters = || {
-        let labels = ledger
-            .names()
-            .clusters
-            .iter()
-            .map(|name| [("cluster", &**name)]);
-        labels.zip(&ledger.total().clusters)
+        let series = ledger.names().clusters.of(&ledger.total().clusters);
+        series.map(|(name, series)| ([("cluster", &**name)], series))
     };
     head(out, names::CLUSTER_REQUESTS);
     for (labels, series) in clusters() {

@@ -1,14 +1,14 @@
 //! The histogram series of a book, by whom they belong to and which phase they are of.
 //!
 //! In: a book, the names of its series and a selection. Out: the selected series that have values,
-//! in the order of the configuration, as views: nothing is copied. All formats but Prometheus'
+//! in the order of their ids, as views: nothing is copied. All formats but Prometheus'
 //! iterate over these, so the same selection means the same in each.
 
 use hdrhistogram::Histogram;
 
+use crate::record::SeriesNames;
 use crate::record::book::Book;
 use crate::record::histogram::{PhaseHistogram, PhaseHistograms, Shape};
-use crate::record::names::SeriesNames;
 use crate::record::times::Phase;
 
 /// Whom a series belongs to, by name.
@@ -110,18 +110,14 @@ pub fn series<'a>(
     book: &'a Book<u64>,
     selection: &'a Selection,
 ) -> impl Iterator<Item = Series<'a>> {
-    let listeners = names.listeners.iter().zip(&book.listeners);
+    let listeners = names.listeners.of(&book.listeners);
     let listeners =
         listeners.filter_map(|(name, of)| Some((Owner::Listener(name), of.histograms.as_ref()?)));
-    let routes = names
-        .routes
-        .iter()
-        .zip(&book.routes)
-        .filter_map(|(label, of)| {
-            let (listener, route) = (&*label.listener, &*label.route);
-            Some((Owner::Route { listener, route }, of.histograms.as_ref()?))
-        });
-    let clusters = names.clusters.iter().zip(&book.clusters);
+    let routes = names.routes.of(&book.routes).filter_map(|(label, of)| {
+        let (listener, route) = (&*label.listener, &*label.route);
+        Some((Owner::Route { listener, route }, of.histograms.as_ref()?))
+    });
+    let clusters = names.clusters.of(&book.clusters);
     let clusters =
         clusters.filter_map(|(name, of)| Some((Owner::Cluster(name), of.histograms.as_ref()?)));
     let owned = listeners.chain(routes).chain(clusters);

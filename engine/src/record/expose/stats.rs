@@ -14,7 +14,10 @@ use crate::record::outcome::CodeClass;
 /// Appends everything since the start.
 pub fn write(out: &mut String, ledger: &Ledger) {
     let (names, total) = (ledger.names(), ledger.total());
-    for (id, (name, series)) in names.listeners.iter().zip(&total.listeners).enumerate() {
+    for (id, name) in names.listeners.iter() {
+        let Some(series) = total.listeners.get(id) else {
+            continue;
+        };
         let owner = format!("listener.{name}");
         let gauges = ledger.gauges(id);
         always(out, &owner, "connections.active", gauges.connections_active);
@@ -45,11 +48,11 @@ pub fn write(out: &mut String, ledger: &Ledger) {
             line(out, &owner, &counter, series.failures(failure));
         }
     }
-    for (label, series) in names.routes.iter().zip(&total.routes) {
+    for (label, series) in names.routes.of(&total.routes) {
         let owner = format!("route.{}.{}", label.listener, label.route);
         write_counters(out, &owner, &series.counters);
     }
-    for (name, series) in names.clusters.iter().zip(&total.clusters) {
+    for (name, series) in names.clusters.of(&total.clusters) {
         let owner = format!("cluster.{name}");
         write_counters(out, &owner, &series.counters);
         for event in PoolEvent::ALL {

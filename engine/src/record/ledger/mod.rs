@@ -4,8 +4,10 @@
 //! the sum since the last interval, for the interval log. Records must all be absorbed: what a
 //! shard gave away exists nowhere else.
 
+pub(super) mod register;
+
+use self::register::SeriesNames;
 use super::book::Book;
-use super::names::SeriesNames;
 use super::recorder::{ShardGauges, ShardRecord};
 
 /// What all shards have recorded.
@@ -54,6 +56,20 @@ impl Ledger {
             account.gauges.clone_from(&record.gauges);
         }
         record.clear();
+    }
+
+    /// Takes over the names of another generation's series. What is counted goes on.
+    pub fn rename(&mut self, names: SeriesNames) {
+        self.total.fit(names.counts());
+        self.interval.fit(names.counts());
+        self.names = names;
+    }
+
+    /// Forgets what was counted for these ids of listeners, routes and clusters, which nobody has
+    /// any more.
+    pub fn forget(&mut self, ids: &[Vec<u32>; 3]) {
+        self.total.forget(ids);
+        self.interval.forget(ids);
     }
 
     /// The names of the series.

@@ -1,0 +1,151 @@
+//! One generation on one shard: the snapshot, and the shard's own state beside it.
+//!
+//! A [`Generation`] joins the shared [`Snapshot`] with what this shard knows of each cluster, a
+//! [`ClusterSlot`]: balancer and pool. A slot whose cluster did not change is the same in both
+//! generations; one that did is made from its predecessor, whose endpoints keep their state by
+//! address. The endpoints of one cluster can be replaced alone, in one cell, whatever the number of
+//! clusters.
+//!
+//! A request takes a [`ListenerSlot`] when it begins and holds it until its response has ended: by
+//! it, it sees one generation from first byte to last.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{ClusterPlan, ListenerPlan, Snapshot};
+use crate::balance::{Balancer, ClusterId, ClusterReport};
+use crate::forward::{ClusterPool, ConnectionPool, IdlePolicy};
+
+/// Where generations are made: one shard of several.
+pub(in crate::proxy) struct Site {
+    pub(in crate::proxy) shard: u32,
+    pub(in crate::proxy) shards: u32,
+    pub(in crate::proxy) pool: Rc<ConnectionPool>,
+}
+
+/// One generation on one shard.
+pub(in crate::proxy) struct Generation {
+    pub(in crate::proxy) snapshot: Arc<Snapshot>,
+    /// By `ClusterId`.
+    clusters: Vec<Option<RefCell<Rc<ClusterSlot>>>>,
+}
+
+/// One listener of a generation.
+pub(in crate::proxy) struct ListenerSlot {
+    pub(in crate::proxy) plan: Arc<ListenerPlan>,
+    pub(in crate::proxy) generation: Rc<Generation>,
+    /// A later generation does not have it: its connections drain.
+    pub(in crate::proxy) is_removed: Cell<bool>,
+}
+
+/// One cluster of a generation.
+pub(in crate::proxy) struct ClusterSlot {
+    pub(in crate::proxy) plan: Arc<ClusterPlan>,
+    pub(in crate::proxy) balancer: Balancer,
+    pub(in crate::proxy) pool: Rc<ClusterPool>,
+}
+
+impl Generation {
+    /// The generation of `snapshot` after `previous`. Nothing that `previous` uses is changed.
+    pub(in crate::proxy) fn succeed(
+        site: &Site,
+        snapshot: Arc<Snapshot>,
+        previous: Option<&Self>,
+    ) -> Self {
+        let clusters = (0..).map(ClusterId).zip(&snapshot.clusters);
+        let clusters = clusters.map(|(id, plan)| {
+            let plan = plan.as_ref()?;
+            let before = previous.and_then(|previous| previous.cluster(id));
+            let slot = ClusterSlot::succeed(site, plan, before);
+            Some(RefCell::new(slot))
+        });
+        Self {
+            clusters: clusters.collect(),
+            snapshot,
+        }
+    }
+
+    /// The cluster with this id.
+    pub(in crate::proxy) fn cluster(&self, id: ClusterId) -> Option<Rc<ClusterSlot>> {
+        let cell = self.clusters.get(id.0 as usize)?.as_ref()?;
+        Some(Rc::clone(&cell.borrow()))
+    }
+
+    /// Replaces one cluster, whose id the new plan has. `false` when there is none to replace.
+    pub(in crate::proxy) fn replace(&self, site: &Site, plan: &Arc<ClusterPlan>) -> bool {
+        let id = plan.cluster.id().0 as usize;
+        let Some(Some(cell)) = self.clusters.get(id) else {
+            return false;
+        };
+        let before = Rc::clone(&cell.borrow());
+        let next = ClusterSlot::succeed(site, plan, Some(Rc::clone(&before)));
+        before.yield_to(Some(&next));
+        cell.replace(next);
+        true
+    }
+
+    /// Closes what `next`, which now takes all new requests, does not take over.
+    pub(in crate::proxy) fn yield_to(&self, next: &Self) {
+        for (id, cell) in (0..).map(ClusterId).zip(&self.clusters) {
+            if let Some(cell) = cell {
+                cell.borrow().yield_to(next.cluster(id).as_ref());
+            }
+        }
+    }
+
+    /// What each cluster's balancer counts now.
+    pub(in crate::proxy) fn reports(&self) -> Vec<ClusterReport> {
+        let slots = self.clusters.iter().flatten();
+        slots.map(|cell| cell.borrow().balancer.report()).collect()
+    }
+}
+
+impl ClusterSlot {
+    fn succeed(site: &Site, plan: &Arc<ClusterPlan>, before: Option<Rc<Self>>) -> Rc<Self> {
+        if let Some(before) = &before
+            && Arc::ptr_eq(&before.plan, plan)
+        {
+            return Rc::clone(before);
+        }
+        let before = before.as_deref();
+        let (cluster, upstream) = (&plan.cluster, &plan.upstream);
+        // Connections that were made by other rules are of no use.
+        let same_tls = before.filter(|before| match (&before.plan.upstream.tls, &upstream.tls) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (Some(_), None) | (None, Some(_)) => false,
+        });
+        let kept = same_tls.map(|before| &*before.pool);
+        let idle = share(upstream.idle, site.shards);
+        let balancer = before.map(|before| &before.balancer);
+        Rc::new(Self {
+            balancer: Balancer::succeed(cluster, balancer, site.shard, site.shards),
+            pool: ClusterPool::new(&site.pool, cluster, idle, kept),
+            plan: Arc::clone(plan),
+        })
+    }
+
+    fn yield_to(&self, next: Option<&Rc<Self>>) {
+        if next.is_some_and(|next| std::ptr::eq(&**next, self)) {
+            return;
+        }
+        self.pool.yield_to(next.map(|next| &*next.pool));
+    }
+}
+
+impl ListenerSlot {
+    /// Connections that came in before the listener was moved, or given TLS, or removed.
+    pub(in crate::proxy) fn is_over_for(&self, since: u64) -> bool {
+        self.is_removed.get() || self.plan.since != since
+    }
+}
+
+/// One shard's share of the process's idle connections, at least one if there are any.
+fn share(policy: IdlePolicy, shards: u32) -> IdlePolicy {
+    let shards = usize::try_from(shards.max(1)).unwrap_or(1);
+    IdlePolicy {
+        idle_max: policy.idle_max.div_ceil(shards),
+        ..policy
+    }
+}
