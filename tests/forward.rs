@@ -151,8 +151,8 @@ fn connections_of_a_cluster_are_bounded() {
         while peer.some().is_some() {}
     });
     let endpoint = [origin.address().to_string()];
-    let proxy =
-        Proxy::start(&Setup::new().cluster_with("origin", &endpoint, "max_connections = 2"));
+    let breaker = "circuit_breaker = { max_connections = 2, max_pending = 0 }";
+    let proxy = Proxy::start(&Setup::new().cluster_with("origin", &endpoint, breaker));
     let _held: Vec<Client> = (0..2)
         .map(|_| {
             let mut client = proxy.connect();

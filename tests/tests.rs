@@ -28,6 +28,7 @@ mod multiplexing;
 mod record;
 mod replay;
 mod report;
+mod resilience;
 mod route;
 mod shard;
 mod start;

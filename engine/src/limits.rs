@@ -211,8 +211,14 @@ pub const CONNECTIONS_DEFAULT: u32 = 10_000;
 pub const BODY_BYTES_DEFAULT: u64 = 1 << 20;
 /// Requests on one downstream connection at an edge: clients come back to a fresh core.
 pub const REQUESTS_PER_CONNECTION_DEFAULT: u32 = 1000;
-/// Connections in use of one cluster.
-pub const CLUSTER_CONNECTIONS_DEFAULT: u32 = 1024;
+/// Connections, requests and waiting requests of one cluster: what other proxies allow.
+pub const CIRCUIT_BREAKER_DEFAULT: u32 = 1024;
+/// Requests that can be allowed to wait for one cluster: each holds its connection and its head.
+pub const PENDING_MAX: u32 = 1_000_000;
+/// Retries of one request that can be configured: beyond it a failing cluster is only hit harder.
+pub const RETRIES_MAX: u32 = 10;
+/// Retries per second that can be allowed however few requests there are.
+pub const RETRIES_PER_SECOND_MAX: u32 = 100_000;
 /// Idle connections kept per endpoint.
 pub const POOL_IDLE_DEFAULT: u32 = 128;
 /// Bytes of access log lines each shard holds back.
@@ -220,7 +226,7 @@ pub const ACCESS_LOG_BUFFER_BYTES_DEFAULT: u64 = 1 << 20;
 /// What can be configured for it: from a few hundred lines to what a machine can spare.
 pub const ACCESS_LOG_BUFFER_BYTES_RANGE: RangeInclusive<u64> = 64 << 10..=1 << 30;
 
-const _: () = assert!(POOL_IDLE_DEFAULT <= CLUSTER_CONNECTIONS_DEFAULT);
+const _: () = assert!(POOL_IDLE_DEFAULT <= CIRCUIT_BREAKER_DEFAULT);
 
 // Forwarding.
 
@@ -234,9 +240,9 @@ pub const RELAY_QUEUE_BYTES_LOW: usize = 16 * 1024;
 pub const BODY_COPY_BYTES_MAX: usize = 1024;
 /// Bytes of a request body kept so that it can be sent again.
 pub const REPLAY_BYTES_MAX: usize = 64 * 1024;
-/// Attempts at connecting for one request, over all endpoints: with two endpoints down a third
-/// is found, and a cluster that is down answers soon.
-pub const CONNECT_ATTEMPTS_MAX: u32 = 3;
+/// Time over which retries are compared with requests: long enough that a restart of an endpoint
+/// is covered by what was saved up, short enough that yesterday's traffic pays for nothing.
+pub const RETRY_BUDGET_WINDOW: Duration = Duration::from_secs(10);
 /// Interim responses to one request: a 100, some 103, and room; more is no conversation.
 pub const INTERIM_RESPONSES_MAX: usize = 16;
 /// How long a client that closed its sending side is waited for: it may only have half-closed.

@@ -67,7 +67,7 @@ impl Cluster {
             config::LbPolicy::LeastRequest => Policy::LeastRequest,
         };
         let thresholds = Thresholds {
-            requests_max: cluster.max_connections,
+            requests_max: cluster.circuit_breaker.max_connections,
         };
         let endpoints = (0..).zip(&cluster.endpoints).map(endpoint).collect();
         Self::new(id, Arc::clone(&cluster.name), policy, thresholds, endpoints)

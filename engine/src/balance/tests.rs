@@ -305,7 +305,7 @@ fn a_cluster_is_compiled_from_the_configuration() {
         [[clusters]]
         name = "service"
         lb_policy = "least_request"
-        max_connections = 100
+        circuit_breaker.max_connections = 100
         endpoints = [{ address = "127.0.0.1:9000", weight = 3 }, "unix:/run/service.sock"]
     "#;
     let config = config::parse(text, "test".as_ref()).unwrap();

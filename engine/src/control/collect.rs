@@ -9,13 +9,15 @@
 //! this side.
 
 use std::cell::{Ref, RefCell};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use flume::{Receiver, Sender};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::balance::ClusterReport;
+use crate::balance::{ClusterId, ClusterReport};
+use crate::forward::CircuitReport;
 use crate::record::{Ledger, SeriesNames, ShardRecord};
 use crate::shard::{ShardCommand, ShardReport};
 
@@ -26,6 +28,8 @@ pub struct Collector {
     ledger: RefCell<Ledger>,
     /// What the balancers of each shard counted last, by number.
     clusters: RefCell<Vec<Vec<ClusterReport>>>,
+    /// What the circuits of each shard counted last, by number.
+    circuits: RefCell<Vec<Vec<(ClusterId, CircuitReport)>>>,
     unanswered: RefCell<Vec<bool>>,
     /// Absorbed records, for the shards to go on in: a scrape then costs a shard no allocation.
     /// At most one for each shard.
@@ -42,6 +46,7 @@ impl Collector {
         Self {
             ledger: RefCell::new(Ledger::new(names)),
             clusters: RefCell::new(vec![Vec::new(); shards.len()]),
+            circuits: RefCell::new(vec![Vec::new(); shards.len()]),
             unanswered: RefCell::new(vec![false; shards.len()]),
             spares: RefCell::default(),
             // One answer and one farewell per shard: it cannot fill up.
@@ -73,6 +78,17 @@ impl Collector {
             for (sum, cluster) in sums.iter_mut().zip(clusters) {
                 sum.add(cluster);
             }
+        }
+        sums
+    }
+
+    /// What the circuits of all shards count, added up.
+    #[must_use]
+    pub fn circuits(&self) -> HashMap<ClusterId, CircuitReport> {
+        let mut sums = HashMap::new();
+        for (id, circuit) in self.circuits.borrow().iter().flatten() {
+            let sum: &mut CircuitReport = sums.entry(*id).or_default();
+            sum.add(circuit);
         }
         sums
     }
@@ -119,6 +135,9 @@ impl Collector {
         }
         if let Some(clusters) = self.clusters.borrow_mut().get_mut(report.shard) {
             *clusters = report.clusters;
+        }
+        if let Some(circuits) = self.circuits.borrow_mut().get_mut(report.shard) {
+            *circuits = report.circuits;
         }
         self.ledger.borrow_mut().absorb(&mut report.record);
         self.spares.borrow_mut().push(report.record);
@@ -171,6 +190,7 @@ mod tests {
             shard: 0,
             record: recorder.take(Box::default()),
             clusters: Vec::new(),
+            circuits: Vec::new(),
             connections: 0,
         }
     }

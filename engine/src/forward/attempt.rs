@@ -1,8 +1,9 @@
 //! One try on one endpoint: a connection, the request's head, then the response.
 //!
 //! In: the [`Call`], the [`Way`] to go, the upload as far as earlier attempts brought it. Out: the
-//! whole response queued for the client; or an error, with how far the attempt had come, from
-//! which [`super::retry`] decides.
+//! whole response queued for the client; or a response thrown away because its status lets there be
+//! another attempt; or an error, with how far the attempt had come, from which [`super::retry`]
+//! decides.
 //!
 //! Interim responses are passed on to HTTP/1.1 clients and swallowed for HTTP/1.0 (RFC 9110
 //! §15.2). The final head is queued as soon as it is there; a body that came with it is queued at
@@ -12,10 +13,11 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::body::{Body, Outgoing};
+use super::circuit::Slot;
 use super::pool::{PoolEvent, Upstream};
 use super::pump::Pump;
 use super::relay::{Relay, RelayError, Upload};
-use super::retry::{self, Reached};
+use super::retry::{self, Grant, RetryAfter};
 use super::trace::Trace;
 use super::upgrade;
 use super::{Call, ForwardError, Forwarded};
@@ -26,6 +28,7 @@ use crate::http::h1::{Parsed, response};
 use crate::http::{BodyLength, HeadError, Response, ResponseHead, Version};
 use crate::io::{Address, Buf, Elapsed, Instant, Stream, clock};
 use crate::limits;
+use crate::route::RetryReason;
 use crate::tls::HandshakeError;
 
 /// Why there is no connection to an endpoint.
@@ -46,24 +49,26 @@ pub enum ConnectError {
 pub(super) struct Way {
     /// The endpoint.
     pub(super) lease: Lease,
+    /// The place in the cluster; behind the lease, so that who gets it next finds that given back.
+    pub(super) _slot: Slot,
     /// A connection from the pool may be taken...
     pub(super) may_reuse: bool,
     /// ...if it has idled no longer than this.
     pub(super) idle_max: Duration,
-    /// An earlier attempt lost the keep-alive race.
-    pub(super) is_repeat: bool,
 }
 
 impl Way {
     /// The first attempt's way. A request that could not be repeated takes only connections that
     /// were used a moment ago, which no peer closes for idleness: for it, losing the keep-alive
     /// race would be an error to the client.
-    pub(super) fn first(call: &Call<'_>, lease: Lease) -> Self {
+    pub(super) fn first(call: &Call<'_>, lease: Lease, slot: Slot) -> Self {
         let is_short = match call.request.body() {
             BodyLength::Sized(bytes) => bytes <= limits::REPLAY_BYTES_MAX as u64,
             BodyLength::None | BodyLength::Chunked | BodyLength::UntilClose => true,
         };
-        let is_repeatable = is_short && retry::is_idempotent(call.request.method());
+        let is_repeatable = is_short
+            && retry::is_idempotent(call.request.method())
+            && call.retry.allows(RetryReason::StaleConnection);
         let idle_max = if is_repeatable {
             Duration::MAX
         } else {
@@ -71,11 +76,22 @@ impl Way {
         };
         Self {
             lease,
+            _slot: slot,
             may_reuse: true,
             idle_max,
-            is_repeat: false,
         }
     }
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tried {
+    /// The response was forwarded to its end.
+    Forwarded(Forwarded),
+    /// The response was thrown away, since there is to be another attempt.
+    Again(Grant),
+    /// There was no whole response.
+    Failed(Failed),
 }
 
 /// An attempt that brought no whole response.
@@ -83,6 +99,21 @@ impl Way {
 pub(super) struct Failed {
     pub(super) error: ForwardError,
     pub(super) reached: Reached,
+}
+
+/// How far a failed attempt had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// No connection: nothing left this process.
+    Nothing,
+    /// The request went (at least partly) over a connection that had carried others before.
+    SentOnReused,
+    /// The request went over a connection made for it.
+    SentOnFresh,
+    /// A byte of the answer arrived.
+    Begun,
+    /// The head of the response is on its way to the client.
+    Committed,
 }
 
 /// Makes one attempt.
@@ -93,19 +124,20 @@ pub(super) async fn run(
     head: &mut ResponseHead,
     gathered: &mut Vec<u8>,
     trace: &mut Trace,
-) -> Result<Forwarded, Failed> {
-    let upstream = connection(call, way, trace).await.map_err(|error| Failed {
-        error,
-        reached: Reached::Nothing,
-    })?;
-    let is_repeatable = upstream.is_reused && retry::is_idempotent(call.request.method());
+) -> Tried {
+    let upstream = match connection(call, way, trace).await {
+        Ok(upstream) => upstream,
+        Err(error) => {
+            let reached = Reached::Nothing;
+            return Tried::Failed(Failed { error, reached });
+        }
+    };
+    let is_repeatable = call.retry.repeats() && retry::is_idempotent(call.request.method());
     upload.replay.set_kept(is_repeatable);
     upstream
         .stream
         .write(|out| encode::request(out, &call.request, &call.request_edits));
-    if way.is_repeat {
-        upload.resend(&upstream.stream);
-    }
+    upload.resend(&upstream.stream);
     let mut answer = Answer {
         call,
         head,
@@ -120,22 +152,22 @@ pub(super) async fn run(
             } else {
                 call.pool.tell(PoolEvent::Unclean);
             }
-            Ok(Forwarded {
-                may_persist: ended.may_persist && !upload.is_last(),
-            })
+            match ended.again {
+                Some(grant) => Tried::Again(grant),
+                None => Tried::Forwarded(Forwarded {
+                    may_persist: ended.may_persist && !upload.is_last(),
+                }),
+            }
         }
         Err(error) => {
             call.pool.tell(PoolEvent::Unclean);
-            Err(Failed {
-                error,
-                reached: match error {
-                    _ if answer.is_begun => Reached::Answered,
-                    ForwardError::Relay(RelayError::UpstreamClosed) if upstream.is_reused => {
-                        Reached::SentOnReused
-                    }
-                    _ => Reached::SentOnFresh,
-                },
-            })
+            let reached = match () {
+                () if trace.status != 0 => Reached::Committed,
+                () if answer.is_begun => Reached::Begun,
+                () if upstream.is_reused => Reached::SentOnReused,
+                () => Reached::SentOnFresh,
+            };
+            Tried::Failed(Failed { error, reached })
         }
     }
 }
@@ -156,7 +188,13 @@ async fn connection(
         trace.connected_at = now;
         return Ok(upstream);
     }
-    match connect(call, endpoint.address(), now).await {
+    if call.circuit.is_full_of_connections() {
+        call.pool.make_room();
+    }
+    let open = call.circuit.open_connection();
+    let per_try = call.retry.per_try_timeout.unwrap_or(Duration::MAX);
+    let ends = now + call.connect_timeout.min(per_try);
+    match connect(call, endpoint.address(), ends).await {
         Ok(stream) => {
             let now = clock::now();
             trace.connected_at = now;
@@ -166,6 +204,7 @@ async fn connection(
                 is_reused: false,
                 retires: call.pool.retires_at(now, call.random),
                 hold: way.lease.hold_connection(),
+                open,
             })
         }
         Err(error) => {
@@ -175,9 +214,9 @@ async fn connection(
     }
 }
 
-async fn connect(call: &Call<'_>, to: &Address, now: Instant) -> Result<Stream, ForwardError> {
+async fn connect(call: &Call<'_>, to: &Address, ends: Instant) -> Result<Stream, ForwardError> {
     let request_ends = call.timeouts.request_ends;
-    let ends = request_ends.min(now + call.connect_timeout);
+    let ends = request_ends.min(ends);
     call.timer.arm(ends);
     match call.timer.guard(Stream::connect(to)).await {
         Ok(Ok(stream)) => secure(call, to, stream, ends).await,
@@ -223,6 +262,8 @@ struct Ended {
     may_reuse: bool,
     /// How long the upstream says it keeps its connection.
     kept_for: Option<Duration>,
+    /// It was not forwarded, since there is to be another attempt.
+    again: Option<Grant>,
 }
 
 /// A complete response head and what came behind it.
@@ -254,6 +295,18 @@ impl Answer<'_, '_> {
         let received = self.final_head(&mut relay).await?;
         let bytes = received.head.as_deref().unwrap_or(self.gathered);
         let response = self.head.view(bytes);
+        if call.retry.lists(response.status()) {
+            let (after, whole) = (RetryAfter::of(&response), relay.upload.is_replayable());
+            let again = retry::ask(call, RetryReason::Status, after, whole, relay.trace);
+            if again.is_some() {
+                return Ok(Ended {
+                    may_persist: false,
+                    may_reuse: relay.is_upload_ended() && is_whole(&response, &received),
+                    kept_for: response.keep_alive_timeout(),
+                    again,
+                });
+            }
+        }
         let is_tunnel = upgrade::is_tunnel(&call.request, &response, call.request_edits.upgrade)
             .ok_or(ForwardError::UnaskedSwitch)?;
         relay.upload.is_wanted = relay.is_upload_ended() || wants_rest(&response);
@@ -277,6 +330,7 @@ impl Answer<'_, '_> {
                 && is_upload_ended
                 && upstream.queued() == 0,
             kept_for: self.head.view(b"").keep_alive_timeout(),
+            again: None,
         })
     }
 
@@ -374,8 +428,21 @@ impl Answer<'_, '_> {
             may_persist: false,
             may_reuse: false,
             kept_for: None,
+            again: None,
         })
     }
+}
+
+/// Whether all of a response is there that nobody will read, so that its connection can be used
+/// again. One whose body is still to come is not waited for: closing is cheaper than reading.
+fn is_whole(response: &Response<'_>, received: &Received) -> bool {
+    let rest = received.rest.as_ref().map_or(0, |rest| rest.len() as u64);
+    let is_at_end = match response.body() {
+        BodyLength::None => rest == 0,
+        BodyLength::Sized(bytes) => rest == bytes,
+        BodyLength::Chunked | BodyLength::UntilClose => false,
+    };
+    is_at_end && response.keep_alive()
 }
 
 /// Whether `bytes` may begin a status line (RFC 9112 §4). A peer that speaks something else, a TLS

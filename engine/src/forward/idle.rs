@@ -163,6 +163,16 @@ impl<C> IdleList<C> {
         }
     }
 
+    /// Since when the one that has idled longest does.
+    pub(super) fn oldest_since(&self) -> Option<Instant> {
+        self.idle.front().map(|idle| idle.since)
+    }
+
+    /// Drops the one that has idled longest.
+    pub(super) fn drop_oldest(&mut self) {
+        self.idle.pop_front();
+    }
+
     /// How many connections idle here.
     pub(super) fn len(&self) -> usize {
         self.idle.len()

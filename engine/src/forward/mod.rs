@@ -1,16 +1,17 @@
 //! Step 8: send the request, bring the answer back.
 //!
 //! In: a [`Call`]: the request's head, what is changed in it, where its body comes from, how long
-//! everything may take; and a lease on the first endpoint to try. Out: the response, queued on the
-//! downstream connection, and whether that connection may carry another request; or a
-//! [`ForwardError`]. [`Trace`] tells the course of it on every way out.
+//! everything may take. Out: the response, queued on the downstream connection, and whether that
+//! connection may carry another request; or a [`ForwardError`]. [`Trace`] tells the course of it on
+//! every way out.
 //!
 //! Invariants: at most one response head reaches the client; a byte of the request body is sent
 //! again only from a copy that is whole; an upstream connection goes back to the pool only after
 //! an exchange that both sides ended cleanly.
 //!
-//! Does not know: routes, local replies, records. [`attempt`] is one try, [`relay`] the bodies,
-//! [`retry`] the rules for another try, [`pool`] the idle connections, [`upgrade`] tunnels.
+//! Does not know: local replies, records. [`circuit`] lets a request in, [`attempt`] is one try,
+//! [`relay`] the bodies, [`retry`] the rules for another try, [`pool`] the idle connections,
+//! [`upgrade`] tunnels.
 
 #![deny(
     clippy::unwrap_used,
@@ -30,6 +31,7 @@
 
 mod attempt;
 mod body;
+mod circuit;
 mod date;
 mod idle;
 mod pool;
@@ -41,30 +43,33 @@ mod trace;
 mod upgrade;
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 pub use attempt::ConnectError;
 pub use body::BodyError;
+pub use circuit::{Circuit, CircuitPlan, CircuitReport, OpenConnection, PendingError};
 pub use date::DateCache;
 pub use idle::IdlePolicy;
 pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Upstream};
 pub use relay::{RelayError, Timeouts};
 pub use trace::Trace;
 
-use crate::balance::{Balancer, Lease, PickError};
+use crate::balance::{Balancer, PickError};
 use crate::http::h1::HeadLimits;
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{HeadError, Request, ResponseHead};
 use crate::io::{Stream, Timer, clock};
 use crate::limits;
+use crate::route::{RetryPolicy, RetryReason};
 use crate::tls::Connector;
 
-use attempt::{Failed, Way};
+use attempt::{Tried, Way};
 use body::{Body, Outgoing};
 use pump::Pump;
 use relay::Upload;
 use replay::Replay;
-use retry::Again;
+use retry::{Grant, RetryAfter};
 
 /// A request to forward, and everything that decides how.
 pub struct Call<'a> {
@@ -94,8 +99,12 @@ pub struct Call<'a> {
     pub connector: Option<&'a Connector>,
     /// The downstream connection's timer.
     pub timer: &'a Timer,
-    /// Gives endpoints for further attempts.
+    /// Gives the endpoints.
     pub balancer: &'a Balancer,
+    /// Gives the places in the cluster, and pays for retries.
+    pub circuit: &'a Rc<Circuit>,
+    /// When and how the request is tried again.
+    pub retry: &'a RetryPolicy,
     /// Its idle connections.
     pub pool: &'a ClusterPool,
     /// A random number for this request.
@@ -126,6 +135,8 @@ impl Space {
 /// Why a request got no (whole) response from an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardError {
+    /// No place in the cluster.
+    Pending(PendingError),
     /// No endpoint for it.
     Pick(PickError),
     /// No connection to the endpoint.
@@ -147,10 +158,11 @@ impl ForwardError {
             Self::Connect(_) | Self::ResponseHead(_) | Self::InterimFlood | Self::UnaskedSwitch => {
                 true
             }
-            Self::Pick(_) => false,
+            Self::Pending(_) | Self::Pick(_) => false,
             Self::Relay(error) => match error {
                 RelayError::RequestTimeout
                 | RelayError::FirstByteTimeout
+                | RelayError::TryTimeout
                 | RelayError::IdleTimeout
                 | RelayError::UpstreamClosed
                 | RelayError::ResponseBody(_) => true,
@@ -177,7 +189,6 @@ pub struct Forwarded {
 /// the downstream connection is what tells the client that it is not whole.
 pub async fn run(
     call: &Call<'_>,
-    lease: Lease,
     space: &mut Space,
     trace: &mut Trace,
 ) -> Result<Forwarded, ForwardError> {
@@ -186,63 +197,87 @@ pub async fn run(
     let pump = Pump::new(body, Outgoing::of(length));
     let mut upload = Upload::new(pump, Replay::new(&mut space.replay), clock::recent());
     trace.is_request_whole = length.is_empty();
-    let mut way = Way::first(call, lease);
-    let result = loop {
-        let attempt = attempt::run(
-            call,
-            &way,
-            &mut upload,
-            &mut space.response,
-            &mut space.gathered,
-            trace,
-        );
-        let failed = match attempt.await {
-            Ok(forwarded) => break Ok(forwarded),
-            Err(failed) => failed,
-        };
-        way = match next_way(call, way, &failed, &upload, trace) {
-            Some(next) => next,
-            None => break Err(failed.error),
-        };
-        trace.attempt_failed(clock::now());
-    };
+    call.circuit.deposit(clock::recent());
+    let head = &mut space.response;
+    let result = attempts(call, &mut upload, head, &mut space.gathered, trace).await;
     upload.release(call.downstream);
     result
 }
 
-/// How to try again after `failed`, if at all.
-fn next_way(
+/// One attempt after the other, until one is final.
+async fn attempts(
     call: &Call<'_>,
-    way: Way,
-    failed: &Failed,
-    upload: &Upload<'_>,
-    trace: &Trace,
-) -> Option<Way> {
-    if failed.error.is_upstreams() {
-        way.lease.failed();
+    upload: &mut Upload<'_>,
+    head: &mut ResponseHead,
+    gathered: &mut Vec<u8>,
+    trace: &mut Trace,
+) -> Result<Forwarded, ForwardError> {
+    let slot = circuit::slot(call, upload).await?;
+    let lease = call.balancer.pick(call.random, None);
+    let mut way = Way::first(call, lease.map_err(ForwardError::Pick)?, slot);
+    loop {
+        let grant = match attempt::run(call, &way, upload, head, gathered, trace).await {
+            Tried::Forwarded(forwarded) => return Ok(forwarded),
+            Tried::Again(grant) => {
+                way.lease.failed();
+                grant
+            }
+            Tried::Failed(failed) => {
+                if failed.error.is_upstreams() {
+                    way.lease.failed();
+                }
+                let whole = upload.is_replayable();
+                let granted = retry::reason(&failed)
+                    .and_then(|reason| retry::ask(call, reason, RetryAfter::Unsaid, whole, trace));
+                granted.ok_or(failed.error)?
+            }
+        };
+        trace.attempt_failed(clock::now());
+        way = next_way(call, way, grant, upload, trace.attempts).await?;
     }
-    let again = retry::again(
-        failed.reached,
-        call.request.method(),
-        upload.replay.whole().is_some(),
-        way.is_repeat,
-        trace.attempts < limits::CONNECT_ATTEMPTS_MAX,
-    );
-    match again {
-        Again::Never => None,
-        Again::Fresh => Some(Way {
-            is_repeat: true,
-            may_reuse: false,
-            ..way
-        }),
-        Again::Elsewhere => {
-            let random = call.random.rotate_left(trace.attempts);
-            let failed = way.lease.id();
-            // Before the next pick: the failed attempt must not count against the bound.
-            drop(way.lease);
-            let lease = call.balancer.pick(random, Some(failed)).ok()?;
-            // The only endpoint there is would not have come up in the meantime.
-            (lease.id() != failed).then_some(Way { lease, ..way })
-        }
+}
+
+/// How to go about the next attempt: on another endpoint if there is one, after the wait that was
+/// granted. No wait is needed before another endpoint when nobody has seen the request, nor at all
+/// when only a connection had been closed for idleness.
+async fn next_way(
+    call: &Call<'_>,
+    failed: Way,
+    grant: Grant,
+    upload: &mut Upload<'_>,
+    attempts: u32,
+) -> Result<Way, ForwardError> {
+    let (avoided, idle_max) = (failed.lease.id(), failed.idle_max);
+    // Before the next pick: the failed attempt must not count against the bound.
+    drop(failed);
+    let random = call.random.rotate_left(attempts);
+    let pick = || {
+        let lease = call.balancer.pick(random, Some(avoided));
+        lease.map_err(ForwardError::Pick)
+    };
+    let mut way = Way {
+        _slot: circuit::slot(call, upload).await?,
+        lease: pick()?,
+        may_reuse: grant.reason != RetryReason::StaleConnection,
+        idle_max,
+    };
+    let waits = match grant.reason {
+        RetryReason::StaleConnection => false,
+        RetryReason::ConnectFailure => way.lease.id() == avoided,
+        RetryReason::Reset
+        | RetryReason::Timeout
+        | RetryReason::BadResponse
+        | RetryReason::Status => true,
+    };
+    if waits && !grant.wait.is_zero() {
+        drop(way);
+        circuit::pause(call, upload, grant.wait).await?;
+        way = Way {
+            _slot: circuit::slot(call, upload).await?,
+            lease: pick()?,
+            may_reuse: true,
+            idle_max,
+        };
     }
+    Ok(way)
 }

@@ -22,6 +22,7 @@ use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::circuit::OpenConnection;
 use super::idle::{Gone, IdleList, IdlePolicy};
 use crate::balance::{Cluster, ClusterId, ConnectionHold, EndpointId};
 use crate::io::{self, Address, Instant, Stream, Timer, clock};
@@ -36,8 +37,10 @@ pub struct Upstream {
     pub is_reused: bool,
     /// It is not reused after this.
     pub retires: Instant,
-    /// Counts it as open.
+    /// Counts it as open, at its endpoint...
     pub hold: ConnectionHold,
+    /// ...and in its cluster.
+    pub open: OpenConnection,
 }
 
 /// What happens to upstream connections.
@@ -278,6 +281,22 @@ impl ClusterPool {
         if list.len() > 0 {
             self.pool.filled(endpoint);
         }
+    }
+
+    /// Closes the connection that has idled longest, if there is one.
+    ///
+    /// *Cost:* a look at every endpoint; only paid where the cluster's bound is reached.
+    pub(super) fn make_room(&self) {
+        let oldest = |endpoint: &&Rc<EndpointIdle>| endpoint.list.borrow().oldest_since();
+        let idle = self.endpoints.iter().filter(|it| oldest(it).is_some());
+        let Some(endpoint) = idle.min_by_key(oldest) else {
+            return;
+        };
+        let mut list = endpoint.list.borrow_mut();
+        let before = list.len();
+        list.drop_oldest();
+        self.pool.counted(before, list.len());
+        self.tell(PoolEvent::Full);
     }
 
     /// Tells of an event that the pool does not see by itself.

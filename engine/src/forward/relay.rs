@@ -56,6 +56,8 @@ pub enum RelayError {
     RequestTimeout,
     /// The response did not begin in time.
     FirstByteTimeout,
+    /// The response did not begin in the time of one attempt.
+    TryTimeout,
     /// Nothing moved in either direction for too long.
     IdleTimeout,
     /// The upstream closed or reset its connection.
@@ -81,6 +83,8 @@ pub(super) struct Upload<'a> {
     pub(super) replay: Replay<'a>,
     moved_at: Instant,
     client: Client,
+    /// An attempt has begun to send it.
+    is_begun: bool,
     /// The upstream may still want the rest: it has not refused it by an early response.
     pub(super) is_wanted: bool,
 }
@@ -92,6 +96,7 @@ impl<'a> Upload<'a> {
             replay,
             moved_at: now,
             client: Client::Silent,
+            is_begun: false,
             is_wanted: true,
         }
     }
@@ -110,8 +115,36 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Queues again what a failed attempt had sent.
+    /// Notices a client that leaves. While its body is being received the pump does that.
+    pub(super) fn poll_client(
+        &mut self,
+        cx: &mut Context<'_>,
+        downstream: &Stream,
+    ) -> Result<(), RelayError> {
+        let is_watched = matches!(self.client, Client::Silent);
+        if !is_watched || !self.pump.is_ended() {
+            return Ok(());
+        }
+        match downstream.poll_recv(cx) {
+            Poll::Pending => {}
+            Poll::Ready(Err(_)) => return Err(RelayError::ClientGone),
+            Poll::Ready(Ok(None)) => self.client = Client::HalfClosed(clock::now()),
+            Poll::Ready(Ok(Some(run))) => self.client = Client::Pipelined(run),
+        }
+        Ok(())
+    }
+
+    /// The request can be sent again, to an endpoint that has seen nothing of it.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.replay.whole().is_some()
+    }
+
+    /// Queues again what a failed attempt had sent, if one had sent anything.
     pub(super) fn resend(&mut self, upstream: &Stream) {
+        if !std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        self.is_wanted = true;
         let sent = self.replay.whole().unwrap_or_default();
         self.pump.resend(sent, upstream);
         self.moved_at = clock::now();
@@ -124,6 +157,8 @@ pub(super) struct Relay<'a, 'b> {
     upstream: &'a Stream,
     pub(super) upload: &'a mut Upload<'b>,
     timeouts: &'a Timeouts,
+    /// How long one attempt may wait for the response.
+    per_try: Option<Duration>,
     timer: &'a Timer,
     pub(super) trace: &'a mut Trace,
     /// Whom the last poll left waiting, since when.
@@ -142,6 +177,7 @@ impl<'a, 'b> Relay<'a, 'b> {
             upstream,
             upload,
             timeouts: &call.timeouts,
+            per_try: call.retry.per_try_timeout,
             timer: call.timer,
             trace,
             wait: None,
@@ -184,7 +220,7 @@ impl<'a, 'b> Relay<'a, 'b> {
         if let Poll::Ready(run) = self.upstream.poll_recv(cx) {
             return Poll::Ready(run.map_err(|_| RelayError::UpstreamClosed));
         }
-        self.poll_client(cx)?;
+        self.upload.poll_client(cx, self.downstream)?;
         let first_byte = match (self.timeouts.first_byte, self.upload.pump.waiting()) {
             (Some(timeout), Waiting::Ended | Waiting::Stopped) => {
                 let since = self.trace.sent_at.max(self.upload.moved_at);
@@ -207,7 +243,13 @@ impl<'a, 'b> Relay<'a, 'b> {
             Waiting::Sink | Waiting::Ended | Waiting::Stopped => RelayError::IdleTimeout,
         };
         let idle = self.idle_deadline(self.upload.moved_at, meaning);
-        let deadlines = [self.upload_deadline(), first_byte, idle, given_up];
+        let deadlines = [
+            self.upload_deadline(),
+            first_byte,
+            idle,
+            given_up,
+            self.try_deadline(),
+        ];
         self.poll_deadline(cx, deadlines).map(Err)
     }
 
@@ -224,7 +266,7 @@ impl<'a, 'b> Relay<'a, 'b> {
         if let Poll::Ready(ended) = moved {
             return Poll::Ready(ended.map_err(download_error));
         }
-        self.poll_client(cx)?;
+        self.upload.poll_client(cx, self.downstream)?;
         let now = clock::now();
         if std::mem::take(&mut download.has_moved) {
             *moved_at = now;
@@ -242,7 +284,7 @@ impl<'a, 'b> Relay<'a, 'b> {
         self.wait = Some((peer, now));
         let taken = (send_gap, RelayError::ClientStalled);
         let idle = self.idle_deadline(self.upload.moved_at.max(*moved_at), meaning);
-        let deadlines = [self.upload_deadline(), taken, idle, NEVER];
+        let deadlines = [self.upload_deadline(), taken, idle];
         self.poll_deadline(cx, deadlines).map(Err)
     }
 
@@ -279,21 +321,6 @@ impl<'a, 'b> Relay<'a, 'b> {
         }
     }
 
-    /// Notices a client that leaves. While its body is being received the upload does that.
-    fn poll_client(&mut self, cx: &mut Context<'_>) -> Result<(), RelayError> {
-        let is_watched = matches!(self.upload.client, Client::Silent);
-        if !is_watched || !self.upload.pump.is_ended() {
-            return Ok(());
-        }
-        match self.downstream.poll_recv(cx) {
-            Poll::Pending => {}
-            Poll::Ready(Err(_)) => return Err(RelayError::ClientGone),
-            Poll::Ready(Ok(None)) => self.upload.client = Client::HalfClosed(clock::now()),
-            Poll::Ready(Ok(Some(run))) => self.upload.client = Client::Pipelined(run),
-        }
-        Ok(())
-    }
-
     fn waited(&mut self) {
         if let Some((peer, since)) = self.wait.take() {
             self.trace.waited(peer, clock::now().since(since));
@@ -310,6 +337,19 @@ impl<'a, 'b> Relay<'a, 'b> {
         }
     }
 
+    /// Only the endpoint's time counts, and only until a byte of the response is there.
+    fn try_deadline(&self) -> Deadline {
+        match (self.per_try, self.upload.pump.waiting()) {
+            (Some(timeout), Waiting::Sink | Waiting::Ended | Waiting::Stopped)
+                if self.trace.first_byte_at == Instant::default() =>
+            {
+                let since = self.trace.chosen_at.max(self.upload.moved_at);
+                (since + timeout, RelayError::TryTimeout)
+            }
+            _ => NEVER,
+        }
+    }
+
     /// `meaning` tells who is to blame: the one who is waited for.
     fn idle_deadline(&self, moved_at: Instant, meaning: RelayError) -> Deadline {
         let idle = self.timeouts.idle;
@@ -318,7 +358,11 @@ impl<'a, 'b> Relay<'a, 'b> {
 
     /// Ready with its meaning when the earliest of these deadlines, or the whole exchange's, has
     /// passed.
-    fn poll_deadline(&self, cx: &mut Context<'_>, deadlines: [Deadline; 4]) -> Poll<RelayError> {
+    fn poll_deadline<const COUNT: usize>(
+        &self,
+        cx: &mut Context<'_>,
+        deadlines: [Deadline; COUNT],
+    ) -> Poll<RelayError> {
         let mut earliest = (self.timeouts.request_ends, RelayError::RequestTimeout);
         for deadline in deadlines {
             if deadline.0 < earliest.0 {

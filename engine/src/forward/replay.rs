@@ -1,7 +1,7 @@
 //! A copy of a request body as far as it was sent, so that it can be sent again (pure).
 //!
-//! Kept only where a repetition is conceivable at all (an idempotent method over a reused
-//! connection), and only while it is whole: a body beyond [`limits::REPLAY_BYTES_MAX`] cannot be
+//! Kept only where a repetition is conceivable at all (an idempotent method on a route that has
+//! retries), and only while it is whole: a body beyond [`limits::REPLAY_BYTES_MAX`] cannot be
 //! repeated, and its copy is dropped at once.
 
 use crate::limits;

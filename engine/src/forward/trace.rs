@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::balance::EndpointId;
 use crate::io::Instant;
+use crate::route::RetryReason;
 
 /// Whom an exchange waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,12 @@ pub struct Trace {
     pub sent_at: Instant,
     /// The first byte of the response arrived.
     pub first_byte_at: Instant,
+    /// How many further attempts were made for each reason, in the order of [`RetryReason::ALL`].
+    pub retries: [u8; RetryReason::COUNT],
+    /// The last attempt failed too, and was the last that is allowed.
+    pub is_retry_limit_reached: bool,
+    /// A further attempt was not made because the cluster's budget was spent.
+    pub is_budget_exhausted: bool,
     /// Time lost on attempts that failed.
     pub lost: Duration,
     /// Time in which there was nothing to do but wait for the client.
@@ -70,6 +77,13 @@ impl Trace {
         self.endpoint = Some(endpoint);
         self.is_reused = false;
         self.chosen_at = now;
+    }
+
+    /// Another attempt will be made.
+    pub(super) fn retried(&mut self, reason: RetryReason) {
+        if let Some(count) = self.retries.get_mut(reason as usize) {
+            *count = count.saturating_add(1);
+        }
     }
 
     /// The attempt failed and another is made: what it took is lost.

@@ -141,7 +141,6 @@ async fn steps<'a>(
     let cluster = generation.cluster(cluster).ok_or(no_cluster)?;
     telling.sent_to(&cluster);
     let (balancer, upstream) = (&cluster.balancer, &cluster.plan.upstream);
-    let lease = balancer.pick(random, None).map_err(fold::pick)?;
     let request_fields = [route.requirement.removals(), &route.request_edits];
     let response_fields = [edits];
     let call = Call {
@@ -159,10 +158,12 @@ async fn steps<'a>(
         connector: upstream.tls.as_deref(),
         timer: &connection.timer,
         balancer,
+        circuit: &cluster.circuit,
+        retry: &route.retry,
         pool: &cluster.pool,
         random,
     };
-    let forwarded = forward::run(&call, lease, space, &mut telling.trace).await;
+    let forwarded = forward::run(&call, space, &mut telling.trace).await;
     match forwarded {
         Ok(forwarded) => Ok(forwarded.may_persist),
         Err(error) => Err(fold::forward(error, &telling.trace)),

@@ -3,7 +3,9 @@
 //! Every match is exhaustive: a new error of a step makes the compiler ask what it is.
 
 use crate::balance::PickError;
-use crate::forward::{BodyError, ConnectError, ForwardError, PoolEvent, RelayError, Trace};
+use crate::forward::{
+    BodyError, ConnectError, ForwardError, PendingError, PoolEvent, RelayError, Trace,
+};
 use crate::http::HeadError;
 use crate::io::Instant;
 use crate::record::{self, DownstreamFailure, Failure, HeadFault, UpstreamFailure};
@@ -18,7 +20,7 @@ pub(super) fn request_head(error: HeadError) -> Reason {
 }
 
 /// No endpoint.
-pub(super) fn pick(error: PickError) -> Reason {
+fn pick(error: PickError) -> Reason {
     let failure = match error {
         PickError::NoEndpoint => UpstreamFailure::NoEndpoint,
         PickError::Overflow => UpstreamFailure::Overflow,
@@ -30,6 +32,12 @@ pub(super) fn pick(error: PickError) -> Reason {
 pub(super) fn forward(error: ForwardError, trace: &Trace) -> Reason {
     match error {
         ForwardError::Pick(error) => pick(error),
+        ForwardError::Pending(PendingError::Full) => {
+            (UpstreamFailure::Overflow.into(), "pending_full")
+        }
+        ForwardError::Pending(PendingError::TimedOut) => {
+            (UpstreamFailure::Overflow.into(), "pending_timeout")
+        }
         ForwardError::Connect(ConnectError::Refused) => {
             (UpstreamFailure::ConnectRefused.into(), "")
         }
@@ -58,7 +66,9 @@ fn relay(error: RelayError, trace: &Trace) -> Reason {
             BodyError::Chunk(_) => DownstreamFailure::BadBody.into(),
         },
         RelayError::RequestTimeout => UpstreamFailure::RequestTimeout.into(),
-        RelayError::FirstByteTimeout => UpstreamFailure::FirstByteTimeout.into(),
+        RelayError::FirstByteTimeout | RelayError::TryTimeout => {
+            UpstreamFailure::FirstByteTimeout.into()
+        }
         RelayError::IdleTimeout => UpstreamFailure::IdleTimeout.into(),
         RelayError::UpstreamClosed if trace.first_byte_at == Instant::default() => {
             UpstreamFailure::ClosedBeforeResponse.into()
@@ -68,6 +78,7 @@ fn relay(error: RelayError, trace: &Trace) -> Reason {
     };
     let detail = match error {
         RelayError::RequestBody(BodyError::Chunk(_)) | RelayError::ResponseBody(_) => "chunked",
+        RelayError::TryTimeout => "per_try",
         _ => "",
     };
     (failure, detail)

@@ -20,9 +20,9 @@ use super::random::Random;
 use super::snapshot::generation::{Generation, ListenerSlot, Site};
 use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::Refused;
-use crate::balance::ClusterReport;
+use crate::balance::{ClusterId, ClusterReport};
 use crate::config;
-use crate::forward::{ConnectionPool, DateCache};
+use crate::forward::{CircuitReport, ConnectionPool, DateCache};
 use crate::io::{self, Address};
 use crate::limits;
 use crate::record::{ListenerId, Recorder, Refusal, ShardRecord};
@@ -280,6 +280,11 @@ impl Local {
     /// What each cluster's balancer counts now.
     pub fn cluster_reports(&self) -> Vec<ClusterReport> {
         self.current.borrow().reports()
+    }
+
+    /// What each cluster's circuit counts now.
+    pub fn circuit_reports(&self) -> Vec<(ClusterId, CircuitReport)> {
+        self.current.borrow().circuit_reports()
     }
 
     /// Access-log lines to be written, if there is an access log.

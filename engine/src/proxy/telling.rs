@@ -14,7 +14,7 @@ use crate::forward::Trace;
 use crate::http::{FieldName, Request};
 use crate::io::{Instant, clock};
 use crate::record::access_log::AccessLine;
-use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, Times};
+use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, ResponseFlag, Times};
 use crate::route::Route;
 
 /// The story of one exchange so far.
@@ -198,6 +198,12 @@ impl<'a> Telling<'a> {
         outcome.attempts = trace.attempts;
         outcome.endpoint = trace.endpoint;
         outcome.is_reused = trace.is_reused;
+        outcome.retries = trace.retries;
+        outcome.is_budget_exhausted = trace.is_budget_exhausted;
+        if trace.is_retry_limit_reached {
+            let flag = ResponseFlag::UpstreamRetryLimitExceeded;
+            outcome.extra_flags.insert(flag);
+        }
         outcome.is_tunnel = trace.is_tunnel;
         fold_times(&mut outcome.times, trace, self.received_at);
     }

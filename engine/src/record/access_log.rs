@@ -20,6 +20,7 @@ use super::flag::ResponseFlags;
 use super::outcome::Outcome;
 use super::times::Phase;
 use crate::limits::ACCESS_LOG_VALUE_BYTES_MAX;
+use crate::route::RetryReason;
 
 /// What one line tells besides the outcome. Names are those of the outcome's ids.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +101,7 @@ pub fn json(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
     number(out, "received_bytes", outcome.received_bytes);
     number(out, "sent_bytes", outcome.sent_bytes);
     number(out, "attempts", u64::from(outcome.attempts));
+    retry_reasons(out, outcome);
     key(out, "reused");
     out.extend_from_slice(if outcome.is_reused { b"true" } else { b"false" });
     let phases = outcome.times.phases();
@@ -182,6 +184,27 @@ pub fn text(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
     out.extend_from_slice(b"\" \"");
     escape_text(out, line.user_agent);
     out.extend_from_slice(b"\"\n");
+}
+
+/// Why there was more than one attempt; nothing when there was not.
+fn retry_reasons(out: &mut Vec<u8>, outcome: &Outcome) {
+    let counts = RetryReason::ALL.into_iter().zip(outcome.retries);
+    let mut reasons = counts.filter(|(_, count)| *count > 0).peekable();
+    if reasons.peek().is_some() {
+        key(out, "retries");
+        out.push(b'{');
+        for (place, (reason, count)) in reasons.enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            print(out, format_args!("\"{}\":{count}", reason.label()));
+        }
+        out.push(b'}');
+    }
+    if outcome.is_budget_exhausted {
+        key(out, "retry_budget_exhausted");
+        out.extend_from_slice(b"true");
+    }
 }
 
 fn json_target(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {

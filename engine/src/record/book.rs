@@ -15,6 +15,7 @@ use super::histogram::{PhaseHistograms, Shape};
 use super::outcome::Outcome;
 use super::times::PhaseTimes;
 use crate::limits::HISTOGRAM_SERIES_MAX;
+use crate::route::RetryReason;
 
 /// How many listeners, routes and clusters there are to record, ids that nobody has included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +77,10 @@ pub struct ClusterSeries<C: Counter> {
     pub counters: Counters,
     /// Its phases, once there was an exchange.
     pub histograms: Option<PhaseHistograms<C>>,
+    /// Further attempts that the budget did not allow.
+    pub retry_budget_exhausted: u64,
     pool: [u64; PoolEvent::ALL.len()],
+    retries: [u64; RetryReason::COUNT],
 }
 
 impl<C: Counter> ListenerSeries<C> {
@@ -114,6 +118,19 @@ impl<C: Counter> ClusterSeries<C> {
         self.pool.get(event as usize).copied().unwrap_or(0)
     }
 
+    /// Further attempts that were made for this reason.
+    pub fn retries(&self, reason: RetryReason) -> u64 {
+        self.retries.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    fn count_retries(&mut self, outcome: &Outcome) {
+        for (sum, more) in self.retries.iter_mut().zip(outcome.retries) {
+            counters::add(sum, u64::from(more));
+        }
+        let is_exhausted = u64::from(outcome.is_budget_exhausted);
+        counters::add(&mut self.retry_budget_exhausted, is_exhausted);
+    }
+
     pub(super) fn count_pool(&mut self, event: PoolEvent) {
         counters::add_one(&mut self.pool, event as usize);
     }
@@ -144,7 +161,9 @@ impl<C: Counter> Default for ClusterSeries<C> {
         Self {
             counters: Counters::default(),
             histograms: None,
+            retry_budget_exhausted: 0,
             pool: [0; PoolEvent::ALL.len()],
+            retries: [0; RetryReason::COUNT],
         }
     }
 }
@@ -218,6 +237,7 @@ impl<C: Counter> Book<C> {
             && let Some(series) = self.clusters.get_mut(id.0 as usize)
         {
             series.counters.count(outcome);
+            series.count_retries(outcome);
             let histograms = &mut series.histograms;
             if ensure(histograms, Shape::CLUSTER, &mut self.histogram_series) {
                 record_phases(histograms, &phases);
@@ -264,6 +284,9 @@ impl Book<u64> {
         for (mine, theirs) in self.clusters.iter_mut().zip(&other.clusters) {
             mine.counters.absorb(&theirs.counters);
             counters::add_each(&mut mine.pool, &theirs.pool);
+            counters::add_each(&mut mine.retries, &theirs.retries);
+            let exhausted = theirs.retry_budget_exhausted;
+            counters::add(&mut mine.retry_budget_exhausted, exhausted);
             absorb_histograms(
                 &mut mine.histograms,
                 theirs.histograms.as_ref(),

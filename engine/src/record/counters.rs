@@ -46,7 +46,7 @@ impl Counters {
         }
         add(&mut self.received_bytes, outcome.received_bytes);
         add(&mut self.sent_bytes, outcome.sent_bytes);
-        add(&mut self.retries, u64::from(outcome.retries()));
+        add(&mut self.retries, u64::from(outcome.retries_all()));
     }
 
     pub(super) fn absorb(&mut self, other: &Self) {

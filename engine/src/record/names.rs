@@ -158,6 +158,16 @@ pub const CLUSTER_FLAGS: Metric = counter(
 /// By cluster.
 pub const CLUSTER_RETRIES: Metric =
     counter("weft_cluster_retries_total", "Attempts after the first.");
+/// By cluster and reason.
+pub const CLUSTER_RETRY_REASONS: Metric = counter(
+    "weft_cluster_retry_reasons_total",
+    "What went wrong before attempts after the first.",
+);
+/// By cluster.
+pub const CLUSTER_RETRY_BUDGET: Metric = counter(
+    "weft_cluster_retry_budget_exhausted_total",
+    "Attempts that were not made because the retry budget was spent.",
+);
 /// By cluster and event.
 pub const CLUSTER_POOL: Metric = counter(
     "weft_cluster_connection_events_total",

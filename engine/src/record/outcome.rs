@@ -9,7 +9,7 @@ use super::flag::ResponseFlags;
 use super::times::{PhaseTimes, Times};
 use crate::balance::EndpointId;
 use crate::http::Method;
-use crate::route::{ClusterId, RouteId};
+use crate::route::{ClusterId, RetryReason, RouteId};
 
 /// A listener, by the number that its name has over all generations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +38,10 @@ pub struct Outcome {
     pub sent_bytes: u64,
     /// Attempts on an endpoint, the first one included.
     pub attempts: u32,
+    /// How many further attempts were made for each reason, in the order of [`RetryReason::ALL`].
+    pub retries: [u8; RetryReason::COUNT],
+    /// A further attempt was not made because the cluster's budget was spent.
+    pub is_budget_exhausted: bool,
     /// The last attempt went over a pooled connection.
     pub is_reused: bool,
     /// The exchange became a tunnel (101, or CONNECT): its length says nothing about latency.
@@ -64,6 +68,8 @@ impl Outcome {
             received_bytes: 0,
             sent_bytes: 0,
             attempts: 0,
+            retries: [0; RetryReason::COUNT],
+            is_budget_exhausted: false,
             is_reused: false,
             is_tunnel: false,
             failure: None,
@@ -81,7 +87,7 @@ impl Outcome {
     }
 
     /// Attempts after the first.
-    pub const fn retries(&self) -> u32 {
+    pub const fn retries_all(&self) -> u32 {
         self.attempts.saturating_sub(1)
     }
 

@@ -23,6 +23,7 @@ mod hash;
 mod host;
 mod matcher;
 mod path;
+mod retry;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ use crate::config::model;
 use crate::http::{FieldEdits, Request};
 
 pub use action::{DirectResponse, Redirect, Rewrite, RouteAction, WeightedClusters};
+pub use retry::{RetryPolicy, RetryReason};
 
 use host::HostTable;
 use path::PathTable;
@@ -100,6 +102,8 @@ pub struct Route {
     pub response_edits: FieldEdits,
     /// Deadlines of the exchange.
     pub timeouts: RouteTimeouts,
+    /// When and how it is tried again.
+    pub retry: RetryPolicy,
 }
 
 /// Deadlines of an exchange; `None` is unbounded.
@@ -167,6 +171,7 @@ impl Route {
             first_byte: timeouts.first_byte,
             idle: timeouts.idle,
         });
+        let retry = route.retry.as_ref().map(RetryPolicy::compile);
         Self {
             id: numbers.route(route.index),
             name: Arc::clone(&route.name),
@@ -176,6 +181,7 @@ impl Route {
             request_edits: action::edits(&route.request_fields),
             response_edits: action::edits(&route.response_fields),
             timeouts: timeouts.unwrap_or_default(),
+            retry: retry.unwrap_or_default(),
         }
     }
 }

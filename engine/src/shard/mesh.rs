@@ -19,7 +19,8 @@ use flume::Sender;
 
 use super::doors::Door;
 use crate::accept::{Admitted, Arrival, Places, Refused};
-use crate::balance::ClusterReport;
+use crate::balance::{ClusterId, ClusterReport};
+use crate::forward::CircuitReport;
 use crate::proxy::{ClusterPlan, Snapshot};
 use crate::record::{ListenerId, ShardRecord};
 
@@ -81,6 +82,8 @@ pub struct ShardReport {
     pub record: Box<ShardRecord>,
     /// What each cluster's balancer counts now, by `ClusterId`.
     pub clusters: Vec<ClusterReport>,
+    /// What each cluster's circuit counts now.
+    pub circuits: Vec<(ClusterId, CircuitReport)>,
     /// Downstream connections that it serves now.
     pub connections: usize,
 }

@@ -262,6 +262,7 @@ impl Shard {
             shard: self.number,
             record: self.local.take_record(spare),
             clusters: self.local.cluster_reports(),
+            circuits: self.local.circuit_reports(),
             connections: self.local.active(),
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::ClusterTls;
+use super::{CircuitBreaker, ClusterTls, RetryBudget};
 use crate::config::scalar;
 
 /// A named group of equivalent endpoints.
@@ -28,8 +28,10 @@ pub struct Cluster {
     /// TLS towards the endpoints; clear text when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ClusterTls>,
-    /// Connections in use at once over all endpoints and shards; beyond it requests get 503.
-    pub max_connections: u32,
+    /// How much of it may be in use at once.
+    pub circuit_breaker: CircuitBreaker,
+    /// How much of its load may be retries.
+    pub retry_budget: RetryBudget,
     /// Idle connections kept for reuse.
     pub pool: Pool,
     /// The endpoints; with none, every request gets 503.

@@ -9,6 +9,7 @@ mod authentication;
 mod cluster;
 mod listener;
 mod pattern;
+mod resilience;
 mod route;
 mod spiffe;
 mod tls;
@@ -31,6 +32,7 @@ pub use listener::{
     PathNormalization, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
 };
 pub use pattern::{HostPattern, Pattern};
+pub use resilience::{CircuitBreaker, Retry, RetryBudget, RetryOn};
 pub use route::{
     Action, ClusterRef, DirectResponse, FieldEdits, FieldMatch, HttpScheme, PathMatch,
     PathReplacement, QueryMatch, Redirect, RedirectStatus, Rewrite, Route, RouteMatch,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Authenticate, HostPattern, Pattern};
+use super::{Authenticate, HostPattern, Pattern, Retry};
 use crate::config::scalar;
 
 /// The routes of some hosts of a listener.
@@ -58,6 +58,9 @@ pub struct Route {
     /// How long the exchange may take; absent when the proxy answers itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,
+    /// When and how it is tried again; absent when the proxy answers itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 /// Conditions that must all hold.

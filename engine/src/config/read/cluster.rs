@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::defaults::{self, Defaults};
-use super::{Names, grammar};
+use super::{Names, grammar, resilience};
 use crate::config::file::{Field, Section};
 use crate::config::model::{Cluster, Endpoint, Identity, LbPolicy, Pool};
 use crate::config::scalar;
@@ -33,11 +33,8 @@ pub(super) fn cluster(
     });
     let lb_policy = section.choice("lb_policy", LbPolicy::RoundRobin, &LB_POLICIES);
     let connect_timeout = section.duration("connect_timeout", defaults.connect_timeout);
-    let max_connections = section.count(
-        "max_connections",
-        limits::CLUSTER_CONNECTIONS_DEFAULT,
-        1..=u32::MAX,
-    );
+    let circuit_breaker = section.section_or_empty("circuit_breaker", resilience::circuit_breaker);
+    let retry_budget = section.section_or_empty("retry_budget", resilience::retry_budget);
     let tls = section.section("tls", |section| super::tls::cluster(section, identity));
     let tls = tls.flatten();
     let pool = section.section("pool", pool).unwrap_or_else(default_pool);
@@ -56,7 +53,8 @@ pub(super) fn cluster(
         lb_policy,
         connect_timeout,
         tls,
-        max_connections,
+        circuit_breaker,
+        retry_budget,
         pool,
         endpoints,
     });

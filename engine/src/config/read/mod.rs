@@ -9,6 +9,7 @@ mod cluster;
 mod defaults;
 mod grammar;
 mod listener;
+mod resilience;
 mod route;
 mod tls;
 

@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::listener::{self, Inherited, Known};
-use super::{Names, grammar};
+use super::{Names, grammar, resilience};
 use crate::config::error::near_miss;
 use crate::config::file::{Field, Section};
 use crate::config::model::{
@@ -112,8 +112,9 @@ impl<'a> RouteReader<'a> {
         let timeouts = section.section_or_empty("timeouts", |section| {
             listener::route_timeouts(section, defaults)
         });
+        let retry = section.section_or_empty("retry", resilience::retry);
         let forwards = !section.has("redirect") && !section.has("direct_response");
-        for key in ["rewrite", "request_headers", "timeouts"] {
+        for key in ["rewrite", "request_headers", "timeouts", "retry"] {
             if section.has(key) && !forwards {
                 section.refuse(key, "has no effect without `forward`");
             }
@@ -130,6 +131,7 @@ impl<'a> RouteReader<'a> {
             request_fields: request_fields.unwrap_or_default(),
             response_fields: response_fields.unwrap_or_default(),
             timeouts: forwards.then_some(timeouts),
+            retry: forwards.then_some(retry),
         })
     }
 

@@ -81,8 +81,9 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
         Page::Histograms => figures(view, |ledger| histograms(view, query, ledger)).await,
         Page::Clusters => {
             let tell = |ledger: &Ledger| {
-                let reports = view.collector.clusters();
-                Answer::ok(JSON, tables::clusters(&view.config, ledger, &reports))
+                let (reports, circuits) = (view.collector.clusters(), view.collector.circuits());
+                let table = tables::clusters(&view.config, ledger, &reports, &circuits);
+                Answer::ok(JSON, table)
             };
             figures(view, tell).await
         }

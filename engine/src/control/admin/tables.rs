@@ -3,18 +3,20 @@
 //! In: the configuration and the ledger. Out: one document per page, arrays in the order of the
 //! configuration. Of counters that exist once per reason, those that are zero are left out. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use crate::balance::{ClusterReport, EndpointReport};
+use crate::balance::{ClusterId, ClusterReport, EndpointReport};
 use crate::config::{
     Address, Cluster, Config, Endpoint, EndpointAddress, LbPolicy, Listener, Profile,
 };
+use crate::forward::CircuitReport;
 use crate::record::{
     CloseReason, ClusterSeries, CodeClass, Counters, Ledger, ListenerSeries, PoolEvent, Refusal,
     ResponseFlag,
 };
+use crate::route::RetryReason;
 
 /// Counts by reason, without zeros.
 type Reasons = BTreeMap<&'static str, u64>;
@@ -40,9 +42,14 @@ struct ClusterRow<'a> {
     lb_policy: LbPolicy,
     endpoints: Vec<EndpointRow<'a>>,
     requests_active: u32,
-    refused_by_max_connections: u64,
+    requests_pending: u32,
+    requests_queued: u64,
+    refused_by_max_pending: u64,
+    refused_by_pending_timeout: u64,
     refused_without_endpoint: u64,
     retries: u64,
+    retry_reasons: Reasons,
+    retry_budget_exhausted: u64,
     connection_events: Reasons,
     requests: Requests,
 }
@@ -74,12 +81,21 @@ pub(super) fn listeners(config: &Config, ledger: &Ledger) -> String {
     print(&rows.collect::<Vec<_>>())
 }
 
-/// The page `/clusters`; `reports` is what the balancers of all shards count.
-pub(super) fn clusters(config: &Config, ledger: &Ledger, reports: &[ClusterReport]) -> String {
+/// The page `/clusters`; `reports` is what the balancers of all shards count,
+/// and `circuits` what their circuits do.
+pub(super) fn clusters(
+    config: &Config,
+    ledger: &Ledger,
+    reports: &[ClusterReport],
+    circuits: &HashMap<ClusterId, CircuitReport>,
+) -> String {
     let series = &ledger.total().clusters;
     let clusters = config.clusters.iter().zip(series).enumerate();
-    let rows =
-        clusters.map(|(id, (cluster, series))| ClusterRow::new(cluster, series, reports.get(id)));
+    let rows = (0..).map(ClusterId).zip(clusters);
+    let rows = rows.map(|(id, (place, (cluster, series)))| {
+        let circuit = circuits.get(&id).copied().unwrap_or_default();
+        ClusterRow::new(cluster, series, reports.get(place), circuit)
+    });
     print(&rows.collect::<Vec<_>>())
 }
 
@@ -116,9 +132,11 @@ impl<'a> ClusterRow<'a> {
         cluster: &'a Cluster,
         series: &ClusterSeries<u64>,
         report: Option<&ClusterReport>,
+        circuit: CircuitReport,
     ) -> Self {
         let reports = report.map_or(&[][..], |report| &report.endpoints);
         let endpoints = cluster.endpoints.iter().enumerate();
+        let retry = |reason: RetryReason| (reason.label(), series.retries(reason));
         let event = |event: PoolEvent| (event.label(), series.pool(event));
         Self {
             name: &cluster.name,
@@ -127,9 +145,14 @@ impl<'a> ClusterRow<'a> {
                 .map(|(id, endpoint)| EndpointRow::new(endpoint, reports.get(id)))
                 .collect(),
             requests_active: report.map_or(0, |report| report.active),
-            refused_by_max_connections: report.map_or(0, |report| report.overflows),
+            requests_pending: circuit.pending,
+            requests_queued: circuit.queued,
+            refused_by_max_pending: circuit.overflows,
+            refused_by_pending_timeout: circuit.timeouts,
             refused_without_endpoint: report.map_or(0, |report| report.unavailable),
             retries: series.counters.retries,
+            retry_reasons: reasons(RetryReason::ALL.map(retry)),
+            retry_budget_exhausted: series.retry_budget_exhausted,
             connection_events: reasons(PoolEvent::ALL.map(event)),
             requests: Requests::new(&series.counters),
         }

@@ -54,6 +54,7 @@ async fn act_as_shard(number: usize, mailbox: Receiver<ShardCommand>) {
             shard: number,
             record,
             clusters: vec![cluster_report()],
+            circuits: Vec::new(),
             connections: 1,
         });
     }

@@ -1,8 +1,8 @@
 //! One generation on one shard: the snapshot, and the shard's own state beside it.
 //!
 //! A [`Generation`] joins the shared [`Snapshot`] with what this shard knows of each cluster, a
-//! [`ClusterSlot`]: balancer and pool. A slot whose cluster did not change is the same in both
-//! generations; one that did is made from its predecessor, whose endpoints keep their state by
+//! [`ClusterSlot`]: balancer, pool and circuit. A slot whose cluster did not change is the same in
+//! both generations; one that did is made from its predecessor, whose endpoints keep their state by
 //! address. The endpoints of one cluster can be replaced alone, in one cell, whatever the number of
 //! clusters.
 //!
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::{ClusterPlan, ListenerPlan, Snapshot};
 use crate::balance::{Balancer, ClusterId, ClusterReport};
-use crate::forward::{ClusterPool, ConnectionPool, IdlePolicy};
+use crate::forward::{Circuit, CircuitReport, ClusterPool, ConnectionPool, IdlePolicy};
 
 /// Where generations are made: one shard of several.
 pub(in crate::proxy) struct Site {
@@ -44,6 +44,7 @@ pub(in crate::proxy) struct ClusterSlot {
     pub(in crate::proxy) plan: Arc<ClusterPlan>,
     pub(in crate::proxy) balancer: Balancer,
     pub(in crate::proxy) pool: Rc<ClusterPool>,
+    pub(in crate::proxy) circuit: Rc<Circuit>,
 }
 
 impl Generation {
@@ -94,6 +95,15 @@ impl Generation {
         }
     }
 
+    /// What each cluster's circuit counts now.
+    pub(in crate::proxy) fn circuit_reports(&self) -> Vec<(ClusterId, CircuitReport)> {
+        let cells = (0..).map(ClusterId).zip(&self.clusters);
+        let report = |cell: &RefCell<Rc<ClusterSlot>>| cell.borrow().circuit.report();
+        cells
+            .filter_map(|(id, cell)| cell.as_ref().map(|cell| (id, report(cell))))
+            .collect()
+    }
+
     /// What each cluster's balancer counts now.
     pub(in crate::proxy) fn reports(&self) -> Vec<ClusterReport> {
         let slots = self.clusters.iter().flatten();
@@ -119,7 +129,11 @@ impl ClusterSlot {
         let kept = same_tls.map(|before| &*before.pool);
         let idle = share(upstream.idle, site.shards);
         let balancer = before.map(|before| &before.balancer);
+        // It is the same in both, and learns of its new bounds when the later one is used.
+        let circuit = before.map(|before| Rc::clone(&before.circuit));
+        let new = || Circuit::new(&upstream.circuit, site.shard, site.shards);
         Rc::new(Self {
+            circuit: circuit.unwrap_or_else(new),
             balancer: Balancer::succeed(cluster, balancer, site.shard, site.shards),
             pool: ClusterPool::new(&site.pool, cluster, idle, kept),
             plan: Arc::clone(plan),
@@ -131,6 +145,9 @@ impl ClusterSlot {
             return;
         }
         self.pool.yield_to(next.map(|next| &*next.pool));
+        if let Some(next) = next {
+            next.circuit.set_plan(&next.plan.upstream.circuit);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::balance::{Cluster, ClusterId, Endpoint, EndpointId, Policy, Threshold
 use crate::config::{
     self, Config, EndpointAddress, EscapedSlashes, FieldPolicy, LbPolicy, UnderscorePolicy,
 };
-use crate::forward::IdlePolicy;
+use crate::forward::{CircuitPlan, IdlePolicy};
 use crate::http::h1::HeadLimits;
 use crate::http::h1::encode::ServerPolicy;
 use crate::http::{Encoded, TargetRules, UnderscoreNames};
@@ -82,6 +82,8 @@ pub struct UpstreamPlan {
     pub tls: Option<Arc<Connector>>,
     /// Idle connections of the whole process.
     pub idle: IdlePolicy,
+    /// What protects them.
+    pub circuit: CircuitPlan,
 }
 
 /// What one listener asks of its connections.
@@ -360,9 +362,8 @@ fn compile_cluster(id: ClusterId, cluster: &config::Cluster) -> Cluster {
         id,
         Arc::clone(&cluster.name),
         policy,
-        Thresholds {
-            requests_max: cluster.max_connections,
-        },
+        // Who may come in is decided by the circuit, before an endpoint is picked.
+        Thresholds::NONE,
         endpoints
             .map(|(id, endpoint)| Endpoint::new(id, address(&endpoint.address), endpoint.weight))
             .collect(),
@@ -387,6 +388,10 @@ fn compile_upstream(cluster: &config::Cluster, tls: Option<Arc<Connector>>) -> U
             idle_max: usize::try_from(cluster.pool.max_idle).unwrap_or(usize::MAX),
             idle_timeout: cluster.pool.idle_timeout,
             lifetime: cluster.pool.lifetime,
+        },
+        circuit: CircuitPlan {
+            breaker: cluster.circuit_breaker,
+            budget: cluster.retry_budget,
         },
     }
 }

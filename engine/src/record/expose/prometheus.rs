@@ -21,6 +21,7 @@ use crate::record::histogram::{PhaseHistogram, PhaseHistograms};
 use crate::record::ledger::Ledger;
 use crate::record::names::{self, Metric};
 use crate::record::outcome::CodeClass;
+use crate::route::RetryReason;
 
 /// The content type of this format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -215,6 +216,19 @@ fn write_clusters(out: &mut String, ledger: &Ledger) {
     for (labels, series) in clusters() {
         let retries = series.counters.retries;
         sample(out, names::CLUSTER_RETRIES.name, &labels, retries);
+    }
+    head(out, names::CLUSTER_RETRY_REASONS);
+    for ([cluster], series) in clusters() {
+        for reason in RetryReason::ALL {
+            let labels = [cluster, ("reason", reason.label())];
+            let count = series.retries(reason);
+            unless_zero(out, names::CLUSTER_RETRY_REASONS, &labels, count);
+        }
+    }
+    head(out, names::CLUSTER_RETRY_BUDGET);
+    for (labels, series) in clusters() {
+        let exhausted = series.retry_budget_exhausted;
+        sample(out, names::CLUSTER_RETRY_BUDGET.name, &labels, exhausted);
     }
     head(out, names::CLUSTER_POOL);
     for ([cluster], series) in clusters() {
