@@ -14,6 +14,7 @@ mod harness;
 mod accept;
 mod accuracy;
 mod authenticate;
+mod authorize;
 mod bodies;
 mod clients;
 mod config;

@@ -145,6 +145,8 @@ fn log_line(criterion: &mut Criterion) {
         cluster: Some("service"),
         endpoint: Some("127.0.0.1:9000"),
         client: Some(([192, 0, 2, 7], 50_123).into()),
+        policy: None,
+        audit: None,
         principal: None,
         method: b"GET",
         authority: b"www.example.com",

@@ -2,10 +2,10 @@
 //!
 //! The modules stand in layer order; imports point up this list, never down. A request meets the
 //! steps in the order they are written: `accept` admits the connection, `http` turns bytes into a
-//! message, `authenticate` says who sent it, `route` finds the rule, `balance` the endpoint,
-//! `forward` sends it and brings the answer back, `record` tells what happened. `proxy` runs the
-//! steps, `shard` places them on cores, `control` changes what they know. `ARCHITECTURE.md` is the
-//! map.
+//! message, `authenticate` says who sent it, `route` finds the rule, `authorize` lets the caller
+//! pass, `balance` finds the endpoint, `forward` sends the request and brings the answer back,
+//! `record` tells what happened. `proxy` runs the steps, `shard` places them on cores, `control`
+//! changes what they know. `ARCHITECTURE.md` is the map.
 
 pub mod limits;
 
@@ -19,6 +19,7 @@ pub mod accept;
 pub mod authenticate;
 pub mod route;
 
+pub mod authorize;
 pub mod balance;
 pub mod forward;
 

@@ -191,6 +191,11 @@ pub const CERTIFICATES_MAX: usize = 1024;
 /// Bytes of a file with certificates, keys or revocations: a bundle of the world's authorities is a
 /// quarter of a megabyte, large revocation lists are a few.
 pub const TLS_FILE_BYTES_MAX: u64 = 32 << 20;
+/// Policies of one listener, virtual host or route: each is compared with those before it when the
+/// configuration is read.
+pub const POLICIES_MAX: usize = 10_000;
+/// Entries in the index of one level's policies: past it a group of them is tried one by one.
+pub const POLICY_INDEX_ENTRIES_MAX: usize = 1 << 20;
 /// Weight of an endpoint or a cluster: percent with three decimals, as a whole number.
 pub const WEIGHT_MAX: u32 = 100_000;
 /// Proxies in front of this one that can be trusted.

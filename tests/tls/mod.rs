@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use crate::harness::{Origin, Proxy, certificates::Authority, proxy};
 
 /// curl that trusts `authority` and reaches `a.test`, `b.test` and the like at the proxy.
-fn curl(authority: &Authority, proxy: &Proxy, arguments: &[&str]) -> Output {
+pub(crate) fn curl(authority: &Authority, proxy: &Proxy, arguments: &[&str]) -> Output {
     let to = format!("::{}:{}", proxy.address().ip(), proxy.address().port());
     let mut command = Command::new("curl");
     command.args([
@@ -34,7 +34,7 @@ fn text(output: &Output) -> String {
 }
 
 /// The status that curl got, or its exit code.
-fn status(output: &Output) -> Result<String, i32> {
+pub(crate) fn status(output: &Output) -> Result<String, i32> {
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         code => Err(code.unwrap_or(-1)),
@@ -42,7 +42,7 @@ fn status(output: &Output) -> Result<String, i32> {
 }
 
 /// Arguments that have curl print nothing but the status.
-const ONLY_STATUS: [&str; 4] = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+pub(crate) const ONLY_STATUS: [&str; 4] = ["--output", "/dev/null", "--write-out", "%{http_code}"];
 
 const HANDSHAKES: &str = "weft_listener_tls_handshakes_total";
 

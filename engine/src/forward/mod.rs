@@ -55,6 +55,7 @@ pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Upstream};
 pub use relay::{RelayError, Timeouts};
 pub use trace::Trace;
 
+use crate::authorize::Permit;
 use crate::balance::{Balancer, PickError};
 use crate::http::h1::HeadLimits;
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
@@ -73,6 +74,8 @@ use retry::{Grant, RetryAfter};
 
 /// A request to forward, and everything that decides how.
 pub struct Call<'a> {
+    /// The caller may have this done.
+    pub permit: Permit,
     /// The request's head.
     pub request: Request<'a>,
     /// What changes in it.

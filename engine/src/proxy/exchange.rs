@@ -5,6 +5,7 @@
 //! happens to a request is called from here.
 
 use super::authentication;
+use super::authorization;
 use super::connection::Connection;
 use super::fold::{self, Reason};
 use super::local_reply;
@@ -97,7 +98,8 @@ pub(super) fn refuse(
     telling.end(persists);
 }
 
-/// Route, balance, forward. Says whether the connection may carry another request.
+/// Route, authenticate, authorize, balance, forward. Says whether the connection may carry another
+/// request.
 async fn steps<'a>(
     telling: &mut Telling<'a>,
     request: Request<'a>,
@@ -112,18 +114,23 @@ async fn steps<'a>(
     if !connection.is_for(plan, request.host()) {
         return Err((DownstreamFailure::Misdirected.into(), ""));
     }
+    let location = plan.routes.locate(&request);
+    if let Some(route) = location.route {
+        telling.routed(route);
+        authentication::run(telling, request, route)?;
+    }
+    // Before anything is said about the request, also that there is nothing for it.
+    let permit = authorization::run(telling, request, location, text)?;
     if local_reply::is_last_recipient(&request) {
         return Ok(local_reply::last_recipient(telling, text));
     }
-    let Some(route) = plan.routes.find(&request) else {
+    let Some(route) = location.route else {
         // RFC 9110 §9.3.7: asks about the server, not about anything that has a route.
         if request.target_form() == TargetForm::Asterisk {
             return Ok(local_reply::last_recipient(telling, text));
         }
         return Err((DownstreamFailure::NoRoute.into(), ""));
     };
-    telling.routed(route);
-    authentication::run(telling, request, route)?;
     let edits = &route.response_edits;
     let clusters = match &route.action {
         RouteAction::Forward(clusters) => clusters,
@@ -144,6 +151,7 @@ async fn steps<'a>(
     let request_fields = [route.requirement.removals(), &route.request_edits];
     let response_fields = [edits];
     let call = Call {
+        permit,
         request,
         request_edits: request_edits(telling, &request, route, &request_fields, text),
         response_edits: response_edits(telling, &response_fields),

@@ -40,6 +40,7 @@ impl Answer {
             DownstreamFailure::BodyTooLarge => Self::closing(413),
             DownstreamFailure::Closed | DownstreamFailure::ReadStalled => return None,
             DownstreamFailure::NoRoute => Self::keeping(404),
+            DownstreamFailure::Denied => Self::keeping(403),
             DownstreamFailure::MethodRefused => Self::closing(405),
             // RFC 9110 §15.5.20: the client may try again on another connection.
             DownstreamFailure::Misdirected => Self::closing(421),

@@ -2,7 +2,8 @@
 //!
 //! [`connection::serve`] takes an admitted connection through its life: wait, read a head, run one
 //! exchange, keep alive or close. `exchange::run` takes one request through the steps: route,
-//! balance, forward, record. Both fit a screen, and they are the only callers of the steps.
+//! authorize, balance, forward, record. Both fit a screen, and they are the only callers of the
+//! steps.
 //!
 //! A [`Snapshot`] is one generation of compiled configuration, shared by all shards;
 //! `snapshot::generation` joins it with what one shard knows of each cluster; a [`Local`] is what
@@ -29,6 +30,7 @@ pub mod connection;
 
 mod access_log;
 mod authentication;
+mod authorization;
 mod exchange;
 mod fold;
 mod local;

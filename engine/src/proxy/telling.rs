@@ -14,7 +14,9 @@ use crate::forward::Trace;
 use crate::http::{FieldName, Request};
 use crate::io::{Instant, clock};
 use crate::record::access_log::AccessLine;
-use crate::record::{CloseReason, Failure, Outcome, Peer, ProxyFailure, ResponseFlag, Times};
+use crate::record::{
+    CloseReason, Failure, Outcome, Peer, PolicyId, ProxyFailure, ResponseFlag, Times,
+};
 use crate::route::Route;
 
 /// The story of one exchange so far.
@@ -127,6 +129,12 @@ impl<'a> Telling<'a> {
         self.challenges
     }
 
+    /// It was denied, or would have been, by these policies.
+    pub(super) fn judged(&mut self, denied_by: Option<PolicyId>, would_deny: Option<PolicyId>) {
+        self.outcome.denied_by = denied_by;
+        self.outcome.would_deny = would_deny;
+    }
+
     /// This cluster is to serve it.
     pub(super) fn sent_to(&mut self, cluster: &Rc<ClusterSlot>) {
         self.outcome.cluster = Some(cluster.plan.cluster.id());
@@ -218,6 +226,7 @@ impl<'a> Telling<'a> {
         let endpoint = cluster
             .zip(outcome.endpoint)
             .and_then(|(cluster, id)| cluster.endpoint(id));
+        let label_of = |id: PolicyId| self.plan().policies.label(id);
         let request = self.request.as_ref();
         let line = AccessLine {
             wall: clock::wall(),
@@ -227,6 +236,8 @@ impl<'a> Telling<'a> {
             cluster: cluster.map(|cluster| &**cluster.name()),
             endpoint: endpoint.map(|endpoint| endpoint.label()),
             client: self.connection.peer,
+            policy: outcome.denied_by.and_then(label_of),
+            audit: outcome.would_deny.and_then(label_of),
             principal: self.principal().label(),
             method: request.map_or(&[], |request| request.method_bytes()),
             authority: request.map_or(&[], |request| request.authority()),

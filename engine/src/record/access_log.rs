@@ -41,6 +41,10 @@ pub struct AccessLine<'a> {
     pub client: Option<SocketAddr>,
     /// Who the client has proved to be.
     pub principal: Option<&'a str>,
+    /// What denied the request, as `level/policy`.
+    pub policy: Option<&'a str>,
+    /// What is audited and would have denied it.
+    pub audit: Option<&'a str>,
     /// The method as received; empty if there was no readable head, as for all bytes below.
     pub method: &'a [u8],
     /// The authority as received.
@@ -88,6 +92,8 @@ pub fn json(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
         out.push(b'"');
     }
     optional(out, "principal", line.principal);
+    optional(out, "policy", line.policy);
+    optional(out, "audit", line.audit);
     present(out, "method", line.method);
     present(out, "authority", line.authority);
     json_target(out, line, query);

@@ -34,6 +34,8 @@ fn line(outcome: &Outcome) -> AccessLine<'_> {
         cluster: Some("service"),
         endpoint: Some("127.0.0.1:9000"),
         client: Some(([192, 0, 2, 7], 50_123).into()),
+        policy: None,
+        audit: None,
         principal: Some("spiffe://example.org/shop"),
         method: b"GET",
         authority: b"example.com",

@@ -9,7 +9,7 @@
 
 use hdrhistogram::Counter;
 
-use super::counters::{self, ConnectionCounters, Counters, PoolEvent};
+use super::counters::{self, ConnectionCounters, Counters, PolicyCounters, PoolEvent};
 use super::failure::Failure;
 use super::histogram::{PhaseHistograms, Shape};
 use super::outcome::Outcome;
@@ -26,6 +26,8 @@ pub struct SeriesCounts {
     pub routes: usize,
     /// Clusters; a `ClusterId` is below it.
     pub clusters: usize,
+    /// Policies and defaults of levels; a `PolicyId` is below it.
+    pub policies: usize,
 }
 
 /// Counters and histograms of every series.
@@ -37,6 +39,8 @@ pub struct Book<C: Counter> {
     pub routes: Vec<RouteSeries<C>>,
     /// One for each cluster, by id.
     pub clusters: Vec<ClusterSeries<C>>,
+    /// One for each policy, by id.
+    pub policies: Vec<PolicyCounters>,
     /// Access-log lines handed to the file.
     pub access_log_written: u64,
     /// Access-log lines dropped because the file did not keep up.
@@ -182,6 +186,7 @@ impl<C: Counter> Book<C> {
             listeners: self.listeners.len(),
             routes: self.routes.len(),
             clusters: self.clusters.len(),
+            policies: self.policies.len(),
         }
     }
 
@@ -190,10 +195,11 @@ impl<C: Counter> Book<C> {
         grow(&mut self.listeners, counts.listeners);
         grow(&mut self.routes, counts.routes);
         grow(&mut self.clusters, counts.clusters);
+        grow(&mut self.policies, counts.policies);
     }
 
-    /// Forgets what was counted for these ids of listeners, routes and clusters.
-    pub fn forget(&mut self, [listeners, routes, clusters]: &[Vec<u32>; 3]) {
+    /// Forgets what was counted for these ids of listeners, routes, clusters and policies.
+    pub fn forget(&mut self, [listeners, routes, clusters, policies]: &[Vec<u32>; 4]) {
         for &id in listeners {
             if let Some(series) = self.listeners.get_mut(id as usize) {
                 series.forget();
@@ -207,6 +213,11 @@ impl<C: Counter> Book<C> {
         for &id in clusters {
             if let Some(series) = self.clusters.get_mut(id as usize) {
                 series.forget();
+            }
+        }
+        for &id in policies {
+            if let Some(counters) = self.policies.get_mut(id as usize) {
+                *counters = PolicyCounters::default();
             }
         }
     }
@@ -252,6 +263,7 @@ impl<C: Counter> Book<C> {
         self.listeners.iter_mut().for_each(ListenerSeries::forget);
         self.routes.iter_mut().for_each(RouteSeries::forget);
         self.clusters.iter_mut().for_each(ClusterSeries::forget);
+        self.policies.fill(PolicyCounters::default());
         self.access_log_written = 0;
         self.access_log_dropped = 0;
         self.task_panics = 0;
@@ -293,6 +305,9 @@ impl Book<u64> {
                 Shape::CLUSTER,
             );
         }
+        for (mine, theirs) in self.policies.iter_mut().zip(&other.policies) {
+            mine.absorb(theirs);
+        }
         counters::add(&mut self.access_log_written, other.access_log_written);
         counters::add(&mut self.access_log_dropped, other.access_log_dropped);
         counters::add(&mut self.task_panics, other.task_panics);
@@ -307,6 +322,7 @@ impl<C: Counter> Default for Book<C> {
             listeners: Vec::new(),
             routes: Vec::new(),
             clusters: Vec::new(),
+            policies: Vec::new(),
             access_log_written: 0,
             access_log_dropped: 0,
             task_panics: 0,

@@ -234,6 +234,54 @@ impl ConnectionCounters {
     }
 }
 
+/// What a policy, or the default of a level, decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Decision {
+    /// A request passes.
+    Allow,
+    /// A request is refused.
+    Deny,
+    /// A request would pass, if what is audited were enforced.
+    WouldAllow,
+    /// A request would be refused, if what is audited were enforced.
+    WouldDeny,
+}
+
+impl Decision {
+    /// All decisions, in the order in which they are counted.
+    pub const ALL: [Self; 4] = [Self::Allow, Self::Deny, Self::WouldAllow, Self::WouldDeny];
+
+    /// The name in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::WouldAllow => "would_allow",
+            Self::WouldDeny => "would_deny",
+        }
+    }
+}
+
+/// What a policy has decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyCounters([u64; Decision::ALL.len()]);
+
+impl PolicyCounters {
+    /// How often it decided so.
+    pub fn decided(&self, decision: Decision) -> u64 {
+        self.0.get(decision as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn count(&mut self, decision: Decision) {
+        add_one(&mut self.0, decision as usize);
+    }
+
+    pub(super) fn absorb(&mut self, other: &Self) {
+        add_each(&mut self.0, &other.0);
+    }
+}
+
 /// What happens to a cluster's upstream connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

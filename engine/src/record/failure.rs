@@ -47,6 +47,8 @@ pub enum DownstreamFailure {
     Misdirected,
     /// The caller has not proved who it is.
     Unauthenticated(Unproved),
+    /// A policy denies it, or none allows it.
+    Denied,
 }
 
 /// What a cluster or its endpoint did, or did not do in time.
@@ -150,7 +152,7 @@ impl Failure {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every failure, in the order in which they are counted.
-    pub const ALL: [Self; 45] = {
+    pub const ALL: [Self; 46] = {
         use {DownstreamFailure as D, HeadFault as H, ProxyFailure as P, UpstreamFailure as U};
         [
             Self::Downstream(D::BadHead(H::Malformed)),
@@ -170,6 +172,7 @@ impl Failure {
             Self::Downstream(D::NoRoute),
             Self::Downstream(D::MethodRefused),
             Self::Downstream(D::Misdirected),
+            Self::Downstream(D::Denied),
             Self::Downstream(D::Unauthenticated(Unproved::CredentialsMissing)),
             Self::Downstream(D::Unauthenticated(Unproved::CertificateMissing)),
             Self::Downstream(D::Unauthenticated(Unproved::CredentialsMalformed)),
@@ -203,8 +206,8 @@ impl Failure {
 
     /// Its place in [`Failure::ALL`].
     pub const fn index(self) -> usize {
-        const UPSTREAM: usize = 29;
-        const PROXY: usize = 41;
+        const UPSTREAM: usize = 30;
+        const PROXY: usize = 42;
         match self {
             Self::Downstream(failure) => failure.index(),
             Self::Upstream(failure) => UPSTREAM + failure as usize,
@@ -263,7 +266,8 @@ impl DownstreamFailure {
             Self::NoRoute => AFTER_HEAD + 7,
             Self::MethodRefused => AFTER_HEAD + 8,
             Self::Misdirected => AFTER_HEAD + 9,
-            Self::Unauthenticated(fault) => AFTER_HEAD + 10 + fault as usize,
+            Self::Denied => AFTER_HEAD + 10,
+            Self::Unauthenticated(fault) => AFTER_HEAD + 11 + fault as usize,
         }
     }
 
@@ -279,7 +283,7 @@ impl DownstreamFailure {
             Self::BodyTimeout | Self::ReadStalled => ResponseFlag::StreamIdleTimeout,
             Self::Closed => ResponseFlag::DownstreamConnectionTermination,
             Self::NoRoute => ResponseFlag::NoRouteFound,
-            Self::Unauthenticated(_) => ResponseFlag::UnauthorizedExternalService,
+            Self::Unauthenticated(_) | Self::Denied => ResponseFlag::UnauthorizedExternalService,
         }
     }
 
@@ -297,6 +301,7 @@ impl DownstreamFailure {
             Self::MethodRefused => "method_refused",
             Self::Misdirected => "misdirected",
             Self::Unauthenticated(fault) => fault.label(),
+            Self::Denied => "denied",
         }
     }
 }

@@ -44,15 +44,19 @@ mod outcome;
 mod recorder;
 mod times;
 
+pub use crate::authorize::PolicyId;
 pub use crate::route::{ClusterId, RouteId};
 pub use book::{Book, ClusterSeries, ListenerSeries, RouteSeries, SeriesCounts};
-pub use counters::{CloseReason, ConnectionCounters, Counters, Handshake, PoolEvent, Refusal};
+pub use counters::{
+    CloseReason, ConnectionCounters, Counters, Decision, Handshake, PolicyCounters, PoolEvent,
+    Refusal,
+};
 pub use failure::{
     DownstreamFailure, Failure, Fault, HeadFault, ProxyFailure, Retry, UpstreamFailure,
 };
 pub use flag::{ResponseFlag, ResponseFlags};
 pub use histogram::{PhaseHistogram, PhaseHistograms, Shape};
-pub use ledger::register::{Numbers, Register, RouteLabel, SeriesNames};
+pub use ledger::register::{Numbers, PolicyLabel, Register, RouteLabel, SeriesNames};
 pub use ledger::{Ledger, ShardAccount};
 pub use outcome::{CodeClass, ListenerId, Outcome};
 pub use recorder::{Recorder, ShardGauges, ShardRecord};

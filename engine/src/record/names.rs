@@ -145,6 +145,11 @@ pub const ROUTE_DURATION: Metric = histogram(
     "weft_route_duration_seconds",
     "Time of each phase of a route's exchanges.",
 );
+/// By listener, level, policy and decision.
+pub const POLICY_DECISIONS: Metric = counter(
+    "weft_authorization_decisions_total",
+    "Decisions of policies and of the defaults of their levels; would_allow and would_deny: audited.",
+);
 /// By cluster and code class.
 pub const CLUSTER_REQUESTS: Metric = counter(
     "weft_cluster_requests_total",

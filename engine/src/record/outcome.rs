@@ -7,6 +7,7 @@
 use super::failure::Failure;
 use super::flag::ResponseFlags;
 use super::times::{PhaseTimes, Times};
+use crate::authorize::PolicyId;
 use crate::balance::EndpointId;
 use crate::http::Method;
 use crate::route::{ClusterId, RetryReason, RouteId};
@@ -24,6 +25,10 @@ pub struct Outcome {
     pub route: Option<RouteId>,
     /// Which cluster was to serve it, if the route forwards.
     pub cluster: Option<ClusterId>,
+    /// The policy, or default of a level, that denied it.
+    pub denied_by: Option<PolicyId>,
+    /// What is audited and would have denied it.
+    pub would_deny: Option<PolicyId>,
     /// The endpoint of the last attempt.
     pub endpoint: Option<EndpointId>,
     /// The request's method, once its head was read.
@@ -61,6 +66,8 @@ impl Outcome {
             listener,
             route: None,
             cluster: None,
+            denied_by: None,
+            would_deny: None,
             endpoint: None,
             method: None,
             status: 0,

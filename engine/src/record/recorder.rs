@@ -5,8 +5,9 @@
 //! true *now* (connections and exchanges in progress) stays here and is copied into it.
 
 use super::book::{Book, SeriesCounts};
-use super::counters::{CloseReason, Handshake, PoolEvent, Refusal};
+use super::counters::{CloseReason, Decision, Handshake, PoolEvent, Refusal};
 use super::outcome::{ListenerId, Outcome};
+use crate::authorize::PolicyId;
 use crate::route::ClusterId;
 
 /// Counts and histograms of one shard.
@@ -137,6 +138,13 @@ impl Recorder {
     pub fn handshake(&mut self, listener: ListenerId, handshake: Handshake) {
         if let Some(series) = self.record.book.listeners.get_mut(listener.0 as usize) {
             series.connections.count_handshake(handshake);
+        }
+    }
+
+    /// A policy, or the default of a level, decided about a request.
+    pub fn decided(&mut self, policy: PolicyId, decision: Decision) {
+        if let Some(counters) = self.record.book.policies.get_mut(policy.0 as usize) {
+            counters.count(decision);
         }
     }
 

@@ -10,6 +10,7 @@ fn counts() -> SeriesCounts {
         listeners: 2,
         routes: 3,
         clusters: 2,
+        policies: 1,
     }
 }
 
@@ -204,6 +205,26 @@ fn an_interval_ends_and_the_total_goes_on() {
 }
 
 #[test]
+fn decisions_of_policies_are_counted_and_told_by_name() {
+    let mut recorder = Recorder::new(0, counts());
+    let decisions = [Decision::Allow, Decision::WouldDeny, Decision::WouldDeny];
+    for decision in decisions {
+        recorder.decided(PolicyId(0), decision);
+    }
+    // A number that no policy has changes nothing.
+    recorder.decided(PolicyId(1), Decision::Deny);
+    let mut ledger = Ledger::new(names());
+    ledger.absorb(&mut recorder.take(Box::default()));
+    let mut text = String::new();
+    expose::prometheus::write(&mut text, &ledger);
+    let prefix = "weft_authorization_decisions_total{listener=\"web\",level=\"listener\",\
+        policy=\"readers\",decision=";
+    let samples = text.lines().filter_map(|line| line.strip_prefix(prefix));
+    let samples: Vec<&str> = samples.collect();
+    assert_eq!(samples, ["\"allow\"} 1", "\"would_deny\"} 2"]);
+}
+
+#[test]
 fn a_spare_that_comes_back_keeps_its_memory() {
     let mut ledger = Ledger::new(names());
     let mut recorder = Recorder::new(0, counts());
@@ -236,6 +257,7 @@ fn histograms_are_bounded_and_the_rest_is_counted() {
         listeners: 1,
         routes,
         clusters: 0,
+        policies: 0,
     };
     let mut recorder = Recorder::new(0, counts);
     for id in 0..routes as u32 {
@@ -272,7 +294,7 @@ pub(super) fn names() -> SeriesNames {
         listener: listener.into(),
         route: route.into(),
     };
-    SeriesNames::new(
+    let mut names = SeriesNames::new(
         vec!["admin".into(), "web".into()],
         vec![
             route("admin", "all"),
@@ -280,5 +302,11 @@ pub(super) fn names() -> SeriesNames {
             route("web", "a,b \"c\"\\"),
         ],
         vec!["service".into(), "other".into()],
-    )
+    );
+    names.policies.number(&PolicyLabel {
+        listener: "web".into(),
+        level: "listener".into(),
+        policy: "readers".into(),
+    });
+    names
 }

@@ -83,6 +83,17 @@ pub struct RouteTable {
     routes: Vec<Route>,
 }
 
+/// Where in its listener's rules a request belongs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Location<'a> {
+    /// The place of the virtual host among those of the listener.
+    pub virtual_host: Option<usize>,
+    /// The place of the route among those of the listener.
+    pub place: Option<usize>,
+    /// The route.
+    pub route: Option<&'a Route>,
+}
+
 /// What is done with the requests that match.
 #[derive(Debug)]
 pub struct Route {
@@ -153,8 +164,21 @@ impl RouteTable {
     /// query parameter that is percent-encoded and has a regular expression.
     #[must_use]
     pub fn find(&self, request: &Request<'_>) -> Option<&Route> {
-        let virtual_host = self.virtual_hosts.get(self.hosts.find(request.host())?)?;
-        self.routes.get(virtual_host.find(request)?)
+        self.locate(request).route
+    }
+
+    /// Where a request belongs: its virtual host, and its route if one matches. Costs what
+    /// [`RouteTable::find`] does.
+    #[must_use]
+    pub fn locate(&self, request: &Request<'_>) -> Location<'_> {
+        let virtual_host = self.hosts.find(request.host());
+        let paths = virtual_host.and_then(|at| self.virtual_hosts.get(at));
+        let place = paths.and_then(|paths| paths.find(request));
+        Location {
+            virtual_host,
+            place,
+            route: place.and_then(|place| self.routes.get(place)),
+        }
     }
 
     /// All routes, in the order of the file.

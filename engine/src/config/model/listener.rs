@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Address, ListenerTls, Profile, VirtualHost};
+use super::{Address, Authorization, ListenerTls, Profile, VirtualHost};
 use crate::config::scalar;
 
 /// A socket that accepts connections.
@@ -39,6 +39,9 @@ pub struct Listener {
     pub path: PathNormalization,
     /// What happens to fields that the proxy itself has a say in.
     pub fields: FieldPolicies,
+    /// Who may do what on this listener; everybody everything when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
     /// Routes by host.
     pub virtual_hosts: Vec<VirtualHost>,
 }

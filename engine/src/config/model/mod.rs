@@ -6,8 +6,10 @@
 //! left implicit; reading that text again gives the same value.
 
 mod authentication;
+mod authorization;
 mod cluster;
 mod listener;
+mod network;
 mod pattern;
 mod resilience;
 mod route;
@@ -26,11 +28,16 @@ use super::scalar;
 pub use authentication::{
     ApiKey, ApiKeys, Authenticate, Authentication, KeyHash, MTLS, Marks, MethodRef, MethodRule,
 };
+pub use authorization::{
+    Authorization, AuthorizationLevel, HeaderMatch, HeaderValue, Policy, PolicyAction,
+    PolicyConditions, PrincipalMatch, Proved,
+};
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
 pub use listener::{
     EscapedSlashes, FieldPolicies, FieldPolicy, Listener, ListenerLimits, ListenerTimeouts,
     PathNormalization, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
 };
+pub use network::IpNetwork;
 pub use pattern::{HostPattern, Pattern};
 pub use resilience::{CircuitBreaker, Retry, RetryBudget, RetryOn};
 pub use route::{

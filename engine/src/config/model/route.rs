@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Authenticate, HostPattern, Pattern, Retry};
+use super::{Authenticate, Authorization, HostPattern, Pattern, Retry};
 use crate::config::scalar;
 
 /// The routes of some hosts of a listener.
@@ -21,6 +21,9 @@ pub struct VirtualHost {
     pub name: Arc<str>,
     /// The hosts it answers for; unique in its listener, never empty.
     pub hosts: Vec<HostPattern>,
+    /// Who may do what on these hosts, besides the listener's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
     /// Its routes, in the order of the file.
     pub routes: Vec<Route>,
 }
@@ -55,6 +58,9 @@ pub struct Route {
         skip_serializing_if = "FieldEdits::is_empty"
     )]
     pub response_fields: FieldEdits,
+    /// Who may do what on this route, besides its listener's and its virtual host's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
     /// How long the exchange may take; absent when the proxy answers itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::authentication::Methods;
 use super::defaults::{self, Defaults};
 use super::route::RouteReader;
-use super::{Names, PROFILES, Places, grammar};
+use super::{Names, PROFILES, Places, authorization, grammar};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
     Authenticate, ClientCertificate, EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern,
@@ -88,6 +88,7 @@ impl<'a> Reader<'a> {
             asks_certificates,
             authenticate: authenticate.unwrap_or_default(),
         };
+        let authorization = authorization::read(section);
         let virtual_hosts = self.virtual_hosts(section, inherited);
         Some(Listener {
             name: name?,
@@ -101,6 +102,7 @@ impl<'a> Reader<'a> {
             timeouts,
             path,
             fields,
+            authorization,
             virtual_hosts,
         })
     }
@@ -154,6 +156,7 @@ impl VirtualHostReader<'_> {
             }
         };
         let authenticate = self.routes.authenticate(section);
+        let authorization = authorization::read(section);
         let routes = self.routes.routes(
             section,
             name.as_deref().unwrap_or_default(),
@@ -162,6 +165,7 @@ impl VirtualHostReader<'_> {
         Some(VirtualHost {
             name: name?,
             hosts,
+            authorization,
             routes,
         })
     }

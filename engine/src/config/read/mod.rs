@@ -5,7 +5,9 @@
 //! place, and the rest is read. A key exists if a reader asks for it.
 
 mod authentication;
+mod authorization;
 mod cluster;
+mod cover;
 mod defaults;
 mod grammar;
 mod listener;
@@ -59,7 +61,8 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         methods: &methods,
         identity: identity.as_ref(),
     };
-    let listeners = listeners(root, profile, &mut places, known);
+    let mut listeners = listeners(root, profile, &mut places, known);
+    authorization::number(&mut listeners);
     Some(Config {
         profile,
         max_connections,

@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::listener::{self, Inherited, Known};
-use super::{Names, grammar, resilience};
+use super::{Names, authorization, grammar, resilience};
 use crate::config::error::near_miss;
 use crate::config::file::{Field, Section};
 use crate::config::model::{
@@ -108,6 +108,7 @@ impl<'a> RouteReader<'a> {
         let rewrite = section.section("rewrite", |section| rewrite(section, &matches));
         let request_fields = section.section("request_headers", edits);
         let response_fields = section.section("response_headers", edits);
+        let authorization = authorization::read(section);
         let defaults = self.inherited.timeouts;
         let timeouts = section.section_or_empty("timeouts", |section| {
             listener::route_timeouts(section, defaults)
@@ -130,6 +131,7 @@ impl<'a> RouteReader<'a> {
             rewrite: rewrite.unwrap_or_default(),
             request_fields: request_fields.unwrap_or_default(),
             response_fields: response_fields.unwrap_or_default(),
+            authorization,
             timeouts: forwards.then_some(timeouts),
             retry: forwards.then_some(retry),
         })
@@ -259,7 +261,7 @@ fn route_match(section: &mut Section<'_>) -> Option<RouteMatch> {
     })
 }
 
-fn path_match(section: &mut Section<'_>) -> Option<PathMatch> {
+pub(super) fn path_match(section: &mut Section<'_>) -> Option<PathMatch> {
     let exact = section.field("exact");
     let prefix = section.field("prefix");
     let regex = section.field("regex");
@@ -316,7 +318,7 @@ fn value_match(
     })?
 }
 
-fn pattern(field: &Field<'_>) -> Option<Pattern> {
+pub(super) fn pattern(field: &Field<'_>) -> Option<Pattern> {
     let text = field.parse("a regular expression", Some)?;
     Pattern::parse(text).map_or_else(
         // The last line says what; those before it draw the expression, which is quoted already.

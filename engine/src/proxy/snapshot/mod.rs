@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::authenticate::Methods;
+use crate::authorize::ListenerPolicies;
 use crate::balance::{Cluster, ClusterId, Endpoint, EndpointId, Policy, Thresholds};
 use crate::config::{
     self, Config, EndpointAddress, EscapedSlashes, FieldPolicy, LbPolicy, UnderscorePolicy,
@@ -24,7 +25,7 @@ use crate::http::{Encoded, TargetRules, UnderscoreNames};
 use crate::io::Address;
 use crate::limits;
 use crate::record::{ListenerId, Numbers, SeriesCounts, SeriesNames};
-use crate::route::{Numbering, RouteTable};
+use crate::route::RouteTable;
 use crate::tls::{Acceptor, Connector, Secrets};
 
 /// A compiled configuration.
@@ -106,6 +107,8 @@ pub struct ListenerPlan {
     pub methods: Arc<Methods>,
     /// Its rules.
     pub routes: RouteTable,
+    /// Who may do what.
+    pub policies: ListenerPolicies,
     /// Bounds of a request head.
     pub head_limits: HeadLimits,
     /// Bytes of a request body.
@@ -214,7 +217,8 @@ impl Snapshot {
         listeners.resize_with(after.series.listeners, || None);
         let numbered = after.numbers.listeners.iter().zip(&config.listeners);
         for ((&id, listener), tls) in numbered.zip(acceptors) {
-            let mut plan = compile_listener(id, listener, tls.map(Arc::new), &methods, rules);
+            let mut plan =
+                compile_listener(id, listener, tls.map(Arc::new), &methods, after.numbers);
             let before = previous.listener(id);
             plan.since = match before {
                 Some(before) if before.is_same_door(&plan) => before.since,
@@ -290,7 +294,7 @@ fn compile_listener(
     listener: &config::Listener,
     tls: Option<Arc<Acceptor>>,
     methods: &Arc<Methods>,
-    numbers: &Numbering,
+    numbers: &Numbers,
 ) -> ListenerPlan {
     let fields = &listener.fields;
     let encoded = match listener.path.escaped_slashes {
@@ -309,7 +313,8 @@ fn compile_listener(
             .unwrap_or(usize::MAX),
         tls,
         methods: Arc::clone(methods),
-        routes: RouteTable::numbered(listener, numbers),
+        routes: RouteTable::numbered(listener, &numbers.rules),
+        policies: ListenerPolicies::compile(listener, &numbers.policies),
         head_limits: HeadLimits {
             head_bytes: usize::try_from(limits.head_bytes).unwrap_or(limits::HEAD_BYTES),
             request_line_bytes: usize::try_from(limits.request_line_bytes)

@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 
 use super::print;
 use crate::record::counters::{
-    CloseReason, ConnectionCounters, Counters, Handshake, PoolEvent, Refusal,
+    CloseReason, ConnectionCounters, Counters, Decision, Handshake, PoolEvent, Refusal,
 };
 use crate::record::failure::Failure;
 use crate::record::flag::ResponseFlag;
@@ -32,6 +32,7 @@ pub fn write(out: &mut String, ledger: &Ledger) {
     write_connections(out, ledger);
     write_handshakes(out, ledger);
     write_routes(out, ledger);
+    write_policies(out, ledger);
     write_clusters(out, ledger);
     write_process(out, ledger);
 }
@@ -196,6 +197,22 @@ fn write_routes(out: &mut String, ledger: &Ledger) {
             &labels,
             series.histograms.as_ref(),
         );
+    }
+}
+
+fn write_policies(out: &mut String, ledger: &Ledger) {
+    head(out, names::POLICY_DECISIONS);
+    for (label, counters) in ledger.names().policies.of(&ledger.total().policies) {
+        for decision in Decision::ALL {
+            let labels = [
+                ("listener", &*label.listener),
+                ("level", &*label.level),
+                ("policy", &*label.policy),
+                ("decision", decision.label()),
+            ];
+            let count = counters.decided(decision);
+            unless_zero(out, names::POLICY_DECISIONS, &labels, count);
+        }
     }
 }
 

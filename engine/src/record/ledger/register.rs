@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use crate::authorize::PolicyId;
 use crate::config::{Config, Listener, Route};
 use crate::record::book::SeriesCounts;
 use crate::record::outcome::ListenerId;
@@ -24,6 +25,35 @@ pub struct RouteLabel {
     pub route: Arc<str>,
 }
 
+/// What a policy is called: a name is unique within its level only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PolicyLabel {
+    /// The listener it belongs to.
+    pub listener: Arc<str>,
+    /// The level, as [`crate::config::AuthorizationLevel`] writes it.
+    pub level: Arc<str>,
+    /// Its name; `default` for what happens when no policy decides.
+    pub policy: Arc<str>,
+}
+
+impl PolicyLabel {
+    /// The labels of all policies of a configuration, by place in it.
+    fn all(config: &Config) -> impl Iterator<Item = Self> {
+        let levels = config.listeners.iter().flat_map(|listener| {
+            let levels = listener.authorizations();
+            levels.map(move |(level, authorization)| (listener, level, authorization))
+        });
+        levels.flat_map(|(listener, level, authorization)| {
+            let level: Arc<str> = level.to_string().into();
+            authorization.names().map(move |policy| Self {
+                listener: Arc::clone(&listener.name),
+                level: Arc::clone(&level),
+                policy,
+            })
+        })
+    }
+}
+
 /// The labels of all series, by id: of what is configured, and of what was and still counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesNames {
@@ -33,6 +63,8 @@ pub struct SeriesNames {
     pub routes: Register<RouteLabel>,
     /// Names of clusters, by `ClusterId`.
     pub clusters: Register<Arc<str>>,
+    /// Names of policies, by `PolicyId`.
+    pub policies: Register<PolicyLabel>,
 }
 
 /// The numbers of one configuration, each by place in it.
@@ -42,6 +74,8 @@ pub struct Numbers {
     pub listeners: Vec<ListenerId>,
     /// Of its routes and clusters.
     pub rules: Numbering,
+    /// Of its policies.
+    pub policies: Vec<PolicyId>,
 }
 
 /// Names with their numbers.
@@ -101,27 +135,33 @@ impl SeriesNames {
         let clusters = clusters
             .map(|cluster| ClusterId(self.clusters.number(&cluster.name)))
             .collect();
+        let policies = PolicyLabel::all(config);
+        let policies = policies.map(|label| PolicyId(self.policies.number(&label)));
         Numbers {
             listeners,
             rules: Numbering { routes, clusters },
+            policies: policies.collect(),
         }
     }
 
     /// Gives back every number that none of `numbers` has. Gives the numbers given back, of
-    /// listeners, routes and clusters.
+    /// listeners, routes, clusters and policies.
     pub fn keep<'a>(
         &mut self,
         numbers: impl Iterator<Item = &'a Numbers> + Clone,
-    ) -> [Vec<u32>; 3] {
+    ) -> [Vec<u32>; 4] {
         let of_all = numbers.clone();
         let listeners = of_all.flat_map(|each| each.listeners.iter().map(|id| id.0));
         let of_all = numbers.clone();
         let routes = of_all.flat_map(|each| each.rules.routes.iter().map(|id| id.0));
-        let clusters = numbers.flat_map(|each| each.rules.clusters.iter().map(|id| id.0));
+        let of_all = numbers.clone();
+        let clusters = of_all.flat_map(|each| each.rules.clusters.iter().map(|id| id.0));
+        let policies = numbers.flat_map(|each| each.policies.iter().map(|id| id.0));
         [
             self.listeners.keep(&listeners.collect()),
             self.routes.keep(&routes.collect()),
             self.clusters.keep(&clusters.collect()),
+            self.policies.keep(&policies.collect()),
         ]
     }
 
@@ -131,6 +171,7 @@ impl SeriesNames {
             listeners: self.listeners.names.len(),
             routes: self.routes.names.len(),
             clusters: self.clusters.names.len(),
+            policies: self.policies.names.len(),
         }
     }
 }

@@ -1,0 +1,67 @@
+//! Step 6 of an exchange: may this caller do this?
+//!
+//! In: a routed request. Out: the [`Permit`] that forwarding wants, or the reason why there is
+//! none. Every decision is counted, also those that only would have been made.
+
+use super::fold::Reason;
+use super::telling::Telling;
+use crate::authorize::{self, Attributes, Facts, LevelOutcome, Permit, PolicyAction, Verdict};
+use crate::http::{Request, client_address};
+use crate::record::{Decision, DownstreamFailure, PolicyId};
+use crate::route::Location;
+
+/// Asks the policies of the listener, the virtual host and the route. `storage` is scratch space.
+pub(super) fn run(
+    telling: &mut Telling<'_>,
+    request: Request<'_>,
+    location: Location<'_>,
+    storage: &mut Vec<u8>,
+) -> Result<Permit, Reason> {
+    let connection = telling.connection();
+    let plan = telling.plan();
+    let peer_address = connection.peer.map(|peer| peer.ip());
+    let principal = telling.principal().clone();
+    let facts = Facts {
+        principal: &principal,
+        client: client_address(&request, peer_address, plan.fields.trusted_hops),
+        scheme: connection.scheme(),
+    };
+    let attributes = Attributes::new(request, facts, storage);
+    let verdict = authorize::authorize(plan.policies.levels(location), &attributes);
+    tell(telling, &verdict);
+    let denied = |_: PolicyId| (DownstreamFailure::Denied.into(), "");
+    verdict.result.map_err(denied)
+}
+
+/// Counts and notes what was decided.
+fn tell(telling: &mut Telling<'_>, verdict: &Verdict) {
+    if verdict.levels.iter().all(Option::is_none) {
+        return;
+    }
+    telling.judged(verdict.result.as_ref().err().copied(), verdict.would_deny());
+    telling.connection().local.record(|recorder| {
+        for level in verdict.levels.iter().flatten() {
+            for (policy, decision) in decisions(level) {
+                recorder.decided(policy, decision);
+            }
+        }
+    });
+}
+
+fn decisions(level: &LevelOutcome) -> impl Iterator<Item = (PolicyId, Decision)> {
+    let enforced = level.enforced.map(|decided| {
+        let decision = match decided.action {
+            PolicyAction::Allow => Decision::Allow,
+            PolicyAction::Deny => Decision::Deny,
+        };
+        (decided.id, decision)
+    });
+    let audited = level.audited.map(|decided| {
+        let decision = match decided.action {
+            PolicyAction::Allow => Decision::WouldAllow,
+            PolicyAction::Deny => Decision::WouldDeny,
+        };
+        (decided.id, decision)
+    });
+    enforced.into_iter().chain(audited)
+}
