@@ -196,6 +196,10 @@ pub const TLS_FILE_BYTES_MAX: u64 = 32 << 20;
 pub const POLICIES_MAX: usize = 10_000;
 /// Entries in the index of one level's policies: past it a group of them is tried one by one.
 pub const POLICY_INDEX_ENTRIES_MAX: usize = 1 << 20;
+/// Bytes of a TLS client's first message with its records' headers, where it is read only to find
+/// the name that it asks for: what TLS libraries take. Usual ones have a few hundred to two
+/// thousand.
+pub const CLIENT_HELLO_BYTES_MAX: usize = 64 << 10;
 /// Weight of an endpoint or a cluster: percent with three decimals, as a whole number.
 pub const WEIGHT_MAX: u32 = 100_000;
 /// Proxies in front of this one that can be trusted.

@@ -77,9 +77,11 @@ pub(super) fn certified(
     faults: &mut Faults,
 ) -> Option<Certified> {
     let chain_field = format!("{at}.chain");
-    let chain = faults.sort(&chain_field, &files.chain, chain(&files.chain));
+    let chain = read(&files.chain).and_then(|text| chain(&text));
+    let chain = faults.sort(&chain_field, &files.chain, chain);
     let key_field = format!("{at}.key");
-    let key = faults.sort(&key_field, &files.key, key(&files.key));
+    let key = read(&files.key).and_then(|text| key(&text));
+    let key = faults.sort(&key_field, &files.key, key);
     let ocsp = files.ocsp.as_ref().map(|path| {
         let response = read(path).and_then(|response| match response.first() {
             // A DER sequence; the client verifies the rest.
@@ -165,9 +167,26 @@ fn judge(
     Ok((names, kind))
 }
 
-/// The certificates in a PEM file.
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+/// What `text` is worth as each kind of file, at `now` since 1970: how many certificates in a chain
+/// to show, keys, authorities, revocation lists; or why it cannot be one.
+pub fn inspect_pem(text: &[u8], now: Duration) -> [Result<usize, String>; 4] {
+    let shown = chain(text).and_then(|chain| judge(&chain, now).map(|_| chain));
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let key = key(text).and_then(|key| match &shown {
+        Ok(chain) => pair(chain.clone(), key, &provider).map(|_| 1),
+        Err(_) => Ok(1),
+    });
+    [
+        shown.map(|chain| chain.len()),
+        key,
+        authorities_in(text).map(|store| store.len()),
+        revocations_in(text).map(|lists| lists.len()),
+    ]
+}
+
+/// The certificates in a PEM text.
+fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     let chain = chain.map_err(|error| not_pem(&error))?;
     match chain.is_empty() {
         true => Err("holds no certificate in PEM (BEGIN CERTIFICATE)".into()),
@@ -175,10 +194,9 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = read(path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-        let is_encrypted = memchr::memmem::find(&text, b"ENCRYPTED").is_some();
+fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| {
+        let is_encrypted = memchr::memmem::find(text, b"ENCRYPTED").is_some();
         match error {
             _ if is_encrypted => {
                 "holds an encrypted key; it must be stored without a password".into()
@@ -191,8 +209,12 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 
 /// The authorities in a PEM file.
 pub(super) fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    authorities_in(&read(path)?)
+}
+
+fn authorities_in(text: &[u8]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
-    for certificate in chain(path)? {
+    for certificate in chain(text)? {
         let added = store.add(certificate);
         added
             .map_err(|error| format!("holds a certificate that cannot be an authority: {error}"))?;
@@ -216,8 +238,11 @@ pub(super) fn system_authorities() -> Result<RootCertStore, String> {
 pub(super) fn revocations(
     path: &Path,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
-    let text = read(path)?;
-    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
+    revocations_in(&read(path)?)
+}
+
+fn revocations_in(text: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(text).collect();
     let lists = lists.map_err(|error| not_pem(&error))?;
     match lists.is_empty() {
         true => Err("holds no revocation list in PEM (BEGIN X509 CRL)".into()),

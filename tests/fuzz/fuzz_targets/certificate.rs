@@ -1,0 +1,12 @@
+//! See `bodies/certificate.rs`, which an ordinary test runs as well.
+
+#![no_main]
+
+#[path = "../bodies/certificate.rs"]
+mod body;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    body::check(bytes);
+});

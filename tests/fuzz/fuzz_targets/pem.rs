@@ -1,0 +1,12 @@
+//! See `bodies/pem.rs`, which an ordinary test runs as well.
+
+#![no_main]
+
+#[path = "../bodies/pem.rs"]
+mod body;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    body::check(bytes);
+});
