@@ -78,6 +78,13 @@ impl Authority {
         self.issue_with(name, names, "-days 10", &[])
     }
 
+    /// A certificate as an auditor wants it: for some months, and with a place where its revocation
+    /// would be listed. Nobody looks there.
+    pub(crate) fn issue_revocable(&self, name: &str, names: &str) -> Certificate {
+        let names = format!("{names}\ncrlDistributionPoints=URI:http://127.0.0.1/revoked.crl");
+        self.issue_with(name, &names, "-days 80", &[])
+    }
+
     /// A certificate with an RSA key.
     pub(crate) fn issue_rsa(&self, name: &str, names: &str) -> Certificate {
         self.issue_with(name, names, "-days 10", &["-algorithm", "RSA"])

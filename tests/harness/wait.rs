@@ -12,16 +12,28 @@ use std::{
 /// How long a condition may take before the test is held to hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same for other people's programs that take their time.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
+
 /// The value that `look` finds, or a failed test that says what was waited for.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look)
+}
+
+fn within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        assert!(start.elapsed() < patience, "waited {patience:?} for {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until `holds`, for a program that takes its time.
+pub(crate) fn long(what: &str, mut holds: impl FnMut() -> bool) {
+    within(LONG_PATIENCE, what, || holds().then_some(()));
 }
 
 /// Waits until `holds`.

@@ -1,5 +1,6 @@
 //! TLS of the real binary, against curl, openssl, Python's ssl, nginx and raw bytes.
 
+mod audit;
 mod handshake;
 mod identity;
 mod listener;

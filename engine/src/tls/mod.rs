@@ -21,6 +21,8 @@ mod connect;
 mod error;
 mod files;
 mod hello;
+#[cfg(test)]
+mod hello_tests;
 mod identity;
 mod peer;
 mod secrets;
