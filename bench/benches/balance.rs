@@ -13,8 +13,10 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use engine::balance::{Balancer, Cluster, ClusterId, Endpoint, EndpointId, Policy, Thresholds};
-use engine::io::Address;
+use engine::balance::{Balancer, Balancing, Cluster, ClusterId, Endpoint, Pick, Policy};
+use engine::io::{Address, Instant};
+
+const NOW: Instant = Instant::from_nanos(1);
 
 /// SplitMix64.
 fn random(state: &mut u64) -> u64 {
@@ -28,14 +30,16 @@ fn random(state: &mut u64) -> u64 {
 fn balancer(policy: Policy, endpoint_count: u32, weight: impl Fn(u32) -> u32) -> Balancer {
     let endpoint = |id| {
         let address = Address::Tcp((Ipv4Addr::from_bits(0x0a00_0000 + id), 80).into());
-        Endpoint::new(EndpointId(id), address, weight(id))
+        Endpoint::new(address, weight(id))
     };
     let endpoints = (0..endpoint_count).map(endpoint).collect();
     let cluster = Cluster::new(
         ClusterId(0),
         "bench".into(),
-        policy,
-        Thresholds::NONE,
+        Balancing {
+            policy,
+            ..Balancing::default()
+        },
         endpoints,
     );
     Balancer::new(&cluster, 0, 1)
@@ -58,7 +62,7 @@ fn pick(criterion: &mut Criterion) {
             let mut state = 1;
             group.bench_function(BenchmarkId::from_parameter(endpoint_count), |bencher| {
                 bencher.iter(|| {
-                    let lease = balancer.pick(random(&mut state), None);
+                    let lease = balancer.pick(&Pick::new(NOW, random(&mut state)));
                     black_box(lease.is_ok())
                 });
             });
@@ -70,9 +74,15 @@ fn pick(criterion: &mut Criterion) {
 fn pick_again(criterion: &mut Criterion) {
     let balancer = balancer(Policy::LeastRequest, 10, |_| 1);
     let mut state = 1;
+    let failed = balancer.pick(&Pick::new(NOW, 7));
+    let avoided: Vec<_> = failed.iter().map(|lease| lease.key()).collect();
+    drop(failed);
     criterion.bench_function("least_request_avoiding", |bencher| {
         bencher.iter(|| {
-            let lease = balancer.pick(random(&mut state), Some(EndpointId(3)));
+            let lease = balancer.pick(&Pick {
+                avoid: &avoided,
+                ..Pick::new(NOW, random(&mut state))
+            });
             black_box(lease.is_ok())
         });
     });

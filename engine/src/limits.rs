@@ -268,6 +268,24 @@ pub const HEAD_STORAGE_KEPT_BYTES: usize = 8 * 1024;
 
 const _: () = assert!(RELAY_QUEUE_BYTES_LOW < RELAY_QUEUE_BYTES_MAX);
 
+// Balancing.
+
+/// Numbers drawn for one choice before the endpoints are looked at in turn: as at least half of
+/// them may be drawn, one pick in 2^16 does.
+pub const DRAWS_MAX: u32 = 16;
+/// Endpoints that one request avoids because attempts on them failed.
+pub const AVOIDED_MAX: usize = 8;
+/// Changes of endpoints that a balancer which was not asked for a while can make up for one by
+/// one; after more it looks at all of its endpoints.
+pub const ENDPOINT_CHANGES_KEPT: usize = 64;
+/// How far below the mean a success rate must lie to be an outlier, as a share of one: less is
+/// within what a hundred requests can tell.
+pub const SUCCESS_RATE_DISTANCE: f64 = 0.1;
+/// Requests from which on one shard judges a success rate, however many shards there are.
+pub const SUCCESS_RATE_REQUESTS_MIN: u32 = 20;
+/// Share of its weight that an endpoint has when it begins to warm up: enough to be warmed.
+pub const SLOW_START_SHARE_MIN: f64 = 0.1;
+
 // Downstream connections.
 
 /// Bytes discarded from a client after the last response, so that it reads it before a reset.

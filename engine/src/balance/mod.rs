@@ -8,8 +8,9 @@
 //! shared between shards, so the counts are plain cells and a pick costs no atomic operation and
 //! no allocation.
 //!
-//! What decides is one file per policy (`round_robin`, `least_request`); which endpoints a policy
-//! may see is decided in one place, [`Balancer::new`], so that states of health enter there.
+//! Where things are: [`cluster`] is what all shards share, [`balancer`] picks, [`draw`] is what it
+//! picks from, [`endpoint`] what is known of endpoints: leases take the outcomes of attempts, and
+//! outliers are judged by them.
 
 #![deny(
     clippy::unwrap_used,
@@ -27,18 +28,21 @@
     )
 )]
 
-mod circuit_breaker;
+mod balancer;
 mod cluster;
+mod draw;
 mod endpoint;
-mod lease;
-mod least_request;
-mod round_robin;
+mod report;
 
 pub use crate::route::ClusterId;
-pub use circuit_breaker::Thresholds;
-pub use cluster::{Balancer, Cluster, ClusterReport, ClusterTable, PickError, Policy};
-pub use endpoint::{Endpoint, EndpointId, EndpointReport};
-pub use lease::{ConnectionHold, Lease};
+pub use balancer::{Avoided, Balancer, Pick, PickError};
+pub use cluster::{Balancing, Cluster, ClusterTable, LocalityPolicy, Policy};
+pub use endpoint::ewma::EwmaPolicy;
+pub use endpoint::health::Health;
+pub use endpoint::lease::{ConnectionHold, EndpointFault, Lease};
+pub use endpoint::outlier::{Ejection, OutlierPolicy, SuccessRatePolicy};
+pub use endpoint::{Endpoint, EndpointId, EndpointKey};
+pub use report::{ClusterReport, EndpointReport};
 
 #[cfg(test)]
 mod tests;

@@ -140,6 +140,7 @@ pub(super) async fn run(
     upload.resend(&upstream.stream);
     let mut answer = Answer {
         call,
+        lease: &way.lease,
         head,
         gathered,
         is_begun: false,
@@ -178,11 +179,10 @@ async fn connection(
     way: &Way,
     trace: &mut Trace,
 ) -> Result<Upstream, ForwardError> {
-    let endpoint = way.lease.endpoint();
     let now = clock::now();
-    trace.attempt(endpoint.id(), now);
+    trace.attempt(way.lease.id(), now);
     if way.may_reuse
-        && let Some(upstream) = call.pool.take(endpoint.id(), now, way.idle_max)
+        && let Some(upstream) = call.pool.take(way.lease.id(), now, way.idle_max)
     {
         trace.is_reused = true;
         trace.connected_at = now;
@@ -194,7 +194,7 @@ async fn connection(
     let open = call.circuit.open_connection();
     let per_try = call.retry.per_try_timeout.unwrap_or(Duration::MAX);
     let ends = now + call.connect_timeout.min(per_try);
-    match connect(call, endpoint.address(), ends).await {
+    match connect(call, way.lease.address(), ends).await {
         Ok(stream) => {
             let now = clock::now();
             trace.connected_at = now;
@@ -276,6 +276,7 @@ struct Received {
 /// The response of one attempt.
 struct Answer<'a, 'b> {
     call: &'a Call<'b>,
+    lease: &'a Lease,
     head: &'a mut ResponseHead,
     gathered: &'a mut Vec<u8>,
     /// A byte of it has arrived.
@@ -295,6 +296,9 @@ impl Answer<'_, '_> {
         let received = self.final_head(&mut relay).await?;
         let bytes = received.head.as_deref().unwrap_or(self.gathered);
         let response = self.head.view(bytes);
+        let latency = relay.trace.answered_after();
+        self.lease
+            .answered(response.status(), latency, relay.trace.first_byte_at);
         if call.retry.lists(response.status()) {
             let (after, whole) = (RetryAfter::of(&response), relay.upload.is_replayable());
             let again = retry::ask(call, RetryReason::Status, after, whole, relay.trace);

@@ -56,7 +56,7 @@ pub use relay::{RelayError, Timeouts};
 pub use trace::Trace;
 
 use crate::authorize::Permit;
-use crate::balance::{Balancer, PickError};
+use crate::balance::{Avoided, Balancer, EndpointFault, Pick, PickError};
 use crate::http::h1::HeadLimits;
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{HeadError, Request, ResponseHead};
@@ -155,25 +155,27 @@ pub enum ForwardError {
 }
 
 impl ForwardError {
-    /// The endpoint is to blame, not the client or the lack of an endpoint.
-    fn is_upstreams(self) -> bool {
+    /// What the endpoint is to blame for; nothing when it is the client, or there was none.
+    fn fault(self) -> Option<EndpointFault> {
         match self {
-            Self::Connect(_) | Self::ResponseHead(_) | Self::InterimFlood | Self::UnaskedSwitch => {
-                true
+            Self::Connect(_) => Some(EndpointFault::Connect),
+            Self::ResponseHead(_) | Self::InterimFlood | Self::UnaskedSwitch => {
+                Some(EndpointFault::Broken)
             }
-            Self::Pending(_) | Self::Pick(_) => false,
+            Self::Pending(_) | Self::Pick(_) => None,
             Self::Relay(error) => match error {
                 RelayError::RequestTimeout
                 | RelayError::FirstByteTimeout
                 | RelayError::TryTimeout
-                | RelayError::IdleTimeout
-                | RelayError::UpstreamClosed
-                | RelayError::ResponseBody(_) => true,
+                | RelayError::IdleTimeout => Some(EndpointFault::Timeout),
+                RelayError::UpstreamClosed | RelayError::ResponseBody(_) => {
+                    Some(EndpointFault::Broken)
+                }
                 RelayError::ClientGone
                 | RelayError::BodyTruncated
                 | RelayError::ClientStalled
                 | RelayError::BodyTimeout
-                | RelayError::RequestBody(_) => false,
+                | RelayError::RequestBody(_) => None,
             },
         }
     }
@@ -216,18 +218,16 @@ async fn attempts(
     trace: &mut Trace,
 ) -> Result<Forwarded, ForwardError> {
     let slot = circuit::slot(call, upload).await?;
-    let lease = call.balancer.pick(call.random, None);
+    let mut avoided = Avoided::default();
+    let lease = call.balancer.pick(&Pick::new(clock::recent(), call.random));
     let mut way = Way::first(call, lease.map_err(ForwardError::Pick)?, slot);
     loop {
         let grant = match attempt::run(call, &way, upload, head, gathered, trace).await {
             Tried::Forwarded(forwarded) => return Ok(forwarded),
-            Tried::Again(grant) => {
-                way.lease.failed();
-                grant
-            }
+            Tried::Again(grant) => grant,
             Tried::Failed(failed) => {
-                if failed.error.is_upstreams() {
-                    way.lease.failed();
+                if let Some(fault) = failed.error.fault() {
+                    way.lease.failed(fault, clock::now());
                 }
                 let whole = upload.is_replayable();
                 let granted = retry::reason(&failed)
@@ -236,7 +236,8 @@ async fn attempts(
             }
         };
         trace.attempt_failed(clock::now());
-        way = next_way(call, way, grant, upload, trace.attempts).await?;
+        avoided.push(way.lease.key());
+        way = next_way(call, way, grant, upload, &avoided).await?;
     }
 }
 
@@ -248,15 +249,21 @@ async fn next_way(
     failed: Way,
     grant: Grant,
     upload: &mut Upload<'_>,
-    attempts: u32,
+    avoided: &Avoided,
 ) -> Result<Way, ForwardError> {
-    let (avoided, idle_max) = (failed.lease.id(), failed.idle_max);
+    let idle_max = failed.idle_max;
     // Before the next pick: the failed attempt must not count against the bound.
     drop(failed);
-    let random = call.random.rotate_left(attempts);
+    let avoid = avoided.keys();
+    let random = call
+        .random
+        .rotate_left(u32::try_from(avoid.len()).unwrap_or(1));
     let pick = || {
-        let lease = call.balancer.pick(random, Some(avoided));
-        lease.map_err(ForwardError::Pick)
+        let pick = Pick {
+            avoid,
+            ..Pick::new(clock::recent(), random)
+        };
+        call.balancer.pick(&pick).map_err(ForwardError::Pick)
     };
     let mut way = Way {
         _slot: circuit::slot(call, upload).await?,
@@ -266,7 +273,7 @@ async fn next_way(
     };
     let waits = match grant.reason {
         RetryReason::StaleConnection => false,
-        RetryReason::ConnectFailure => way.lease.id() == avoided,
+        RetryReason::ConnectFailure => avoid.contains(&way.lease.key()),
         RetryReason::Reset
         | RetryReason::Timeout
         | RetryReason::BadResponse

@@ -86,6 +86,13 @@ impl Trace {
         }
     }
 
+    /// From the last byte of the request, or from the connection while that is on its way, to the
+    /// first byte of the response: what the endpoint took.
+    pub(super) fn answered_after(&self) -> Duration {
+        self.first_byte_at
+            .since(self.sent_at.max(self.connected_at))
+    }
+
     /// The attempt failed and another is made: what it took is lost.
     pub(super) fn attempt_failed(&mut self, now: Instant) {
         self.lost = self.lost.saturating_add(now.since(self.chosen_at));

@@ -23,7 +23,6 @@ pub(super) fn request_head(error: HeadError) -> Reason {
 fn pick(error: PickError) -> Reason {
     let failure = match error {
         PickError::NoEndpoint => UpstreamFailure::NoEndpoint,
-        PickError::Overflow => UpstreamFailure::Overflow,
     };
     (failure.into(), "")
 }

@@ -23,7 +23,7 @@ use crate::accept::Refused;
 use crate::balance::{ClusterId, ClusterReport};
 use crate::config;
 use crate::forward::{CircuitReport, ConnectionPool, DateCache};
-use crate::io::{self, Address};
+use crate::io::{self, Address, clock};
 use crate::limits;
 use crate::record::{ListenerId, Recorder, Refusal, ShardRecord};
 
@@ -279,7 +279,7 @@ impl Local {
 
     /// What each cluster's balancer counts now.
     pub fn cluster_reports(&self) -> Vec<ClusterReport> {
-        self.current.borrow().reports()
+        self.current.borrow().reports(clock::recent())
     }
 
     /// What each cluster's circuit counts now.

@@ -63,17 +63,18 @@ async fn act_as_shard(number: usize, mailbox: Receiver<ShardCommand>) {
 /// What a balancer would report: 10 attempts on its one endpoint.
 fn cluster_report() -> ClusterReport {
     let endpoint = EndpointReport {
-        id: EndpointId(0),
         requests: 10,
         failures: 2,
         active: 3,
         connections: 4,
+        ..EndpointReport::new(EndpointId(0))
     };
     ClusterReport {
         id: ClusterId(0),
         active: 3,
-        overflows: 5,
         unavailable: 0,
+        panics: 0,
+        panicking_shards: 0,
         endpoints: vec![endpoint],
     }
 }

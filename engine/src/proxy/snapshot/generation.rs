@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::{ClusterPlan, ListenerPlan, Snapshot};
 use crate::balance::{Balancer, ClusterId, ClusterReport};
 use crate::forward::{Circuit, CircuitReport, ClusterPool, ConnectionPool, IdlePolicy};
+use crate::io::Instant;
 
 /// Where generations are made: one shard of several.
 pub(in crate::proxy) struct Site {
@@ -105,9 +106,11 @@ impl Generation {
     }
 
     /// What each cluster's balancer counts now.
-    pub(in crate::proxy) fn reports(&self) -> Vec<ClusterReport> {
+    pub(in crate::proxy) fn reports(&self, now: Instant) -> Vec<ClusterReport> {
         let slots = self.clusters.iter().flatten();
-        slots.map(|cell| cell.borrow().balancer.report()).collect()
+        slots
+            .map(|cell| cell.borrow().balancer.report(now))
+            .collect()
     }
 }
 

@@ -14,10 +14,8 @@ use std::time::Duration;
 
 use crate::authenticate::Methods;
 use crate::authorize::ListenerPolicies;
-use crate::balance::{Cluster, ClusterId, Endpoint, EndpointId, Policy, Thresholds};
-use crate::config::{
-    self, Config, EndpointAddress, EscapedSlashes, FieldPolicy, LbPolicy, UnderscorePolicy,
-};
+use crate::balance::{Cluster, ClusterId};
+use crate::config::{self, Config, EscapedSlashes, FieldPolicy, UnderscorePolicy};
 use crate::forward::{CircuitPlan, IdlePolicy};
 use crate::http::h1::HeadLimits;
 use crate::http::h1::encode::ServerPolicy;
@@ -282,7 +280,7 @@ impl ClusterPlan {
             return Arc::clone(unchanged);
         }
         Arc::new(Self {
-            cluster: compile_cluster(id, cluster),
+            cluster: Cluster::compile(id, cluster),
             upstream: compile_upstream(cluster, tls),
             source: cluster.clone(),
         })
@@ -354,34 +352,6 @@ fn listening(configured: &config::Address) -> Address {
     match configured {
         config::Address::Tcp(address) => Address::Tcp(*address),
         config::Address::Unix(path) => Address::Unix(path.clone()),
-    }
-}
-
-fn compile_cluster(id: ClusterId, cluster: &config::Cluster) -> Cluster {
-    let policy = match cluster.lb_policy {
-        LbPolicy::RoundRobin => Policy::RoundRobin,
-        LbPolicy::LeastRequest => Policy::LeastRequest,
-    };
-    let endpoints = (0..).map(EndpointId).zip(&cluster.endpoints);
-    Cluster::new(
-        id,
-        Arc::clone(&cluster.name),
-        policy,
-        // Who may come in is decided by the circuit, before an endpoint is picked.
-        Thresholds::NONE,
-        endpoints
-            .map(|(id, endpoint)| Endpoint::new(id, address(&endpoint.address), endpoint.weight))
-            .collect(),
-    )
-}
-
-fn address(configured: &EndpointAddress) -> Address {
-    match configured {
-        EndpointAddress::Tcp(address) => Address::Tcp(*address),
-        EndpointAddress::Unix(path) => Address::Unix(path.clone()),
-        // A start puts the address of the origin it made here before it compiles; what only checks
-        // a configuration connects nowhere.
-        EndpointAddress::BuiltinEcho => Address::Tcp(([127, 0, 0, 1], 0).into()),
     }
 }
 
