@@ -147,6 +147,7 @@ fn log_line(criterion: &mut Criterion) {
         client: Some(([192, 0, 2, 7], 50_123).into()),
         policy: None,
         audit: None,
+        limit: None,
         principal: None,
         method: b"GET",
         authority: b"www.example.com",

@@ -113,9 +113,9 @@ pub const SHUT_DOWN_WAIT: Duration = Duration::from_secs(1);
 /// with two blocks each before received bytes are copied to the heap.
 pub const BUFFER_COUNT: u16 = 256;
 
-/// Blocks of the receive pool that lie in the kernel's ring to begin with. The kernel takes them in
-/// turn, so this many blocks pass before one is used again: few stay in the processor's cache. A
-/// shard whose kernel finds none doubles it.
+/// Blocks of the receive pool that lie in the kernel's ring to begin with. The kernel takes them
+/// in turn, so this many blocks pass before one is used again: few stay in the processor's cache.
+/// A shard whose kernel finds none doubles it.
 pub const BUFFERS_OFFERED: u16 = 32;
 
 /// Bytes of a block of the receive pool.
@@ -188,8 +188,8 @@ pub const DIRECT_RESPONSE_BYTES_MAX: usize = 64 << 10;
 pub const SHARDS_MAX: usize = 1024;
 /// Certificates of one listener.
 pub const CERTIFICATES_MAX: usize = 1024;
-/// Bytes of a file with certificates, keys or revocations: a bundle of the world's authorities is a
-/// quarter of a megabyte, large revocation lists are a few.
+/// Bytes of a file with certificates, keys or revocations: a bundle of the world's authorities is
+/// a quarter of a megabyte, large revocation lists are a few.
 pub const TLS_FILE_BYTES_MAX: u64 = 32 << 20;
 /// Policies of one listener, virtual host or route: each is compared with those before it when the
 /// configuration is read.
@@ -200,6 +200,17 @@ pub const POLICY_INDEX_ENTRIES_MAX: usize = 1 << 20;
 /// the name that it asks for: what TLS libraries take. Usual ones have a few hundred to two
 /// thousand.
 pub const CLIENT_HELLO_BYTES_MAX: usize = 64 << 10;
+/// Rate limits of one listener, virtual host or route: a request takes a token of each.
+pub const RATE_LIMITS_MAX: usize = 16;
+/// Requests of a rate limit, in its time or at once.
+pub const RATE_LIMIT_REQUESTS_MAX: u32 = 100_000_000;
+/// Requests a second of a rate limit: its clock, of which 46 bits are kept, then runs for 11
+/// years.
+pub const RATE_LIMIT_PER_SECOND_MAX: u32 = 100_000;
+/// Callers that one rate limit keeps apart, each in 8 bytes.
+pub const RATE_LIMIT_CALLERS_MAX: u32 = 1 << 24;
+/// The same, by default: half a megabyte a limit.
+pub const RATE_LIMIT_CALLERS_DEFAULT: u32 = 1 << 16;
 /// Weight of an endpoint or a cluster: percent with three decimals, as a whole number.
 pub const WEIGHT_MAX: u32 = 100_000;
 /// Proxies in front of this one that can be trusted.

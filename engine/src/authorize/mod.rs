@@ -1,9 +1,10 @@
 //! May this caller do this: step 6 of a request.
 //!
 //! A listener, a virtual host and a route may each have a level of ordered policies
-//! ([`PolicyTable`]). Within a level the first policy that is for the request decides, else the
-//! level's default; a request passes if every level lets it pass. [`authorize`] is the only maker
-//! of a [`Permit`], without which nothing can be forwarded.
+//! ([`PolicyTable`]). Within a level the first policy that is for a request decides, else the
+//! level's default; a request passes if every level lets it pass. What [`authorize`] allows has to
+//! pass the rate limits ([`rate_limit`]), too, and only [`rate_limit::limit`] makes a [`Permit`],
+//! without which nothing can be forwarded.
 //!
 //! ```text
 //!   listener   virtual host   route     the request
@@ -40,6 +41,7 @@ mod level;
 mod levels;
 mod path;
 mod policy;
+pub mod rate_limit;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +50,7 @@ pub use condition::{Aspect, Wanted};
 pub use level::{Decided, LevelOutcome, PolicyTable};
 pub use levels::ListenerPolicies;
 pub use policy::{Failing, Policy};
+pub use rate_limit::{Allowed, LimitId};
 
 pub use crate::config::PolicyAction;
 
@@ -71,7 +74,7 @@ pub const LEVELS: usize = 3;
 #[derive(Debug)]
 pub struct Verdict {
     /// Leave to go on, or the policy that denies.
-    pub result: Result<Permit, PolicyId>,
+    pub result: Result<Allowed, PolicyId>,
     /// What each level decided, outermost first; `None` where there is no level, and behind one
     /// that denied.
     pub levels: [Option<LevelOutcome>; LEVELS],
@@ -109,7 +112,7 @@ pub fn authorize(levels: Levels<'_>, attributes: &Attributes<'_>) -> Verdict {
         }
     }
     Verdict {
-        result: Ok(Permit(())),
+        result: Ok(Allowed(())),
         levels: outcomes,
     }
 }

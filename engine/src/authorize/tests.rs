@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rate_limit::ListenerLimits;
 use super::*;
 use crate::authenticate::Principal;
 use crate::config::{
@@ -12,6 +13,7 @@ use crate::config::{
     PolicyConditions, PrincipalMatch, Proved, SpiffeId,
 };
 use crate::http::{HeadLimits, RequestHead, Scheme, TargetRules, h1};
+use crate::io::Instant;
 use crate::route::Location;
 use crate::tls::Peer;
 
@@ -257,6 +259,53 @@ fn the_index_finds_what_trying_each_policy_in_order_finds() {
         seen.iter().all(|count| *count > 300),
         "all happen: {seen:?}"
     );
+}
+
+#[test]
+fn a_limit_that_does_not_change_keeps_its_buckets_through_a_reload() {
+    let listener = |limits: &str| {
+        let text = format!(
+            "[[listeners]]\nname = 'l'\naddress = '127.0.0.1:1'\nrate_limits = [{limits}]\n\
+             virtual_hosts = [{{ hosts = ['*'], routes = [{{ direct_response = {{ status = 200 }} }}] }}]"
+        );
+        let config = config::parse(&text, Path::new("f"));
+        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+        config.listeners.into_iter().next().expect("a listener")
+    };
+    let hourly = "{ name = 'hourly', requests = 2, per = '1h' }";
+    let other = "{ name = 'other', requests = 9, per = '1h' }";
+    let ids: Vec<LimitId> = (0..9).map(LimitId).collect();
+    let left = |limits: &ListenerLimits, name: &str| {
+        let now = Instant::from_nanos(1_000_000_000_000);
+        let limit = limits.at(Location::default());
+        let limit = limit.filter(|limit| &*limit.source().name == name);
+        with_request(
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            None,
+            None,
+            |attributes| limit.map(|limit| limit.left(attributes, now)).sum::<u64>(),
+        )
+    };
+    let take = |limits: &ListenerLimits| {
+        let now = Instant::from_nanos(1_000_000_000_000);
+        with_request(
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            None,
+            None,
+            |attributes| {
+                let limits = limits.at(Location::default());
+                rate_limit::limit(Allowed(()), limits, attributes, now, |_| ()).is_ok()
+            },
+        )
+    };
+    let first = ListenerLimits::compile(&listener(hourly), &ids, None);
+    assert!(take(&first) && take(&first) && !take(&first));
+    let same = listener(&format!("{other}, {hourly}"));
+    let second = ListenerLimits::compile(&same, &ids, Some(&first));
+    assert_eq!((left(&second, "hourly"), left(&second, "other")), (0, 9));
+    let changed = listener(&hourly.replace('2', "3"));
+    let third = ListenerLimits::compile(&changed, &ids, Some(&second));
+    assert_eq!(left(&third, "hourly"), 3);
 }
 
 fn level(text: &str) -> Arc<PolicyTable> {

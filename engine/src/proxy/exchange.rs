@@ -73,7 +73,7 @@ pub(super) async fn run(
         Err((failure, detail)) => {
             telling.failed(failure, detail);
             // Once a response has begun, only the end of the connection can say that it is cut.
-            !telling.is_answered() && local_reply::failure(&mut telling, failure)
+            !telling.is_answered() && local_reply::failure(&mut telling, failure, &mut scratch.text)
         }
     };
     telling.end(persists)
@@ -90,7 +90,7 @@ pub(super) fn refuse(
     let (failure, detail) = why;
     let mut telling = Telling::begin(connection, slot, None, b"", head_bytes, now);
     telling.failed(failure, detail);
-    let persists = local_reply::failure(&mut telling, failure);
+    let persists = local_reply::failure(&mut telling, failure, &mut Vec::new());
     debug_assert!(
         !persists,
         "nothing can be read behind an unreadable request"

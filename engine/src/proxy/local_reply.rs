@@ -6,6 +6,8 @@
 //! that what a stranger sees does not depend on the inside. Redirects and direct responses of
 //! routes are written here, too.
 
+use std::io::Write as _;
+
 use super::telling::Telling;
 use crate::authenticate::Fault;
 use crate::http::h1::encode::{self, ConnectionReply, LocalReply};
@@ -41,6 +43,7 @@ impl Answer {
             DownstreamFailure::Closed | DownstreamFailure::ReadStalled => return None,
             DownstreamFailure::NoRoute => Self::keeping(404),
             DownstreamFailure::Denied => Self::keeping(403),
+            DownstreamFailure::RateLimited => Self::keeping(429),
             DownstreamFailure::MethodRefused => Self::closing(405),
             // RFC 9110 §15.5.20: the client may try again on another connection.
             DownstreamFailure::Misdirected => Self::closing(421),
@@ -102,6 +105,7 @@ impl Answer {
             414 => b"414 URI Too Long\n",
             417 => b"417 Expectation Failed\n",
             421 => b"421 Misdirected Request\n",
+            429 => b"429 Too Many Requests\n",
             431 => b"431 Request Header Fields Too Large\n",
             501 => b"501 Not Implemented\n",
             502 => b"502 Bad Gateway\n",
@@ -114,7 +118,8 @@ impl Answer {
 }
 
 /// Answers a failure, if there is somebody to answer. Says whether the connection may go on.
-pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure) -> bool {
+/// `storage` is scratch space.
+pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure, storage: &mut Vec<u8>) -> bool {
     let Some(answer) = Answer::to(failure) else {
         return false;
     };
@@ -123,11 +128,13 @@ pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure) -> bool {
     for (field, value) in challenge_fields.iter_mut().zip(challenges.as_slice()) {
         *field = (b"WWW-Authenticate", value);
     }
+    let limit_fields = limit_fields(telling, storage);
     let fields: &[(&[u8], &[u8])] = match answer.status {
         // RFC 9110 §15.5.2: 401 says what to show.
         401 => challenge_fields
             .get(..challenges.as_slice().len())
             .unwrap_or_default(),
+        429 => &limit_fields,
         // RFC 9110 §15.5.6: 405 says what is allowed.
         405 => &[(b"Allow", ALLOWED)],
         _ => &[],
@@ -139,6 +146,31 @@ pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure) -> bool {
         ..LocalReply::default()
     };
     send(telling, reply, answer.closes)
+}
+
+/// What 429 says: when to come again (RFC 6585 §4), by which limit and what is left of it
+/// (draft-ietf-httpapi-ratelimit-headers-10). The values are written into `storage`.
+fn limit_fields<'s>(
+    telling: &Telling<'_>,
+    storage: &'s mut Vec<u8>,
+) -> [(&'static [u8], &'s [u8]); 3] {
+    storage.clear();
+    let mut ends = [0; 2];
+    if let Some(exceeded) = telling.exceeded() {
+        let _ = write!(storage, "{}", exceeded.retry_after_seconds());
+        ends[0] = storage.len();
+        exceeded.write_policy(storage);
+        ends[1] = storage.len();
+        exceeded.write_left(storage);
+    }
+    let (retry_after, rest) = storage.split_at_checked(ends[0]).unwrap_or_default();
+    let policy_bytes = ends[1].saturating_sub(ends[0]);
+    let (policy, left) = rest.split_at_checked(policy_bytes).unwrap_or_default();
+    [
+        (b"Retry-After", retry_after),
+        (b"RateLimit-Policy", policy),
+        (b"RateLimit", left),
+    ]
 }
 
 /// Methods that are routed wherever CONNECT is not allowed.

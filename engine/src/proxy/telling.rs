@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::snapshot::ListenerPlan;
 use super::snapshot::generation::{ClusterSlot, ListenerSlot};
 use crate::authenticate::{Challenges, Principal};
+use crate::authorize::rate_limit::Exceeded;
 use crate::forward::Trace;
 use crate::http::{FieldName, Request};
 use crate::io::{Instant, clock};
@@ -29,6 +30,8 @@ pub(super) struct Telling<'a> {
     principal: Principal<'a>,
     /// What a caller who is not known is told to show.
     challenges: Challenges<'a>,
+    /// The rate limit that refuses it.
+    exceeded: Option<Exceeded<'a>>,
     /// The query holds a secret.
     hides_query: bool,
     route: Option<&'a Route>,
@@ -64,6 +67,7 @@ impl<'a> Telling<'a> {
             request_id,
             principal: Principal::of_peer(connection.client()),
             challenges: Challenges::default(),
+            exceeded: None,
             hides_query: false,
             route: None,
             cluster: None,
@@ -127,6 +131,15 @@ impl<'a> Telling<'a> {
 
     pub(super) fn challenges(&self) -> Challenges<'a> {
         self.challenges
+    }
+
+    /// The caller has to wait.
+    pub(super) fn limited(&mut self, exceeded: Exceeded<'a>) {
+        self.exceeded = Some(exceeded);
+    }
+
+    pub(super) fn exceeded(&self) -> Option<Exceeded<'a>> {
+        self.exceeded
     }
 
     /// It was denied, or would have been, by these policies.
@@ -238,6 +251,7 @@ impl<'a> Telling<'a> {
             client: self.connection.peer,
             policy: outcome.denied_by.and_then(label_of),
             audit: outcome.would_deny.and_then(label_of),
+            limit: self.exceeded.map(|exceeded| exceeded.limit.label()),
             principal: self.principal().label(),
             method: request.map_or(&[], |request| request.method_bytes()),
             authority: request.map_or(&[], |request| request.authority()),

@@ -43,6 +43,8 @@ pub struct AccessLine<'a> {
     pub principal: Option<&'a str>,
     /// What denied the request, as `level/policy`.
     pub policy: Option<&'a str>,
+    /// The rate limit that refused it, as `level/name`.
+    pub limit: Option<&'a str>,
     /// What is audited and would have denied it.
     pub audit: Option<&'a str>,
     /// The method as received; empty if there was no readable head, as for all bytes below.
@@ -94,6 +96,7 @@ pub fn json(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
     optional(out, "principal", line.principal);
     optional(out, "policy", line.policy);
     optional(out, "audit", line.audit);
+    optional(out, "limit", line.limit);
     present(out, "method", line.method);
     present(out, "authority", line.authority);
     json_target(out, line, query);

@@ -36,6 +36,7 @@ fn line(outcome: &Outcome) -> AccessLine<'_> {
         client: Some(([192, 0, 2, 7], 50_123).into()),
         policy: None,
         audit: None,
+        limit: None,
         principal: Some("spiffe://example.org/shop"),
         method: b"GET",
         authority: b"example.com",

@@ -28,6 +28,8 @@ pub struct SeriesCounts {
     pub clusters: usize,
     /// Policies and defaults of levels; a `PolicyId` is below it.
     pub policies: usize,
+    /// Rate limits; a `LimitId` is below it.
+    pub limits: usize,
 }
 
 /// Counters and histograms of every series.
@@ -41,6 +43,8 @@ pub struct Book<C: Counter> {
     pub clusters: Vec<ClusterSeries<C>>,
     /// One for each policy, by id.
     pub policies: Vec<PolicyCounters>,
+    /// One for each rate limit, by id.
+    pub limits: Vec<PolicyCounters>,
     /// Access-log lines handed to the file.
     pub access_log_written: u64,
     /// Access-log lines dropped because the file did not keep up.
@@ -187,6 +191,7 @@ impl<C: Counter> Book<C> {
             routes: self.routes.len(),
             clusters: self.clusters.len(),
             policies: self.policies.len(),
+            limits: self.limits.len(),
         }
     }
 
@@ -196,10 +201,11 @@ impl<C: Counter> Book<C> {
         grow(&mut self.routes, counts.routes);
         grow(&mut self.clusters, counts.clusters);
         grow(&mut self.policies, counts.policies);
+        grow(&mut self.limits, counts.limits);
     }
 
-    /// Forgets what was counted for these ids of listeners, routes, clusters and policies.
-    pub fn forget(&mut self, [listeners, routes, clusters, policies]: &[Vec<u32>; 4]) {
+    /// Forgets what was counted for these ids of listeners, routes, clusters, policies and limits.
+    pub fn forget(&mut self, [listeners, routes, clusters, policies, limits]: &[Vec<u32>; 5]) {
         for &id in listeners {
             if let Some(series) = self.listeners.get_mut(id as usize) {
                 series.forget();
@@ -217,6 +223,11 @@ impl<C: Counter> Book<C> {
         }
         for &id in policies {
             if let Some(counters) = self.policies.get_mut(id as usize) {
+                *counters = PolicyCounters::default();
+            }
+        }
+        for &id in limits {
+            if let Some(counters) = self.limits.get_mut(id as usize) {
                 *counters = PolicyCounters::default();
             }
         }
@@ -264,6 +275,7 @@ impl<C: Counter> Book<C> {
         self.routes.iter_mut().for_each(RouteSeries::forget);
         self.clusters.iter_mut().for_each(ClusterSeries::forget);
         self.policies.fill(PolicyCounters::default());
+        self.limits.fill(PolicyCounters::default());
         self.access_log_written = 0;
         self.access_log_dropped = 0;
         self.task_panics = 0;
@@ -308,6 +320,9 @@ impl Book<u64> {
         for (mine, theirs) in self.policies.iter_mut().zip(&other.policies) {
             mine.absorb(theirs);
         }
+        for (mine, theirs) in self.limits.iter_mut().zip(&other.limits) {
+            mine.absorb(theirs);
+        }
         counters::add(&mut self.access_log_written, other.access_log_written);
         counters::add(&mut self.access_log_dropped, other.access_log_dropped);
         counters::add(&mut self.task_panics, other.task_panics);
@@ -323,6 +338,7 @@ impl<C: Counter> Default for Book<C> {
             routes: Vec::new(),
             clusters: Vec::new(),
             policies: Vec::new(),
+            limits: Vec::new(),
             access_log_written: 0,
             access_log_dropped: 0,
             task_panics: 0,

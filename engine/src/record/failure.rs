@@ -49,6 +49,8 @@ pub enum DownstreamFailure {
     Unauthenticated(Unproved),
     /// A policy denies it, or none allows it.
     Denied,
+    /// The caller has sent more than a rate limit allows.
+    RateLimited,
 }
 
 /// What a cluster or its endpoint did, or did not do in time.
@@ -152,7 +154,7 @@ impl Failure {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every failure, in the order in which they are counted.
-    pub const ALL: [Self; 46] = {
+    pub const ALL: [Self; 47] = {
         use {DownstreamFailure as D, HeadFault as H, ProxyFailure as P, UpstreamFailure as U};
         [
             Self::Downstream(D::BadHead(H::Malformed)),
@@ -173,6 +175,7 @@ impl Failure {
             Self::Downstream(D::MethodRefused),
             Self::Downstream(D::Misdirected),
             Self::Downstream(D::Denied),
+            Self::Downstream(D::RateLimited),
             Self::Downstream(D::Unauthenticated(Unproved::CredentialsMissing)),
             Self::Downstream(D::Unauthenticated(Unproved::CertificateMissing)),
             Self::Downstream(D::Unauthenticated(Unproved::CredentialsMalformed)),
@@ -206,8 +209,8 @@ impl Failure {
 
     /// Its place in [`Failure::ALL`].
     pub const fn index(self) -> usize {
-        const UPSTREAM: usize = 30;
-        const PROXY: usize = 42;
+        const UPSTREAM: usize = 31;
+        const PROXY: usize = 43;
         match self {
             Self::Downstream(failure) => failure.index(),
             Self::Upstream(failure) => UPSTREAM + failure as usize,
@@ -267,7 +270,8 @@ impl DownstreamFailure {
             Self::MethodRefused => AFTER_HEAD + 8,
             Self::Misdirected => AFTER_HEAD + 9,
             Self::Denied => AFTER_HEAD + 10,
-            Self::Unauthenticated(fault) => AFTER_HEAD + 11 + fault as usize,
+            Self::RateLimited => AFTER_HEAD + 11,
+            Self::Unauthenticated(fault) => AFTER_HEAD + 12 + fault as usize,
         }
     }
 
@@ -283,6 +287,7 @@ impl DownstreamFailure {
             Self::BodyTimeout | Self::ReadStalled => ResponseFlag::StreamIdleTimeout,
             Self::Closed => ResponseFlag::DownstreamConnectionTermination,
             Self::NoRoute => ResponseFlag::NoRouteFound,
+            Self::RateLimited => ResponseFlag::RateLimited,
             Self::Unauthenticated(_) | Self::Denied => ResponseFlag::UnauthorizedExternalService,
         }
     }
@@ -302,6 +307,7 @@ impl DownstreamFailure {
             Self::Misdirected => "misdirected",
             Self::Unauthenticated(fault) => fault.label(),
             Self::Denied => "denied",
+            Self::RateLimited => "rate_limited",
         }
     }
 }

@@ -44,7 +44,7 @@ mod outcome;
 mod recorder;
 mod times;
 
-pub use crate::authorize::PolicyId;
+pub use crate::authorize::{LimitId, PolicyId};
 pub use crate::route::{ClusterId, RouteId};
 pub use book::{Book, ClusterSeries, ListenerSeries, RouteSeries, SeriesCounts};
 pub use counters::{

@@ -150,6 +150,11 @@ pub const POLICY_DECISIONS: Metric = counter(
     "weft_authorization_decisions_total",
     "Decisions of policies and of the defaults of their levels; would_allow and would_deny: audited.",
 );
+/// By listener, level, limit and decision.
+pub const LIMIT_DECISIONS: Metric = counter(
+    "weft_rate_limit_decisions_total",
+    "Requests that a rate limit let pass (allow) or refused (deny).",
+);
 /// By cluster and code class.
 pub const CLUSTER_REQUESTS: Metric = counter(
     "weft_cluster_requests_total",

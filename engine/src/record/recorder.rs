@@ -7,7 +7,7 @@
 use super::book::{Book, SeriesCounts};
 use super::counters::{CloseReason, Decision, Handshake, PoolEvent, Refusal};
 use super::outcome::{ListenerId, Outcome};
-use crate::authorize::PolicyId;
+use crate::authorize::{LimitId, PolicyId};
 use crate::route::ClusterId;
 
 /// Counts and histograms of one shard.
@@ -144,6 +144,13 @@ impl Recorder {
     /// A policy, or the default of a level, decided about a request.
     pub fn decided(&mut self, policy: PolicyId, decision: Decision) {
         if let Some(counters) = self.record.book.policies.get_mut(policy.0 as usize) {
+            counters.count(decision);
+        }
+    }
+
+    /// A rate limit let a request pass, or refused it.
+    pub fn limited(&mut self, limit: LimitId, decision: Decision) {
+        if let Some(counters) = self.record.book.limits.get_mut(limit.0 as usize) {
             counters.count(decision);
         }
     }

@@ -11,6 +11,7 @@ fn counts() -> SeriesCounts {
         routes: 3,
         clusters: 2,
         policies: 1,
+        limits: 1,
     }
 }
 
@@ -213,6 +214,7 @@ fn decisions_of_policies_are_counted_and_told_by_name() {
     }
     // A number that no policy has changes nothing.
     recorder.decided(PolicyId(1), Decision::Deny);
+    recorder.limited(LimitId(0), Decision::Deny);
     let mut ledger = Ledger::new(names());
     ledger.absorb(&mut recorder.take(Box::default()));
     let mut text = String::new();
@@ -222,6 +224,9 @@ fn decisions_of_policies_are_counted_and_told_by_name() {
     let samples = text.lines().filter_map(|line| line.strip_prefix(prefix));
     let samples: Vec<&str> = samples.collect();
     assert_eq!(samples, ["\"allow\"} 1", "\"would_deny\"} 2"]);
+    let limited = "weft_rate_limit_decisions_total{listener=\"web\",level=\"listener\",\
+        limit=\"each\",decision=\"deny\"} 1\n";
+    assert!(text.contains(limited), "{text}");
 }
 
 #[test]
@@ -258,6 +263,7 @@ fn histograms_are_bounded_and_the_rest_is_counted() {
         routes,
         clusters: 0,
         policies: 0,
+        limits: 0,
     };
     let mut recorder = Recorder::new(0, counts);
     for id in 0..routes as u32 {
@@ -303,10 +309,12 @@ pub(super) fn names() -> SeriesNames {
         ],
         vec!["service".into(), "other".into()],
     );
-    names.policies.number(&PolicyLabel {
+    let label = |policy: &str| PolicyLabel {
         listener: "web".into(),
         level: "listener".into(),
-        policy: "readers".into(),
-    });
+        policy: policy.into(),
+    };
+    names.policies.number(&label("readers"));
+    names.limits.number(&label("each"));
     names
 }

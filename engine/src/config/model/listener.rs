@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Address, Authorization, ListenerTls, Profile, VirtualHost};
+use super::{Address, Authorization, ListenerTls, Profile, RateLimit, VirtualHost};
 use crate::config::scalar;
 
 /// A socket that accepts connections.
@@ -42,6 +42,9 @@ pub struct Listener {
     /// Who may do what on this listener; everybody everything when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
+    /// How much may be sent to this listener.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
     /// Routes by host.
     pub virtual_hosts: Vec<VirtualHost>,
 }

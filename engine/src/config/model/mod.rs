@@ -9,7 +9,6 @@ mod authentication;
 mod authorization;
 mod cluster;
 mod listener;
-mod network;
 mod pattern;
 mod resilience;
 mod route;
@@ -29,15 +28,14 @@ pub use authentication::{
     ApiKey, ApiKeys, Authenticate, Authentication, KeyHash, MTLS, Marks, MethodRef, MethodRule,
 };
 pub use authorization::{
-    Authorization, AuthorizationLevel, HeaderMatch, HeaderValue, Policy, PolicyAction,
-    PolicyConditions, PrincipalMatch, Proved,
+    Authorization, AuthorizationLevel, HeaderMatch, HeaderValue, IpNetwork, LimitKey, Policy,
+    PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
 };
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
 pub use listener::{
     EscapedSlashes, FieldPolicies, FieldPolicy, Listener, ListenerLimits, ListenerTimeouts,
     PathNormalization, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
 };
-pub use network::IpNetwork;
 pub use pattern::{HostPattern, Pattern};
 pub use resilience::{CircuitBreaker, Retry, RetryBudget, RetryOn};
 pub use route::{

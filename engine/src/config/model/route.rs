@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Authenticate, Authorization, HostPattern, Pattern, Retry};
+use super::{Authenticate, Authorization, HostPattern, Pattern, RateLimit, Retry};
 use crate::config::scalar;
 
 /// The routes of some hosts of a listener.
@@ -24,6 +24,9 @@ pub struct VirtualHost {
     /// Who may do what on these hosts, besides the listener's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
+    /// How much may be sent to these hosts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
     /// Its routes, in the order of the file.
     pub routes: Vec<Route>,
 }
@@ -61,6 +64,9 @@ pub struct Route {
     /// Who may do what on this route, besides its listener's and its virtual host's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
+    /// How much may be sent to this route.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimit>,
     /// How long the exchange may take; absent when the proxy answers itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,

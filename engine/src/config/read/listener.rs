@@ -89,6 +89,7 @@ impl<'a> Reader<'a> {
             authenticate: authenticate.unwrap_or_default(),
         };
         let authorization = authorization::read(section);
+        let rate_limits = authorization::rate_limit::read(section);
         let virtual_hosts = self.virtual_hosts(section, inherited);
         Some(Listener {
             name: name?,
@@ -103,6 +104,7 @@ impl<'a> Reader<'a> {
             path,
             fields,
             authorization,
+            rate_limits,
             virtual_hosts,
         })
     }
@@ -157,6 +159,7 @@ impl VirtualHostReader<'_> {
         };
         let authenticate = self.routes.authenticate(section);
         let authorization = authorization::read(section);
+        let rate_limits = authorization::rate_limit::read(section);
         let routes = self.routes.routes(
             section,
             name.as_deref().unwrap_or_default(),
@@ -166,6 +169,7 @@ impl VirtualHostReader<'_> {
             name: name?,
             hosts,
             authorization,
+            rate_limits,
             routes,
         })
     }

@@ -7,7 +7,6 @@
 mod authentication;
 mod authorization;
 mod cluster;
-mod cover;
 mod defaults;
 mod grammar;
 mod listener;

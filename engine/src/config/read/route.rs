@@ -109,6 +109,7 @@ impl<'a> RouteReader<'a> {
         let request_fields = section.section("request_headers", edits);
         let response_fields = section.section("response_headers", edits);
         let authorization = authorization::read(section);
+        let rate_limits = authorization::rate_limit::read(section);
         let defaults = self.inherited.timeouts;
         let timeouts = section.section_or_empty("timeouts", |section| {
             listener::route_timeouts(section, defaults)
@@ -132,6 +133,7 @@ impl<'a> RouteReader<'a> {
             request_fields: request_fields.unwrap_or_default(),
             response_fields: response_fields.unwrap_or_default(),
             authorization,
+            rate_limits,
             timeouts: forwards.then_some(timeouts),
             retry: forwards.then_some(retry),
         })

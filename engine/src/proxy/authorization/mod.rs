@@ -5,14 +5,16 @@
 
 use super::fold::Reason;
 use super::telling::Telling;
-use crate::authorize::{self, Attributes, Facts, LevelOutcome, Permit, PolicyAction, Verdict};
+use crate::authorize::{
+    self, Attributes, Facts, LevelOutcome, Permit, PolicyAction, Verdict, rate_limit,
+};
 use crate::http::{Request, client_address};
 use crate::record::{Decision, DownstreamFailure, PolicyId};
 use crate::route::Location;
 
 /// Asks the policies of the listener, the virtual host and the route. `storage` is scratch space.
-pub(super) fn run(
-    telling: &mut Telling<'_>,
+pub(super) fn run<'a>(
+    telling: &mut Telling<'a>,
     request: Request<'_>,
     location: Location<'_>,
     storage: &mut Vec<u8>,
@@ -30,7 +32,20 @@ pub(super) fn run(
     let verdict = authorize::authorize(plan.policies.levels(location), &attributes);
     tell(telling, &verdict);
     let denied = |_: PolicyId| (DownstreamFailure::Denied.into(), "");
-    verdict.result.map_err(denied)
+    let allowed = verdict.result.map_err(denied)?;
+    let limits = plan.rate_limits.at(location);
+    let count = |limit, decision| {
+        let local = &connection.local;
+        local.record(|recorder| recorder.limited(limit, decision));
+    };
+    let passed = |limit| count(limit, Decision::Allow);
+    rate_limit::limit(allowed, limits, &attributes, telling.received_at(), passed).map_err(
+        |exceeded| {
+            count(exceeded.limit.id(), Decision::Deny);
+            telling.limited(exceeded);
+            (DownstreamFailure::RateLimited.into(), "")
+        },
+    )
 }
 
 /// Counts and notes what was decided.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::authenticate::Methods;
 use crate::authorize::ListenerPolicies;
+use crate::authorize::rate_limit::ListenerLimits;
 use crate::balance::{Cluster, ClusterId};
 use crate::config::{self, Config, EscapedSlashes, FieldPolicy, UnderscorePolicy};
 use crate::forward::{CircuitPlan, IdlePolicy};
@@ -107,6 +108,8 @@ pub struct ListenerPlan {
     pub routes: RouteTable,
     /// Who may do what.
     pub policies: ListenerPolicies,
+    /// How much may be sent.
+    pub rate_limits: ListenerLimits,
     /// Bounds of a request head.
     pub head_limits: HeadLimits,
     /// Bytes of a request body.
@@ -218,6 +221,9 @@ impl Snapshot {
             let mut plan =
                 compile_listener(id, listener, tls.map(Arc::new), &methods, after.numbers);
             let before = previous.listener(id);
+            let limits_before = before.map(|before| &before.rate_limits);
+            plan.rate_limits =
+                ListenerLimits::compile(listener, &after.numbers.limits, limits_before);
             plan.since = match before {
                 Some(before) if before.is_same_door(&plan) => before.since,
                 Some(_) | None => generation,
@@ -313,6 +319,8 @@ fn compile_listener(
         methods: Arc::clone(methods),
         routes: RouteTable::numbered(listener, &numbers.rules),
         policies: ListenerPolicies::compile(listener, &numbers.policies),
+        // Whoever knows the listener's predecessor fills them in.
+        rate_limits: ListenerLimits::default(),
         head_limits: HeadLimits {
             head_bytes: usize::try_from(limits.head_bytes).unwrap_or(limits::HEAD_BYTES),
             request_line_bytes: usize::try_from(limits.request_line_bytes)

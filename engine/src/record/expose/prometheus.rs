@@ -33,6 +33,7 @@ pub fn write(out: &mut String, ledger: &Ledger) {
     write_handshakes(out, ledger);
     write_routes(out, ledger);
     write_policies(out, ledger);
+    write_limits(out, ledger);
     write_clusters(out, ledger);
     write_process(out, ledger);
 }
@@ -212,6 +213,22 @@ fn write_policies(out: &mut String, ledger: &Ledger) {
             ];
             let count = counters.decided(decision);
             unless_zero(out, names::POLICY_DECISIONS, &labels, count);
+        }
+    }
+}
+
+fn write_limits(out: &mut String, ledger: &Ledger) {
+    head(out, names::LIMIT_DECISIONS);
+    for (label, counters) in ledger.names().limits.of(&ledger.total().limits) {
+        for decision in [Decision::Allow, Decision::Deny] {
+            let labels = [
+                ("listener", &*label.listener),
+                ("level", &*label.level),
+                ("limit", &*label.policy),
+                ("decision", decision.label()),
+            ];
+            let count = counters.decided(decision);
+            unless_zero(out, names::LIMIT_DECISIONS, &labels, count);
         }
     }
 }

@@ -65,9 +65,9 @@ impl Ledger {
         self.names = names;
     }
 
-    /// Forgets what was counted for these ids of listeners, routes, clusters and policies, which
-    /// nobody has any more.
-    pub fn forget(&mut self, ids: &[Vec<u32>; 4]) {
+    /// Forgets what was counted for these ids of listeners, routes, clusters, policies and limits,
+    /// which nobody has any more.
+    pub fn forget(&mut self, ids: &[Vec<u32>; 5]) {
         self.total.forget(ids);
         self.interval.forget(ids);
     }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::authorize::PolicyId;
+use crate::authorize::{LimitId, PolicyId};
 use crate::config::{Config, Listener, Route};
 use crate::record::book::SeriesCounts;
 use crate::record::outcome::ListenerId;
@@ -25,7 +25,7 @@ pub struct RouteLabel {
     pub route: Arc<str>,
 }
 
-/// What a policy is called: a name is unique within its level only.
+/// What a policy or a rate limit is called: a name is unique within its level only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PolicyLabel {
     /// The listener it belongs to.
@@ -54,6 +54,19 @@ impl PolicyLabel {
     }
 }
 
+impl PolicyLabel {
+    /// The labels of all rate limits of a configuration, by place in it.
+    fn limits(config: &Config) -> impl Iterator<Item = Self> {
+        config.listeners.iter().flat_map(|listener| {
+            listener.all_rate_limits().map(|(level, limit)| Self {
+                listener: Arc::clone(&listener.name),
+                level: level.to_string().into(),
+                policy: Arc::clone(&limit.name),
+            })
+        })
+    }
+}
+
 /// The labels of all series, by id: of what is configured, and of what was and still counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesNames {
@@ -65,6 +78,8 @@ pub struct SeriesNames {
     pub clusters: Register<Arc<str>>,
     /// Names of policies, by `PolicyId`.
     pub policies: Register<PolicyLabel>,
+    /// Names of rate limits, by `LimitId`.
+    pub limits: Register<PolicyLabel>,
 }
 
 /// The numbers of one configuration, each by place in it.
@@ -76,6 +91,8 @@ pub struct Numbers {
     pub rules: Numbering,
     /// Of its policies.
     pub policies: Vec<PolicyId>,
+    /// Of its rate limits.
+    pub limits: Vec<LimitId>,
 }
 
 /// Names with their numbers.
@@ -137,31 +154,37 @@ impl SeriesNames {
             .collect();
         let policies = PolicyLabel::all(config);
         let policies = policies.map(|label| PolicyId(self.policies.number(&label)));
+        let limits = PolicyLabel::limits(config);
+        let limits = limits.map(|label| LimitId(self.limits.number(&label)));
         Numbers {
             listeners,
             rules: Numbering { routes, clusters },
             policies: policies.collect(),
+            limits: limits.collect(),
         }
     }
 
     /// Gives back every number that none of `numbers` has. Gives the numbers given back, of
-    /// listeners, routes, clusters and policies.
+    /// listeners, routes, clusters, policies and limits.
     pub fn keep<'a>(
         &mut self,
         numbers: impl Iterator<Item = &'a Numbers> + Clone,
-    ) -> [Vec<u32>; 4] {
+    ) -> [Vec<u32>; 5] {
         let of_all = numbers.clone();
         let listeners = of_all.flat_map(|each| each.listeners.iter().map(|id| id.0));
         let of_all = numbers.clone();
         let routes = of_all.flat_map(|each| each.rules.routes.iter().map(|id| id.0));
         let of_all = numbers.clone();
         let clusters = of_all.flat_map(|each| each.rules.clusters.iter().map(|id| id.0));
-        let policies = numbers.flat_map(|each| each.policies.iter().map(|id| id.0));
+        let of_all = numbers.clone();
+        let policies = of_all.flat_map(|each| each.policies.iter().map(|id| id.0));
+        let limits = numbers.flat_map(|each| each.limits.iter().map(|id| id.0));
         [
             self.listeners.keep(&listeners.collect()),
             self.routes.keep(&routes.collect()),
             self.clusters.keep(&clusters.collect()),
             self.policies.keep(&policies.collect()),
+            self.limits.keep(&limits.collect()),
         ]
     }
 
@@ -172,6 +195,7 @@ impl SeriesNames {
             routes: self.routes.names.len(),
             clusters: self.clusters.names.len(),
             policies: self.policies.names.len(),
+            limits: self.limits.names.len(),
         }
     }
 }

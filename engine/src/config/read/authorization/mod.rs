@@ -3,11 +3,14 @@
 //! A policy that an earlier one hides whole, that excludes what it asks for, or a level that lets
 //! nobody through is a mistake that would otherwise show as a service that is down, or open.
 
-use super::{Names, cover, grammar, route};
+mod cover;
+pub(super) mod rate_limit;
+
+use super::{Names, grammar, route};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
     Authorization, HeaderMatch, HeaderValue, IpNetwork, Listener, Policy, PolicyAction,
-    PolicyConditions, PrincipalMatch, Proved, SpiffeId,
+    PolicyConditions, PrincipalMatch, Proved, RateLimit, SpiffeId,
 };
 use crate::limits;
 
@@ -25,7 +28,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Authorization> {
     section.section("authorization", authorization).flatten()
 }
 
-/// Numbers all policies in the order of the file.
+/// Numbers all policies and all rate limits in the order of the file.
 pub(super) fn number(listeners: &mut [Listener]) {
     let mut next = 0;
     let mut number = |authorization: &mut Option<Authorization>| {
@@ -34,12 +37,22 @@ pub(super) fn number(listeners: &mut [Listener]) {
             next = next.saturating_add(authorization.decision_count());
         }
     };
+    let mut next_limit = 0_u32;
+    let mut number_limits = |limits: &mut Vec<RateLimit>| {
+        for limit in limits {
+            limit.index = next_limit;
+            next_limit = next_limit.saturating_add(1);
+        }
+    };
     for listener in listeners {
         number(&mut listener.authorization);
+        number_limits(&mut listener.rate_limits);
         for host in &mut listener.virtual_hosts {
             number(&mut host.authorization);
+            number_limits(&mut host.rate_limits);
             for route in &mut host.routes {
                 number(&mut route.authorization);
+                number_limits(&mut route.rate_limits);
             }
         }
     }

@@ -4,12 +4,18 @@
 //! policy that allows, no policy is hidden whole by an earlier one. Not here: how policies are
 //! looked up and judged (`authorize`).
 
+mod network;
+mod rate_limit;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{HostPattern, IpNetwork, Listener, PathMatch, Pattern, SpiffeId};
+pub use network::IpNetwork;
+pub use rate_limit::{LimitKey, RateLimit};
+
+use super::{HostPattern, Listener, PathMatch, Pattern, SpiffeId};
 
 /// The policies of one listener, virtual host or route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,6 +74,22 @@ impl Listener {
         });
         let levels = own.into_iter().chain(inner);
         levels.filter_map(|(level, authorization)| Some((level, authorization.as_ref()?)))
+    }
+}
+
+impl Listener {
+    /// All its rate limits, in the order of the file.
+    pub fn all_rate_limits(&self) -> impl Iterator<Item = (AuthorizationLevel<'_>, &RateLimit)> {
+        let own = [(AuthorizationLevel::Listener, &self.rate_limits)];
+        let inner = self.virtual_hosts.iter().flat_map(|host| {
+            let level = AuthorizationLevel::VirtualHost(&host.name);
+            let routes = host.routes.iter();
+            let routes =
+                routes.map(|route| (AuthorizationLevel::Route(&route.name), &route.rate_limits));
+            [(level, &host.rate_limits)].into_iter().chain(routes)
+        });
+        let levels = own.into_iter().chain(inner);
+        levels.flat_map(|(level, limits)| limits.iter().map(move |limit| (level, limit)))
     }
 }
 
