@@ -220,6 +220,91 @@ fn the_page_of_a_run_needs_nothing_and_shows_everything() {
 }
 
 #[test]
+fn the_page_of_a_search_shows_every_step() {
+    let nginx = Nginx::start("");
+    nginx.scratch().write("1k.txt", &"a".repeat(1024));
+    let proxy = Proxy::to(nginx.address());
+    let scratch = Scratch::new();
+    let folder = scratch.file("");
+    let url = format!("http://{}/1k.txt", proxy.address());
+    // The highest rate to try keeps it, on the slowest of machines.
+    let search = ["search", &url, "--slo", "p50<20s", "--slo", "errors<=100%"];
+    let quick = [
+        "--start-rate",
+        "40",
+        "--max-rate",
+        "50",
+        "--step-duration",
+        "200ms",
+    ];
+    let arguments = [&search[..], &quick, &["--json", "search.json"]].concat();
+    run(&folder, &arguments, &[0, 3]);
+    run(
+        &folder,
+        &["report", "search.json", "-o", "search.html"],
+        &[0],
+    );
+    let page = scratch.file("search.html");
+    assert_sound(&page, &scratch);
+    let shown = Laid::out(&page, NARROW);
+    for heading in [
+        &*url,
+        "Every step",
+        "How it was judged",
+        "How to do it again",
+    ] {
+        let titles = [shown.visible("h1"), shown.visible("h2")].concat();
+        assert!(
+            titles.iter().any(|title| title.contains(heading)),
+            "{titles:?}"
+        );
+    }
+    assert!(
+        shown.visible("svg").len() == 1,
+        "a picture for the condition on a time"
+    );
+    let cells = shown.visible("td, tbody th");
+    assert!(cells.iter().any(|cell| cell == "kept"), "{cells:?}");
+}
+
+#[test]
+fn the_page_of_a_replay_is_that_of_a_run() {
+    let nginx = Nginx::start("");
+    nginx.scratch().write("1k.txt", &"a".repeat(1024));
+    let scratch = Scratch::new();
+    let folder = scratch.file("");
+    let url = format!("http://{}/", nginx.address());
+    let line = |second: u32| {
+        format!(
+            "127.0.0.1 - - [25/Nov/2026:12:00:{second:02} +0000] \"GET /1k.txt HTTP/1.1\" 200 1024\n"
+        )
+    };
+    scratch.write("access.log", &(0..20).map(line).collect::<String>());
+    let replay = [
+        "replay",
+        "access.log",
+        &url,
+        "--speed",
+        "20x",
+        "--json",
+        "replay.json",
+    ];
+    run(
+        &folder,
+        &[&replay[..], &["--hlog", "replay.hlog"]].concat(),
+        &[0, 3],
+    );
+    let arguments = ["report", "replay.json", "replay.hlog", "-o", "replay.html"];
+    run(&folder, &arguments, &[0]);
+    let page = scratch.file("replay.html");
+    assert_sound(&page, &scratch);
+    let shown = Laid::out(&page, WIDE);
+    shown.assert_shows(&["How long answers took", "What became of the requests"], 2);
+    let text = fs::read_to_string(&page).expect("the page");
+    assert!(text.contains("access.log"), "what was replayed is said");
+}
+
+#[test]
 fn the_pages_of_a_comparison_and_of_claims_show_what_was_found() {
     let scratch = Scratch::new();
     let bench = bench(&scratch);

@@ -134,6 +134,19 @@ impl Condition {
         }
     }
 
+    /// The same of the least and the most of several, if there is any.
+    pub(crate) fn show_span(&self, span: Option<(f64, f64)>) -> String {
+        match span {
+            Some((least, most)) => format!("{} to {}", self.show(least), self.show(most)),
+            None => "not measured".into(),
+        }
+    }
+
+    /// The bound in nanoseconds, if the figure is a time.
+    pub(crate) fn time_bound(&self) -> Option<f64> {
+        matches!(self.figure, Figure::Time(..)).then_some(self.bound)
+    }
+
     /// What was measured, in words: `p99 of the response time is 6.12 ms`.
     pub(crate) fn describe(&self, samples: &Samples, measured: Duration) -> String {
         let Some(value) = self.value(samples, measured) else {

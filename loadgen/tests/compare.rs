@@ -31,6 +31,15 @@ body_size = "1KiB"
 
 const CLAIMS: &str = r#"
 [[claim]]
+id = "broken"
+text = "Its scenario cannot be run"
+scenario = "broken"
+metric = "cpu_us_per_request"
+relation = "<="
+bound = 1
+rounds = 2
+
+[[claim]]
 id = "itself"
 text = "Not a thousand times its own"
 scenario = "itself"
@@ -89,6 +98,8 @@ impl Bench {
         )
         .expect("written");
         fs::write(root.join("bench/scenarios/itself.toml"), scenario).expect("written");
+        let broken = scenario.replace("1KiB", "a lot");
+        fs::write(root.join("bench/scenarios/broken.toml"), broken).expect("written");
         fs::write(root.join("bench/claims.toml"), CLAIMS).expect("written");
         let page = "# Page\n<!-- claims: made by `loadgen verify`, not by hand -->\n\
                     <!-- /claims -->\nend\n";
@@ -187,6 +198,19 @@ fn weft_against_itself() {
     let page = fs::read_to_string(out.join("report.html")).expect("the page");
     assert!(page.contains("weft again") && page.contains("<svg"));
     assert_no_place_of_this_machine(&out);
+    // The kept histograms are read again, by entry and round.
+    let shown = bench.run(&["hist", "show", "out/weft", "out/weft-again"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", told(&shown));
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    assert!(shown.contains("weft again"), "{shown}");
+    let difference = bench.run(&["hist", "diff", "out/weft", "out/weft-again"]);
+    assert!(
+        matches!(difference.status.code(), Some(0 | 2 | 3)),
+        "{}",
+        told(&difference)
+    );
+    let ranged = bench.run(&["hist", "show", "out/weft", "--from", "0s", "--to", "1s"]);
+    assert!(told(&ranged).contains("has no range"), "{}", told(&ranged));
 }
 
 /// Nothing that is kept names a folder of the machine, temporary or not.
@@ -265,6 +289,7 @@ fn claims_are_judged_recorded_and_shown() {
         "verified      itself",
         "refuted       idler",
         "not tested    absent",
+        "not tested    broken",
         "absent is not installed (looked for no-such-proxy)",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
@@ -292,7 +317,11 @@ fn claims_are_judged_recorded_and_shown() {
         (&"broken".into(), &false.into())
     );
     let reasons = record["reasons"].to_string();
-    for part in ["idler was refuted", "absent could not be tested"] {
+    for part in [
+        "idler was refuted",
+        "absent could not be tested",
+        "broken could not be tested",
+    ] {
         assert!(reasons.contains(part), "{part} is missing: {reasons}");
     }
     assert!(record["environment"]["kernel"].is_string());

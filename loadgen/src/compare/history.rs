@@ -8,7 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::page::logs::{Log, sum};
+use crate::hist::format::read_log;
+use crate::hist::recording::{Interval, Recording, sum};
 use crate::report::hlog::{RESPONSE_TIME, Sink};
 use crate::sample::{OpenSeries, Samples};
 
@@ -23,24 +24,24 @@ pub(crate) fn write(
     let title = format!("loadgen compare: {entry}, a line per round and series");
     let mut lines = sink.begin(&title, RESPONSE_TIME, began).map_err(failed)?;
     for (at_seconds, run) in runs {
-        let log = Log::read(run)?;
+        let log = read_log(run)?;
         let start = Duration::from_secs_f64(at_seconds.max(0.0));
-        lines
-            .write(&samples(&log), start, log.length())
-            .map_err(failed)?;
+        let ends = log.intervals(None).iter().map(Interval::end_seconds);
+        let length = Duration::from_secs_f64(ends.fold(0.0, f64::max));
+        lines.write(&samples(&log), start, length).map_err(failed)?;
     }
     Ok(())
 }
 
 /// All of a run, as one interval.
-fn samples(log: &Log) -> Samples {
-    let series = |tag: &'static str| sum(log.of(tag).map(|stretch| &stretch.times));
+fn samples(log: &Recording) -> Samples {
+    let series = |tag: Option<&str>| sum(log.intervals(tag).iter().map(|interval| &interval.times));
     let mut samples = Samples::new(false);
-    samples.latency = series("");
-    let is_open = log.of("uncorrected").next().is_some();
+    samples.latency = series(None);
+    let is_open = log.series(Some("uncorrected")).is_some();
     samples.open = is_open.then(|| OpenSeries {
-        service: series("uncorrected"),
-        lag: series("send_lag"),
+        service: series(Some("uncorrected")),
+        lag: series(Some("send_lag")),
     });
     samples
 }

@@ -3,7 +3,8 @@
 //! Each is one number per entry and round. Response times are *corrected*: counted from when a
 //! request was due. Service times are not; a closed loop has only one kind, shown as response time.
 
-use super::round::{Measured, Times, Worth};
+use super::round::{Measured, Worth};
+use crate::report::figures::Times;
 
 /// A figure of one entry in one round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,13 +146,14 @@ impl Metric {
             Self::ServiceP999 => service("99.9"),
             // Nothing is resident of what has ended, as a generator has.
             Self::Resident | Self::ResidentPerConnection
-                if watched.is_none_or(|watched| watched.resident_bytes == 0) =>
+                if watched.is_none_or(|watched| watched.consumption.resident_bytes == 0) =>
             {
                 None
             }
-            Self::Resident => watched.map(|watched| watched.resident_bytes as f64),
+            Self::Resident => watched.map(|watched| watched.consumption.resident_bytes as f64),
             Self::ResidentPerConnection => watched.map(|watched| {
                 let grown = watched
+                    .consumption
                     .resident_bytes
                     .saturating_sub(place.resident_at_start);
                 grown as f64 / place.connections.max(1) as f64

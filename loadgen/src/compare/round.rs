@@ -17,6 +17,8 @@ use super::options::CompareOptions;
 use super::scenario::Scenario;
 use super::stage::{Entry, Part, Stage};
 use crate::launch::ITSELF;
+use crate::report::figures::{Generator, Requests, Times, Watched};
+use crate::run::watched::Consumption;
 use crate::verdict::{BUSY_SHARE_MAX, LAG_SHARE_MAX};
 
 /// How much of the rate must have been answered within the measured time's requests.
@@ -48,73 +50,6 @@ pub(crate) struct Measured {
     pub generator: Generator,
     /// The proxy.
     pub watched: Option<Watched>,
-}
-
-/// Requests by what became of them.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(crate) struct Requests {
-    /// All of the measured time.
-    pub due: u64,
-    /// Right answers.
-    pub answered: u64,
-    /// Wrong answers and broken connections.
-    pub failed: u64,
-    /// No answer at all.
-    pub unanswered: u64,
-    /// Due while no connection was free.
-    #[serde(default)]
-    pub waited_for_connection: u64,
-}
-
-/// A series of times.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Times {
-    /// By percentile, in nanoseconds.
-    pub percentiles_ns: BTreeMap<String, u64>,
-}
-
-/// The generator itself.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Generator {
-    /// CPU time per request.
-    pub cpu_us_per_request: f64,
-    /// Its threads.
-    pub threads: Vec<Thread>,
-}
-
-/// One thread of the generator, in shares of the measured time.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(crate) struct Thread {
-    /// Running.
-    pub busy_share: f64,
-    /// Ready to run, without a processor.
-    pub waiting_share: f64,
-}
-
-/// What the proxy and its children consumed.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(crate) struct Watched {
-    /// CPU microseconds per right answer; `None` without answers.
-    pub cpu_us_per_request: Option<f64>,
-    /// From the first to the last reading.
-    pub seconds: f64,
-    /// CPU time.
-    pub cpu_seconds: f64,
-    /// Time its threads were ready to run without a processor.
-    pub waiting_seconds: f64,
-    /// Resident memory at the end.
-    pub resident_bytes: u64,
-    /// The same with shared pages divided.
-    pub proportional_bytes: u64,
-}
-
-impl Times {
-    /// A percentile, `"99"`.
-    pub(crate) fn at(&self, percentile: &str) -> Option<f64> {
-        self.percentiles_ns
-            .get(percentile)
-            .map(|&nanos| nanos as f64)
-    }
 }
 
 /// What a run is worth.
@@ -167,9 +102,8 @@ impl Measured {
 
     /// The share of the time that the proxy's threads waited for a processor.
     pub(crate) fn proxy_waiting_share(&self) -> Option<f64> {
-        self.watched
-            .filter(|watched| watched.seconds > 0.0)
-            .map(|watched| watched.waiting_seconds / watched.seconds)
+        let consumed = self.watched?.consumption;
+        (consumed.seconds > 0.0).then(|| consumed.waiting_seconds / consumed.seconds)
     }
 }
 
@@ -235,22 +169,20 @@ pub(crate) fn of_generator(
         },
         errors: wrong_ones.into_iter().collect(),
         statuses: BTreeMap::new(),
-        response_time: Times {
-            percentiles_ns: BTreeMap::new(),
-        },
+        response_time: Times::default(),
         service_time: None,
         send_lag: None,
         generator: Generator {
             cpu_us_per_request: per_request,
-            threads: Vec::new(),
+            ..Generator::default()
         },
         watched: Some(Watched {
             cpu_us_per_request: (answered > 0).then_some(per_request),
-            seconds: duration.as_secs_f64(),
-            cpu_seconds: cpu_time.as_secs_f64(),
-            waiting_seconds: 0.0,
-            resident_bytes: 0,
-            proportional_bytes: 0,
+            consumption: Consumption {
+                seconds: duration.as_secs_f64(),
+                cpu_seconds: cpu_time.as_secs_f64(),
+                ..Consumption::default()
+            },
         }),
     }
 }
@@ -319,10 +251,12 @@ fn arguments(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::figures::Thread;
 
     fn measured(answered: u64, failed: u64, busy: f64, lag: u64) -> Measured {
         let times = |nanos| Times {
             percentiles_ns: [("99".to_owned(), nanos)].into(),
+            ..Times::default()
         };
         Measured {
             answers_per_second: answered as f64,
@@ -344,14 +278,16 @@ mod tests {
                     busy_share: busy,
                     waiting_share: 0.06,
                 }],
+                ..Generator::default()
             },
             watched: Some(Watched {
                 cpu_us_per_request: Some(10.0),
-                seconds: 2.0,
-                cpu_seconds: 1.0,
-                waiting_seconds: 0.5,
-                resident_bytes: 0,
-                proportional_bytes: 0,
+                consumption: Consumption {
+                    seconds: 2.0,
+                    cpu_seconds: 1.0,
+                    waiting_seconds: 0.5,
+                    ..Consumption::default()
+                },
             }),
         }
     }

@@ -68,6 +68,35 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    /// The series with this tag.
+    pub(crate) fn series(&self, tag: Option<&str>) -> Option<&Series> {
+        let mut series = self.series.iter();
+        series.find(|series| series.tag.as_deref() == tag)
+    }
+
+    /// The intervals with this tag, in order.
+    pub(crate) fn intervals(&self, tag: Option<&str>) -> &[Interval] {
+        self.series(tag).map_or(&[], |series| &series.intervals)
+    }
+
+    /// What the log of a comparison's entry holds of one round: the interval with this number of
+    /// each series.
+    pub(crate) fn round(&self, number: usize) -> Self {
+        let of_round = |series: &Series| {
+            let interval = series.intervals.get(number)?;
+            Some(Series {
+                tag: series.tag.clone(),
+                intervals: vec![interval.clone()],
+            })
+        };
+        Self {
+            name: self.name.clone(),
+            began: self.began,
+            series: self.series.iter().filter_map(of_round).collect(),
+            notes: Vec::new(),
+        }
+    }
+
     /// The series with this tag, made if there is none.
     pub(crate) fn series_mut(&mut self, tag: Option<&str>) -> &mut Series {
         let found = self

@@ -6,7 +6,8 @@
 //! | a folder with `result.json` | what `loadgen compare --out` wrote: each entry with its runs |
 //! | `FOLDER/ENTRY` | the runs of one entry |
 //!
-//! Runs that the comparison did not count are left out, with a note. Notes go to stderr here, so
+//! The log of an entry has an interval for each round, of which the comparison says whether it
+//! counts. Those that do not are left out, with a note. Notes go to stderr here, so
 //! that whoever works with recordings need not pass them on.
 
 use std::fs;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use super::format;
 use super::options::Reading;
 use super::recording::Recording;
-use crate::compare::document::run_name;
+use crate::compare::document::{FILE, log_name};
 
 /// What one argument named: usually one recording, for an entry of a comparison one per run.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ fn open(path: &Path, reading: &Reading) -> Result<Vec<Source>, String> {
         return entries(path, None, reading);
     }
     if let (false, Some(folder), Some(entry)) = (path.exists(), path.parent(), path.file_name())
-        && folder.join("result.json").exists()
+        && folder.join(FILE).exists()
     {
         return entries(folder, entry.to_str(), reading);
     }
@@ -122,10 +123,10 @@ fn open(path: &Path, reading: &Reading) -> Result<Vec<Source>, String> {
 
 /// The entries of a comparison, or the one that is wanted.
 fn entries(folder: &Path, wanted: Option<&str>, reading: &Reading) -> Result<Vec<Source>, String> {
-    let path = folder.join("result.json");
+    let path = folder.join(FILE);
     let text = fs::read_to_string(&path).map_err(|error| {
         format!(
-            "{} is no folder of `loadgen compare --out`: result.json: {error}",
+            "{} is no folder of `loadgen compare --out`: {FILE}: {error}",
             folder.display()
         )
     })?;
@@ -134,8 +135,8 @@ fn entries(folder: &Path, wanted: Option<&str>, reading: &Reading) -> Result<Vec
     let mut sources = Vec::new();
     for (index, entry) in comparison.entries.iter().enumerate() {
         // Names with blanks are files with dashes.
-        let file = run_name(&entry.name, 0);
-        let file = file.trim_end_matches("-1");
+        let log = log_name(&entry.name);
+        let file = log.trim_end_matches(".hlog");
         if wanted.is_some_and(|wanted| wanted != entry.name && wanted != file) {
             continue;
         }
@@ -149,15 +150,13 @@ fn entries(folder: &Path, wanted: Option<&str>, reading: &Reading) -> Result<Vec
                 entry.name
             ));
         }
-        let run = |run: &&Run| {
-            let name = run_name(&entry.name, run.round);
-            recording(&folder.join(format!("{name}.hlog")), reading)
-        };
-        let runs = counted.iter().map(run).collect::<Result<Vec<_>, _>>()?;
-        if runs.is_empty() {
+        if counted.is_empty() {
             note(&format!("{}: no run counts", entry.name));
             continue;
         }
+        let whole = recording(&folder.join(&log), reading)?;
+        let runs = counted.iter().map(|run| whole.round(run.round));
+        let runs = runs.collect();
         let name = entry.name.clone();
         sources.push(Source { name, runs });
     }
@@ -187,7 +186,15 @@ fn recording(path: &Path, reading: &Reading) -> Result<Recording, String> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    let is_of_comparison = path.with_file_name(FILE).exists();
     if let Some((from, to)) = reading.range()? {
+        if is_of_comparison {
+            return Err(format!(
+                "{}: an interval for each round has no range to choose from; leave out --from and \
+                 --to",
+                path.display()
+            ));
+        }
         if !recording.has_times() {
             return Err(format!(
                 "{}: one interval has no range to choose from; leave out --from and --to",

@@ -10,19 +10,21 @@ use hdrhistogram::Histogram;
 use crate::compare::document::Document;
 use crate::compare::metric::{Metric, Unit as Written};
 use crate::compare::summary::spread;
+use crate::hist::recording::{Interval, Recording, sum};
 use crate::plot::{
     Caption, Column, Curve, HeatMap, IntervalChart, Line, Panel, PercentileChart, Row, TimeChart,
     Unit,
 };
+use crate::report::IntervalRow;
+use crate::report::figures::Times;
 
-use super::logs::Log;
-use super::measured::{Interval, Measured, Times};
+use super::measured::Measured;
 use super::words::percent;
 
 /// How much larger the largest of compared times may be before their scale is logarithmic.
 const LINEAR_FACTOR_MAX: f64 = 20.0;
 
-fn caption(title: impl Into<String>, note: impl Into<String>) -> Caption {
+pub(super) fn caption(title: impl Into<String>, note: impl Into<String>) -> Caption {
     Caption {
         title: title.into(),
         note: note.into(),
@@ -31,9 +33,12 @@ fn caption(title: impl Into<String>, note: impl Into<String>) -> Caption {
 }
 
 /// The percentile curves of a run: from its log if there is one, else from its JSON.
-pub(crate) fn percentiles_of_run(run: &Measured, log: Option<&Log>) -> String {
+pub(crate) fn percentiles_of_run(run: &Measured, log: Option<&Recording>) -> String {
     let mut curves = vec![match log {
-        Some(log) => Curve::of("response time", &log.total()),
+        Some(log) => {
+            let times = log.intervals(None).iter().map(|interval| &interval.times);
+            Curve::of("response time", &sum(times))
+        }
         None => curve("response time", &run.response_time),
     }];
     if let Some(service) = &run.service_time {
@@ -87,9 +92,9 @@ fn curve(name: &str, times: &Times) -> Curve {
 /// Throughput and times of a run, interval by interval.
 pub(crate) fn over_time(run: &Measured) -> String {
     // The last interval may be the grace, in which nothing was due any more.
-    let full = |interval: &&Interval| interval.length_seconds > 0.05;
-    let intervals: Vec<&Interval> = run.intervals.iter().filter(full).collect();
-    let line = |name: &str, value: fn(&Interval) -> f64| Line {
+    let full = |interval: &&IntervalRow| interval.length_seconds > 0.05;
+    let intervals: Vec<&IntervalRow> = run.intervals.iter().filter(full).collect();
+    let line = |name: &str, value: fn(&IntervalRow) -> f64| Line {
         name: name.into(),
         points: intervals
             .iter()
@@ -146,7 +151,7 @@ pub(crate) fn over_time(run: &Measured) -> String {
 }
 
 /// A gap where nothing was timed.
-fn time(interval: &Interval, nanos: u64) -> f64 {
+fn time(interval: &IntervalRow, nanos: u64) -> f64 {
     match interval.answered + interval.failed {
         0 => f64::NAN,
         _ => nanos as f64,
@@ -154,12 +159,12 @@ fn time(interval: &Interval, nanos: u64) -> f64 {
 }
 
 /// When answers came and how long each took.
-pub(crate) fn heat(log: &Log) -> String {
-    let column = |stretch: &super::logs::Stretch| {
+pub(crate) fn heat(log: &Recording) -> String {
+    let column = |interval: &Interval| {
         Column::of(
-            stretch.start_seconds,
-            stretch.length_seconds,
-            &stretch.times,
+            interval.start_seconds,
+            interval.length_seconds,
+            &interval.times,
         )
     };
     HeatMap {
@@ -168,7 +173,7 @@ pub(crate) fn heat(log: &Log) -> String {
             "Shows what percentiles hide: two humps, a stall, a mode that comes and goes.",
         ),
         measured: "response time".into(),
-        columns: log.of("").map(column).collect(),
+        columns: log.intervals(None).iter().map(column).collect(),
         lines: Vec::new(),
         events: Vec::new(),
     }
@@ -313,7 +318,7 @@ pub(crate) fn percentiles_of_entries(logs: &[(String, Vec<Histogram<u64>>)]) -> 
 }
 
 fn with_band(name: &str, rounds: &[Histogram<u64>]) -> Curve {
-    let mut curve = Curve::of(name, &super::logs::sum(rounds));
+    let mut curve = Curve::of(name, &sum(rounds.iter()));
     let singles: Vec<Curve> = rounds.iter().map(|round| Curve::of("", round)).collect();
     // Beyond its own count a round knows nothing.
     let least = rounds.iter().map(Histogram::len).min().unwrap_or(0);

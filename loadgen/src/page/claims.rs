@@ -62,7 +62,7 @@ pub(crate) fn html(name: &str, record: &Record, parts: &[Part]) -> String {
     place::section(
         &mut markup,
         &record.environment,
-        &record.meanwhile,
+        Some(&record.meanwhile),
         &placement.unwrap_or_default(),
     );
     markup.section("method", "How it was measured");

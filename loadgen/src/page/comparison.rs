@@ -6,15 +6,16 @@
 
 use hdrhistogram::Histogram;
 
-use crate::compare::document::Document;
+use crate::compare::document::{Document, log_name};
 use crate::compare::metric::Metric;
 use crate::compare::scenario::Compares;
 use crate::compare::summary::{Ratio, spread};
+use crate::hist::format::read_log;
 
 use super::charts;
 use super::markup::{Cell, Markup, Tone, page};
+use super::place;
 use super::words::{command, count, figure, finding, judged, number, percent, ratio};
-use super::{logs, place};
 
 /// The metrics of the table of ratios.
 const RATIO_METRICS: [Metric; 6] = [
@@ -76,7 +77,7 @@ pub(crate) fn html(document: &Document, logs: &[(String, Vec<Histogram<u64>>)]) 
     place::section(
         &mut markup,
         &document.machine.environment,
-        &document.machine.meanwhile,
+        Some(&document.machine.meanwhile),
         &placement(document),
     );
     markup.section("configurations", "What was compared");
@@ -431,7 +432,10 @@ pub(crate) fn histograms(
     folder: &std::path::Path,
 ) -> Vec<(String, Vec<Histogram<u64>>)> {
     let of_entry = |(index, entry): (usize, &crate::compare::document::Participant)| {
-        let rounds = logs::rounds(folder, &entry.name);
+        // Generators leave none.
+        let log = read_log(&folder.join(log_name(&entry.name))).unwrap_or_default();
+        let rounds = log.intervals(None).iter();
+        let rounds: Vec<_> = rounds.map(|interval| interval.times.clone()).collect();
         let counts = |round: usize| {
             let mut runs = document.runs.iter();
             runs.any(|run| {

@@ -5,13 +5,14 @@
 //! by field, so that a new option is on the page without a line here.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::environment::{Environment, Meanwhile};
+use crate::report::IntervalRow;
+use crate::report::figures::{Generator, Requests, Times, Watched};
+use crate::run::options::about::About;
 
 /// A run.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,123 +58,14 @@ pub(crate) struct Measured {
     #[serde(default)]
     pub broken: Vec<String>,
     /// What whoever made it says about it.
-    pub note: Option<String>,
-    /// The target's configuration.
-    pub target_configuration: Option<Configuration>,
+    #[serde(flatten)]
+    pub about: About,
     /// Second by second.
     #[serde(default)]
-    pub intervals: Vec<Interval>,
-}
-
-/// A configuration as it was handed over.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Configuration {
-    /// Name of its file.
-    pub name: String,
-    /// All of it.
-    pub text: String,
-}
-
-/// Requests by what became of them.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Requests {
-    /// All of the measured time.
-    pub due: u64,
-    /// Right answers.
-    pub answered: u64,
-    /// Wrong answers and broken connections.
-    pub failed: u64,
-    /// No answer at all.
-    pub unanswered: u64,
-    /// Due while no connection was free.
-    #[serde(default)]
-    pub waited_for_connection: u64,
-}
-
-/// A series of times, in nanoseconds.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Times {
-    /// How many.
-    pub count: u64,
-    /// Their mean.
-    pub mean_ns: f64,
-    /// The shortest.
-    pub min_ns: u64,
-    /// The longest.
-    pub max_ns: u64,
-    /// By percentile.
-    pub percentiles_ns: BTreeMap<String, u64>,
-}
-
-/// The generator itself.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Generator {
-    /// It was the bottleneck.
-    pub bottleneck: bool,
-    /// Why.
-    pub reasons: Vec<String>,
-    /// CPU time per request.
-    pub cpu_us_per_request: f64,
-    /// Its threads.
-    pub threads: Vec<Thread>,
-}
-
-/// A thread, in shares of the measured time.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Thread {
-    /// Running.
-    pub busy_share: f64,
-    /// Ready to run, without a processor.
-    pub waiting_share: f64,
-}
-
-/// The process that was watched, with its children.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Watched {
-    /// CPU time per right answer.
-    pub cpu_us_per_request: Option<f64>,
-    /// From the first to the last reading.
-    pub seconds: f64,
-    /// CPU time.
-    pub cpu_seconds: f64,
-    /// Time its threads were ready to run without a processor.
-    pub waiting_seconds: f64,
-    /// Processes at the end.
-    pub process_count: usize,
-    /// Threads at the end.
-    pub thread_count: usize,
-    /// Resident memory at the end.
-    pub resident_bytes: u64,
-}
-
-/// One interval.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Interval {
-    /// From the start of the measured time.
-    pub start_seconds: f64,
-    /// How long it was.
-    pub length_seconds: f64,
-    /// Right answers.
-    pub answered: u64,
-    /// Wrong ones.
-    pub failed: u64,
-    /// Median of the response time.
-    pub p50_ns: u64,
-    /// Its 99th percentile.
-    pub p99_ns: u64,
-    /// The longest.
-    pub max_ns: u64,
+    pub intervals: Vec<IntervalRow>,
 }
 
 impl Measured {
-    /// Reads the JSON of a run.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let text = fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        serde_json::from_str(&text)
-            .map_err(|error| format!("{} is not the JSON of a run: {error}", path.display()))
-    }
-
     /// A text of what was asked for; empty if it is not there.
     pub(crate) fn asked(&self, name: &str) -> &str {
         self.run.get(name).and_then(Value::as_str).unwrap_or("")

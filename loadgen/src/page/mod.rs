@@ -1,21 +1,22 @@
 //! `loadgen report`: results as one HTML page that needs nothing else.
 //!
 //! A page is for somebody who was not there: the verdict first, in words, then figures, pictures,
-//! what qualifies them, where it was measured and how to do it again. `run.rs`, `comparison.rs` and
-//! `claims.rs` are the pages, `place.rs` a section of all of them. `measured.rs` and `logs.rs` read
-//! what `loadgen run` wrote; comparisons and verifications are read as the types that wrote them.
-//! `charts.rs` makes pictures, `words.rs` sentences, `markup.rs` HTML, and only that one. The pages
-//! work without scripts and without a network.
+//! what qualifies them, where it was measured and how to do it again. `run.rs`, `search.rs`,
+//! `comparison.rs` and `claims.rs` are the pages, `place.rs` a section of all of them.
+//!
+//! `measured.rs` reads what `loadgen run` wrote; logs, searches, comparisons and verifications are
+//! read as what wrote them. `charts.rs` makes pictures, `words.rs` sentences, `markup.rs` HTML, and
+//! only that one. The pages work without scripts and without a network.
 
 mod charts;
 pub(crate) mod claims;
 pub(crate) mod comparison;
-pub(crate) mod logs;
 mod markup;
 mod measured;
 pub(crate) mod options;
 mod place;
 mod run;
+mod search;
 mod words;
 
 use std::fs;
@@ -23,10 +24,10 @@ use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use crate::compare::document::Document;
+use crate::hist::format::read_log;
 use crate::verify::record::{self, Record};
 
 use self::claims::Part;
-use self::logs::Log;
 use self::measured::Measured;
 use self::options::ReportOptions;
 
@@ -86,18 +87,27 @@ pub(crate) fn write_into(folder: &Path) -> Result<(), String> {
         .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// The page of a run: its JSON, and its log if that is given.
+/// The page of a run or replay, from its JSON and its log if that is given, or of a search.
 fn of_run(files: &[PathBuf]) -> Result<String, String> {
     let is_log = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "hlog");
     let (logs, results): (Vec<_>, Vec<_>) = files.iter().partition(is_log);
     let ([result], [] | [_]) = (results.as_slice(), logs.as_slice()) else {
         return Err(
-            "give the JSON of one run, with at most one .hlog; or one folder of a comparison or \
+            "give the JSON of one run, replay or search, with at most one .hlog; or one folder of a comparison or \
              verification"
                 .into(),
         );
     };
-    let measured = Measured::read(result)?;
-    let log = logs.first().map(|path| Log::read(path)).transpose()?;
+    let (path, text) = (result.display(), fs::read_to_string(result));
+    let text = text.map_err(|error| format!("cannot read {path}: {error}"))?;
+    if let Ok(searched) = serde_json::from_str(&text) {
+        return match logs.as_slice() {
+            [] => Ok(search::html(&searched)),
+            _ => Err("a search has no log; leave the .hlog out".into()),
+        };
+    }
+    let measured = serde_json::from_str::<Measured>(&text)
+        .map_err(|error| format!("{path} is not the JSON of a run or a search: {error}"))?;
+    let log = logs.first().map(|path| read_log(path)).transpose()?;
     Ok(run::html(&measured, log.as_ref()))
 }

@@ -8,7 +8,8 @@ use clap::Args;
 pub(crate) const LONG: &str = "\
 Make one HTML page of a result, for people who were not there.
 
-The input is the JSON of a run, with its interval log if there is one; or the folder that `loadgen
+The input is the JSON of a run, a replay or a search, with its interval log if there is one; or the
+folder that `loadgen
 compare --out` or `loadgen verify` wrote. The page holds verdict, tables, charts, environment,
 configurations and how to do it again. It is one file without scripts that asks no network for
 anything: send it, print it, keep it.";
@@ -18,6 +19,8 @@ pub(crate) const AFTER: &str = "\
 Examples:
   loadgen run http://127.0.0.1:8080/ --rate 5000 --json run.json --hlog run.hlog
   loadgen report run.json run.hlog -o run.html
+  loadgen search http://127.0.0.1:8080/ --slo 'p99<5ms' --json search.json
+  loadgen report search.json -o search.html
   loadgen report bench/runs/2026-11-25-vm -o claims.html
   loadgen compare h1-1k --out result              writes result/report.html by itself
 
@@ -28,7 +31,8 @@ Exit codes:
 /// Options of `loadgen report`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ReportOptions {
-    /// The JSON of a run, and its interval log; or the folder of a comparison or verification.
+    /// The JSON of a run, replay or search, and its interval log; or the folder of a comparison or
+    /// verification.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// The page; `-` prints it.

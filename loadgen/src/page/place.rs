@@ -15,15 +15,16 @@ type Facts = [(String, String)];
 pub(crate) fn section(
     markup: &mut Markup,
     environment: &Environment,
-    meanwhile: &Meanwhile,
+    meanwhile: Option<&Meanwhile>,
     more: &Facts,
 ) {
     markup.section("environment", "Where it was measured");
+    let meanwhile = meanwhile.cloned().unwrap_or_default();
     let remarks = [environment.remarks(), meanwhile.remarks()].concat();
     markup.warning("The machine was not quiet", &remarks);
     let mut facts = machine(environment);
     facts.extend_from_slice(more);
-    facts.extend(busy(environment, meanwhile));
+    facts.extend(busy(environment, &meanwhile));
     markup.facts(&facts);
     markup.end_section();
 }

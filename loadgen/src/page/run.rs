@@ -5,10 +5,12 @@
 
 use serde_json::Value;
 
+use crate::hist::recording::Recording;
+use crate::report::figures::Times;
+
 use super::charts;
-use super::logs::Log;
 use super::markup::{Cell, Markup, Tone, page};
-use super::measured::{Measured, Times};
+use super::measured::Measured;
 use super::place;
 use super::words::{bytes, command, count, nanos, percent};
 
@@ -31,12 +33,12 @@ Each request that was due is counted once, as answered, failed or unanswered. A 
 timed; a request without an answer is timed at its age, since leaving it out would flatter the target.";
 
 /// The page.
-pub(crate) fn html(run: &Measured, log: Option<&Log>) -> String {
+pub(crate) fn html(run: &Measured, log: Option<&Recording>) -> String {
     let title = run.asked("url").to_owned();
     let mut markup = Markup::new();
     markup.top("Load test", &title, &beneath(run));
     verdict(&mut markup, run);
-    if let Some(note) = &run.note {
+    if let Some(note) = &run.about.note {
         markup.paragraph(note);
     }
     tiles(&mut markup, run);
@@ -44,7 +46,7 @@ pub(crate) fn html(run: &Measured, log: Option<&Log>) -> String {
     over_time(&mut markup, run, log);
     answers(&mut markup, run);
     generator(&mut markup, run);
-    place::section(&mut markup, &run.environment, &run.meanwhile, &[]);
+    place::section(&mut markup, &run.environment, Some(&run.meanwhile), &[]);
     asked(&mut markup, run);
     again(&mut markup, run);
     page(&format!("loadgen: {title}"), &markup.finish())
@@ -107,7 +109,7 @@ fn tiles(markup: &mut Markup, run: &Measured) {
     markup.tiles(&tiles);
 }
 
-fn times(markup: &mut Markup, run: &Measured, log: Option<&Log>) {
+fn times(markup: &mut Markup, run: &Measured, log: Option<&Recording>) {
     markup.section("times", "How long answers took");
     markup.paragraph(if run.rate().is_some() {
         FROM_DUE
@@ -157,7 +159,7 @@ fn row(name: &str, times: &Times) -> Vec<Cell> {
     row
 }
 
-fn over_time(markup: &mut Markup, run: &Measured, log: Option<&Log>) {
+fn over_time(markup: &mut Markup, run: &Measured, log: Option<&Recording>) {
     if run.intervals.is_empty() {
         return;
     }
@@ -232,24 +234,28 @@ fn generator(markup: &mut Markup, run: &Measured) {
     )];
     if let Some(watched) = &run.watched {
         let cpu = watched.cpu_us_per_request.map(|cpu| format!("{cpu:.2} µs"));
-        let share = |seconds: f64| percent(seconds / watched.seconds.max(f64::MIN_POSITIVE));
+        let consumed = &watched.consumption;
+        let share = |seconds: f64| percent(seconds / consumed.seconds.max(f64::MIN_POSITIVE));
         facts.extend([
             (
                 "the target's CPU time per request".to_owned(),
                 cpu.unwrap_or_default(),
             ),
-            ("the target was busy".to_owned(), share(watched.cpu_seconds)),
+            (
+                "the target was busy".to_owned(),
+                share(consumed.cpu_seconds),
+            ),
             (
                 "the target waited for a processor".to_owned(),
-                share(watched.waiting_seconds),
+                share(consumed.waiting_seconds),
             ),
             (
                 "the target's memory".to_owned(),
                 format!(
                     "{} in {} process(es), {} thread(s)",
-                    bytes(watched.resident_bytes),
-                    watched.process_count,
-                    watched.thread_count
+                    bytes(consumed.resident_bytes),
+                    consumed.process_count,
+                    consumed.thread_count
                 ),
             ),
         ]);
@@ -283,7 +289,7 @@ fn asked(markup: &mut Markup, run: &Measured) {
 
 /// The target's configuration, if it was handed over.
 fn configuration(markup: &mut Markup, run: &Measured) {
-    let Some(configuration) = &run.target_configuration else {
+    let Some(configuration) = &run.about.target_configuration else {
         return;
     };
     markup.fold(&format!(

@@ -9,10 +9,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::entries::{Entry, entry};
+use super::figures::{Generator, Requests, Thread, Times, Watched};
 use super::{Description, IntervalRow, Report};
 use crate::environment::{Environment, Meanwhile};
 use crate::run::options::about::About;
-use crate::run::watched::Consumption;
 use crate::sample::Failure;
 use crate::transport::opening::Tally;
 use crate::verdict::share;
@@ -53,15 +53,6 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct Requests {
-    due: u64,
-    answered: u64,
-    failed: u64,
-    unanswered: u64,
-    waited_for_connection: u64,
-}
-
-#[derive(Serialize)]
 struct Connections<'a> {
     opened: u64,
     opened_before_start: u64,
@@ -74,36 +65,10 @@ struct Connections<'a> {
 
 #[derive(Serialize)]
 pub(super) struct Series {
-    count: u64,
-    mean_ns: f64,
-    stdev_ns: f64,
-    min_ns: u64,
-    max_ns: u64,
-    percentiles_ns: BTreeMap<String, u64>,
+    #[serde(flatten)]
+    times: Times,
     /// All of it: V2 encoding, deflated, base64.
     histogram: String,
-}
-
-#[derive(Serialize)]
-struct Generator {
-    bottleneck: bool,
-    reasons: Vec<String>,
-    cpu_us_per_request: f64,
-    cpu_seconds: f64,
-    threads: Vec<Thread>,
-}
-
-#[derive(Serialize)]
-struct Watched {
-    cpu_us_per_request: Option<f64>,
-    #[serde(flatten)]
-    consumption: Consumption,
-}
-
-#[derive(Serialize)]
-struct Thread {
-    busy_share: f64,
-    waiting_share: f64,
 }
 
 /// The report as one JSON object.
@@ -166,19 +131,8 @@ fn connections(tally: &Tally) -> Connections<'_> {
 }
 
 pub(super) fn series(times: &Histogram<u64>) -> Series {
-    let at = |percentile: f64| {
-        (
-            format!("{percentile}"),
-            times.value_at_percentile(percentile),
-        )
-    };
     Series {
-        count: times.len(),
-        mean_ns: times.mean(),
-        stdev_ns: times.stdev(),
-        min_ns: times.min(),
-        max_ns: times.max(),
-        percentiles_ns: super::PERCENTILES.map(at).into(),
+        times: Times::of(times),
         histogram: crate::hist::format::encode(times),
     }
 }

@@ -7,9 +7,11 @@
 //! | `.hgrm` | HdrHistogram plotters: percentile spectrum of the response time | `hgrm.rs` |
 //! | `.hlog` | HdrHistogram log tools: all series, interval by interval | `hlog.rs` |
 //!
+//! `figures.rs` holds the parts of the JSON that this program reads again.
 //! Writers only write: every figure they need is in [`Report`].
 
 pub(crate) mod entries;
+pub(crate) mod figures;
 pub(crate) mod hgrm;
 pub(crate) mod hlog;
 pub(crate) mod json;
@@ -17,7 +19,7 @@ pub(crate) mod text;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::entries::EntryResult;
 use crate::environment::{Environment, Meanwhile};
@@ -61,7 +63,7 @@ pub(crate) struct Description {
 }
 
 /// One interval, in short.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct IntervalRow {
     /// Seconds from the start of the measured time.
     pub start_seconds: f64,

@@ -17,10 +17,11 @@ use std::time::Duration;
 use engine::io::Instant;
 use nix::time::ClockId;
 use nix::unistd::Pid;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the process and its children consumed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub(crate) struct Consumption {
     /// The process that was named.
     pub pid: u32,

@@ -8,9 +8,10 @@
 //! ```
 //!
 //! The three that decide are pure and are tested against simulated targets; this file makes the
-//! runs. `outcome.rs` words what came out.
+//! runs. `outcome.rs` words what came out, `document.rs` is its JSON.
 
 mod decide;
+pub(crate) mod document;
 pub(crate) mod options;
 mod outcome;
 mod repeats;

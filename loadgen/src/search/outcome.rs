@@ -5,19 +5,15 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use serde::Serialize;
-
 use crate::environment::Environment;
 use crate::quantity::show_rate;
 use crate::verdict::Outcome;
 
 use super::decide::{Ending, Probe};
+use super::document::{Document, SCHEMA, StepRow};
 use super::options::SearchOptions;
 use super::repeats::{Verdict, Window};
-use super::slo::{Seen, Slo, WindowRow};
-
-/// The version of the JSON document.
-const SCHEMA: u32 = 1;
+use super::slo::{Seen, Slo};
 
 /// One tested rate.
 #[derive(Clone, Debug)]
@@ -32,11 +28,11 @@ pub(crate) struct Step {
 
 impl Step {
     /// The same for programs.
-    fn row(&self) -> StepRow<'_> {
+    fn row(&self) -> StepRow {
         StepRow {
             rate: self.probe.rate,
-            purpose: self.probe.purpose.label(),
-            verdict: self.verdict.label(),
+            purpose: self.probe.purpose.label().into(),
+            verdict: self.verdict.label().into(),
             windows: self.windows.iter().map(Seen::row).collect(),
         }
     }
@@ -112,7 +108,7 @@ impl Searched<'_> {
         let (low, high) = self.rates();
         let document = Document {
             schema: SCHEMA,
-            url: &self.options.request.url,
+            url: self.options.request.url.clone(),
             slo: self
                 .slo
                 .conditions()
@@ -126,51 +122,20 @@ impl Searched<'_> {
             confidence: self.options.confidence,
             window_seconds: self.options.step_duration.as_secs_f64(),
             warmup_seconds: self.options.step_warmup.as_secs_f64(),
-            environment: &self.environment,
+            environment: self.environment.clone(),
             steps: self.steps.iter().map(Step::row).collect(),
-            result: self.label(),
+            result: self.label().into(),
             rate: low,
             broken_rate: high,
-            reasons: self.reasons().map_or(&[], |(_, reasons)| reasons),
+            reasons: self
+                .reasons()
+                .map_or_else(Vec::new, |(_, reasons)| reasons.to_vec()),
             valid: self.outcome() != Outcome::Invalid,
             exit_code: self.outcome() as u8,
         };
         // Numbers, strings and maps with plain keys: there is nothing that could fail.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: u32,
-    url: &'a str,
-    slo: Vec<String>,
-    connections: usize,
-    arrivals: String,
-    seed: u64,
-    precision: f64,
-    confidence: f64,
-    window_seconds: f64,
-    warmup_seconds: f64,
-    environment: &'a Environment,
-    steps: Vec<StepRow<'a>>,
-    result: &'static str,
-    /// The highest rate that keeps the SLO.
-    rate: Option<f64>,
-    /// The lowest rate known to break it.
-    broken_rate: Option<f64>,
-    /// The generator was not the bottleneck, and the search came to an end.
-    valid: bool,
-    reasons: &'a [String],
-    exit_code: u8,
-}
-
-#[derive(Serialize)]
-struct StepRow<'a> {
-    rate: f64,
-    purpose: &'static str,
-    verdict: &'static str,
-    windows: Vec<WindowRow<'a>>,
 }
 
 impl Display for Searched<'_> {
@@ -208,31 +173,17 @@ impl Searched<'_> {
             write!(f, "  {:<22}", condition.to_string())?;
         }
         writeln!(f)?;
-        for Step {
-            probe,
-            verdict,
-            windows,
-        } in &self.steps
-        {
+        for step in self.steps.iter().map(Step::row) {
             write!(
                 f,
                 "{:>10}  {:<8}{:>8}  {:<13}",
-                probe.rate,
-                probe.purpose.label(),
-                windows.len(),
-                verdict.label()
+                step.rate,
+                step.purpose,
+                step.windows.len(),
+                step.verdict
             )?;
             for (at, condition) in self.slo.conditions().iter().enumerate() {
-                let figures = windows.iter().filter_map(|seen| *seen.figures.get(at)?);
-                let (least, most) = figures
-                    .fold((f64::INFINITY, f64::NEG_INFINITY), |span, one| {
-                        (span.0.min(one), span.1.max(one))
-                    });
-                let span = match least <= most {
-                    true => format!("{} to {}", condition.show(least), condition.show(most)),
-                    false => "not measured".into(),
-                };
-                write!(f, "  {span:<22}")?;
+                write!(f, "  {:<22}", condition.show_span(step.span(at)))?;
             }
             writeln!(f)?;
         }

@@ -4,11 +4,10 @@
 //! keeps the SLO counts even if the generator was late: its lateness is in the response times, so
 //! the target did better still. One that does not keep it says nothing of the target then.
 
-use serde::Serialize;
-
 use crate::condition::Condition;
 use crate::report::Report;
 
+use super::document::WindowRow;
 use super::repeats::Window;
 
 /// What is known of one window.
@@ -26,14 +25,6 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug)]
 pub(crate) struct Slo {
     conditions: Vec<Condition>,
-}
-
-/// A window as programs read it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct WindowRow<'a> {
-    result: &'static str,
-    figures: &'a [Option<f64>],
-    reasons: &'a [String],
 }
 
 impl Slo {
@@ -93,15 +84,16 @@ impl Slo {
 
 impl Seen {
     /// The same for programs.
-    pub(crate) fn row(&self) -> WindowRow<'_> {
+    pub(crate) fn row(&self) -> WindowRow {
+        let result = match self.window {
+            Window::Kept => "kept",
+            Window::Broken => "broken",
+            Window::Generator => "generator",
+        };
         WindowRow {
-            result: match self.window {
-                Window::Kept => "kept",
-                Window::Broken => "broken",
-                Window::Generator => "generator",
-            },
-            figures: &self.figures,
-            reasons: &self.reasons,
+            result: result.into(),
+            figures: self.figures.clone(),
+            reasons: self.reasons.clone(),
         }
     }
 }

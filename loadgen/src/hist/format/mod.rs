@@ -15,6 +15,7 @@ mod json;
 mod log;
 mod spectrum;
 
+use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -73,6 +74,14 @@ pub(crate) fn read(path: &Path, text: &str, unit_nanos: Option<u64>) -> Result<R
         return Err(format!("{}: there is no histogram in it", path.display()));
     }
     Ok(recording)
+}
+
+/// Reads the interval log at `path`, which may be empty: a run without an answer leaves it so.
+pub(crate) fn read_log(path: &Path) -> Result<Recording, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let bytes = fs::read(path).map_err(|error| failed(&error))?;
+    // A damaged byte is damage of its line, where the line is known.
+    log::read(&String::from_utf8_lossy(&bytes)).map_err(|error| failed(&error))
 }
 
 /// The text of a file in `format`.

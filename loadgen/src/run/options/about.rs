@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A configuration is for reading; what is longer is probably another file.
 const CONFIGURATION_BYTES_MAX: usize = 1 << 20;
@@ -24,7 +24,8 @@ pub(crate) struct AboutOptions {
 }
 
 /// The same, read.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub(crate) struct About {
     /// The sentence.
     pub note: Option<String>,
@@ -33,7 +34,7 @@ pub(crate) struct About {
 }
 
 /// A file for reading.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Configuration {
     /// Its name, without folders.
     pub name: String,
