@@ -98,7 +98,9 @@ fn every_shipped_configuration_starts_and_serves() {
         let proxy = Proxy::start_with(&moved, first, admin);
         for host in ["a.example", "shop.example.com"] {
             for listener in listeners {
-                let request = format!("GET /hello HTTP/1.1\r\nHost: {host}\r\n\r\n");
+                // The key is the one that authentication.toml comes with.
+                let key = "X-Api-Key: a-key-for-trying-this-only";
+                let request = format!("GET /hello HTTP/1.1\r\nHost: {host}\r\n{key}\r\n\r\n");
                 let status = Client::connect(addresses[*listener])
                     .exchange(request)
                     .status();

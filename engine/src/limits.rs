@@ -220,6 +220,53 @@ pub const TRUSTED_HOPS_MAX: u8 = 32;
 pub const REQUIRED_METHODS_MAX: usize = 8;
 /// API keys of one method: 100,000 of them take 6 MB and a look-up of 17 steps.
 pub const API_KEYS_MAX: usize = 100_000;
+/// Users of one method; each takes part in a search by name.
+pub const BASIC_USERS_MAX: usize = 10_000;
+/// Bytes of a name and a password together: people type them.
+pub const BASIC_BYTES_MAX: usize = 512;
+/// Memory that verifying one password may take, in KiB: a dozen times what is recommended.
+pub const PASSWORD_MEMORY_KIB_MAX: u32 = 256 << 10;
+/// Passes over that memory.
+pub const PASSWORD_PASSES_MAX: u32 = 16;
+/// Lanes of that memory.
+pub const PASSWORD_LANES_MAX: u32 = 16;
+/// Passwords that wait to be verified, in the whole process: at 25 ms each the last one waits for
+/// less than two seconds. More are answered with 503.
+pub const PASSWORD_QUEUE: usize = 64;
+/// How long a request waits for its password to be verified.
+pub const PASSWORD_PATIENCE: Duration = Duration::from_secs(5);
+/// Calls for missing keys that wait for control: one is enough, and it is repeated.
+pub const WANTED_KEYS: usize = 16;
+/// How long a verified password is believed without asking again.
+pub const PASSWORD_KEPT: Duration = Duration::from_secs(300);
+/// How long a wrong one is: a client that repeats it costs one verification in this time.
+pub const WRONG_PASSWORD_KEPT: Duration = Duration::from_secs(10);
+/// Places for verified credentials in each shard, of 64 bytes.
+pub const CREDENTIAL_CACHE_PLACES: usize = 4096;
+/// Bytes of a token: Envoy's bound, and far more than what fits a cookie beside others.
+pub const TOKEN_BYTES_MAX: usize = 4096;
+/// Values of a token's header or payload: a table is searched from its start.
+pub const CLAIMS_MAX: u32 = 256;
+/// Tables and lists within each other in a token.
+pub const CLAIM_DEPTH_MAX: u32 = 8;
+/// Headers that tell the upstream of a token.
+pub const CLAIM_HEADERS_MAX: usize = 16;
+/// Verified tokens of each shard: a few KiB each, 17 KiB at most.
+pub const TOKEN_CACHE_PLACES: usize = 2048;
+/// Bytes of the name of a key, which a token brings.
+pub const KEY_ID_BYTES_MAX: usize = 256;
+/// Keys that a token without the name of its key is tried with: each is a verification.
+pub const KEY_TRIALS_MAX: usize = 4;
+/// Bytes of a key set: a hundred RSA keys with their certificates.
+pub const KEY_SET_BYTES_MAX: usize = 1 << 20;
+/// Keys of a key set; issuers have two or three.
+pub const KEY_SET_KEYS_MAX: usize = 128;
+/// Bytes of the address of a key set.
+pub const KEY_ADDRESS_BYTES_MAX: usize = 2048;
+/// Bytes of an RSA modulus: 2048 bits at least (RFC 7518 §3.3)...
+pub const RSA_MODULUS_BYTES_MIN: usize = 256;
+/// ...and 8192 at most: verifying takes time.
+pub const RSA_MODULUS_BYTES_MAX: usize = 1024;
 /// Bytes of an API key: keys are a few dozen, and each byte is hashed.
 pub const API_KEY_BYTES_MAX: usize = 512;
 

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Some(Command::Doctor { config }) => diagnose(config.as_deref()),
         Some(Command::Identity { command }) => make_identity(command),
         Some(Command::HashKey) => print(secrets::hash_key()),
+        Some(Command::HashPassword) => print(secrets::hash_password()),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -15,7 +15,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::proxy::Snapshot;
+use engine::proxy::{Errands, Snapshot};
 use engine::shard::{Doors, ShardCommand, Shards};
 use engine::{config, limits};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -92,7 +92,7 @@ fn start(origin: SocketAddr) -> (Shards, config::Address) {
     let mut config = parsed.expect("a valid configuration");
     let doors = Doors::open(&mut config).expect("a free port");
     let snapshot = Arc::new(Snapshot::compile(&config).expect("a configuration without files"));
-    let shards = Shards::start(snapshot, doors).expect("io_uring");
+    let shards = Shards::start(snapshot, doors, &Errands::new().0).expect("io_uring");
     (shards, config.listeners[0].address.clone())
 }
 

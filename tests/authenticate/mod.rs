@@ -1,6 +1,8 @@
 //! Who is calling: each way to prove it, and what those hear who cannot.
 
 mod api_key;
+mod basic;
+mod jwt;
 
 use std::{
     io::Write,

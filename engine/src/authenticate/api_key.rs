@@ -10,7 +10,8 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
-use super::{Fault, Proof, query};
+use super::credential::Carrier;
+use super::{Fault, Proof};
 use crate::config::model;
 use crate::http::Request;
 use crate::limits;
@@ -18,16 +19,10 @@ use crate::limits;
 /// The keys of one method.
 #[derive(Debug)]
 pub(super) struct ApiKeys {
-    source: Source,
+    carrier: Carrier,
     /// Sorted by hash.
     keys: Box<[Key]>,
     challenge: Box<[u8]>,
-}
-
-#[derive(Debug)]
-enum Source {
-    Field(Box<[u8]>),
-    Query(Box<[u8]>),
 }
 
 #[derive(Debug)]
@@ -38,11 +33,6 @@ struct Key {
 
 impl ApiKeys {
     pub(super) fn compile(configured: &model::ApiKeys) -> Self {
-        let source = match (&configured.header, &configured.query) {
-            (_, Some(name)) => Source::Query(name.as_bytes().into()),
-            (Some(name), None) => Source::Field(name.as_bytes().into()),
-            (None, None) => Source::Field((*b"x-api-key").into()),
-        };
         let mut keys: Vec<_> = configured
             .keys
             .iter()
@@ -53,7 +43,7 @@ impl ApiKeys {
             .collect();
         keys.sort_by_key(|key| key.hash);
         Self {
-            source,
+            carrier: Carrier::of_key(configured),
             keys: keys.into(),
             // No scheme is registered for API keys; RFC 9110 §11.6.1 wants one in a 401.
             challenge: format!("ApiKey realm=\"{}\"", configured.name)
@@ -68,45 +58,15 @@ impl ApiKeys {
     }
 
     /// The owner of the key in a request.
-    pub(super) fn prove(&self, request: &Request<'_>) -> Proof<&str> {
-        let mut decoded = [0; limits::API_KEY_BYTES_MAX];
-        let presented = match self.find(request, &mut decoded) {
+    pub(super) fn prove(&self, request: &Request<'_>, decoded: &mut [u8]) -> Proof<&str> {
+        let presented = match self.carrier.find(request, decoded) {
             Ok(Some(presented)) => presented,
             Ok(None) => return Proof::Absent,
-            Err(fault) => return Proof::Wrong(fault),
+            Err(detail) => return Proof::Wrong(Fault::CredentialsMalformed, detail),
         };
         match self.owner(presented) {
             Some(owner) => Proof::Proved(owner),
-            None => Proof::Wrong(Fault::ApiKeyUnknown),
-        }
-    }
-
-    fn find<'a>(
-        &self,
-        request: &Request<'a>,
-        decoded: &'a mut [u8],
-    ) -> Result<Option<&'a [u8]>, Fault> {
-        match &self.source {
-            Source::Field(name) => {
-                let mut lines = request
-                    .fields()
-                    .filter(|field| field.name_bytes.eq_ignore_ascii_case(name));
-                match (lines.next(), lines.next()) {
-                    // Of two, an upstream might believe the other one.
-                    (_, Some(_)) => Err(Fault::CredentialsMalformed),
-                    (line, None) => Ok(line.map(|field| field.value)),
-                }
-            }
-            Source::Query(name) => {
-                let query = request.query().unwrap_or_default();
-                let found = query::find(query, name).map_err(|_| Fault::CredentialsMalformed)?;
-                let decoded = found.map(|value| query::decode(value, decoded));
-                match decoded {
-                    Some(None) => Err(Fault::ApiKeyUnknown),
-                    Some(value) => Ok(value),
-                    None => Ok(None),
-                }
-            }
+            None => Proof::Wrong(Fault::ApiKeyUnknown, ""),
         }
     }
 

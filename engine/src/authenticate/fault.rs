@@ -83,16 +83,6 @@ pub struct Refusal {
     pub detail: &'static str,
 }
 
-impl Refusal {
-    pub(super) const fn new(fault: Fault, method: MethodId) -> Self {
-        Self {
-            fault,
-            method,
-            detail: "",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

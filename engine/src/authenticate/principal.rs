@@ -1,5 +1,11 @@
 //! What was proved about a caller.
+//!
+//! Each part was verified by the method that put it there. It lives as long as its request: names
+//! are those of the configuration, the certificate is the connection's, the token the shard's.
 
+use std::rc::Rc;
+
+use super::Token;
 use crate::config::SpiffeId;
 use crate::tls::Peer;
 
@@ -11,6 +17,10 @@ pub struct Principal<'a> {
     pub peer: Option<&'a Peer>,
     /// The owner of the API key.
     pub key_owner: Option<&'a str>,
+    /// The user whose password was presented.
+    pub user: Option<&'a str>,
+    /// The token, verified.
+    pub token: Option<Rc<Token>>,
 }
 
 impl<'a> Principal<'a> {
@@ -26,7 +36,10 @@ impl<'a> Principal<'a> {
     /// Nothing was proved.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
-        self.peer.is_none() && self.key_owner.is_none()
+        self.peer.is_none()
+            && self.key_owner.is_none()
+            && self.user.is_none()
+            && self.token.is_none()
     }
 
     /// The SPIFFE ID of the certificate, if it is an SVID.
@@ -39,7 +52,13 @@ impl<'a> Principal<'a> {
     /// certificate.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
-        self.key_owner
+        let subject = self
+            .token
+            .as_ref()
+            .and_then(|token| token.subject.as_deref());
+        subject
+            .or(self.user)
+            .or(self.key_owner)
             .or_else(|| self.peer.map(|peer| peer.principal()))
     }
 }

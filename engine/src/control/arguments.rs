@@ -1,9 +1,10 @@
 //! The command line: what `weft` accepts, and the help that teaches it.
 //!
 //! Uses: run (no subcommand), `check` a configuration with the code of the start, `doctor` for the
-//! machine, `identity` to make certificates, `hash-key` for a secret of a configuration. Everything
-//! that shapes traffic is in the configuration file; a flag exists only for what must be known
-//! before the file is read. Exit codes are part of the interface and are listed in the help.
+//! machine, `identity` to make certificates, `hash-key` and `hash-password` for secrets of a
+//! configuration. Everything that shapes traffic is in the configuration file; a flag exists only
+//! for what must be known before the file is read. Exit codes are part of the interface and are
+//! listed in the help.
 
 use std::path::PathBuf;
 
@@ -85,6 +86,11 @@ pub enum Command {
     /// Reads the key from standard input (a newline at its end is not part of it), so that it does
     /// not show in the list of processes. The key must be hard to guess: 16 random bytes or more.
     HashKey,
+    /// Print the hash under which a password is configured
+    ///
+    /// Reads the password from standard input (a newline at its end is not part of it), and takes
+    /// another salt each time.
+    HashPassword,
 }
 
 const IDENTITY_EXAMPLES: &str = "\

@@ -16,6 +16,7 @@ pub mod dump;
 pub mod echo;
 pub mod identity;
 pub mod log;
+pub mod passwords;
 pub mod secrets;
 pub mod signals;
 pub mod start;

@@ -1,4 +1,4 @@
-//! `weft hash-key`: from a secret to what a configuration holds of it.
+//! `weft hash-key` and `weft hash-password`: from a secret to what a configuration holds of it.
 //!
 //! In: a secret on standard input, never on the command line, where every user of the machine could
 //! read it. Out: the text that goes into the configuration. A secret that could be guessed is
@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{self, Read as _};
 
-use crate::authenticate::hash_api_key;
+use crate::authenticate::{self, hash_api_key, random_secret};
 use crate::limits;
 
 /// Fewest bytes of a key: less can be found by trying, whatever is stored of it.
@@ -20,6 +20,8 @@ pub enum SecretError {
     Input(io::Error),
     /// It is too short to be hard to guess.
     TooShort(usize),
+    /// No memory to hash it.
+    NotHashed,
     /// It is longer than what a request may bring.
     TooLong(usize),
 }
@@ -34,6 +36,17 @@ pub fn hash_key() -> Result<String, SecretError> {
         bytes if bytes < KEY_BYTES_MIN => Err(SecretError::TooShort(KEY_BYTES_MIN)),
         _ => Ok(hash_api_key(&key).to_string()),
     }
+}
+
+/// The hash of the password on standard input.
+///
+/// # Errors
+/// It cannot be read, or is longer than what a request may bring.
+pub fn hash_password() -> Result<String, SecretError> {
+    let password = read(limits::BASIC_BYTES_MAX)?;
+    let salt = random_secret();
+    let salt = salt.first_chunk().copied().unwrap_or_default();
+    authenticate::hash_password(&password, &salt).ok_or(SecretError::NotHashed)
 }
 
 /// The secret on standard input, without the end of its line.
@@ -68,6 +81,7 @@ impl fmt::Display for SecretError {
                 "The secret has fewer than {bytes} bytes and could be guessed.\n  FIX  Take random \
                  ones, as in `openssl rand -hex 20`."
             ),
+            Self::NotHashed => f.write_str("The secret cannot be hashed."),
             Self::TooLong(bytes) => write!(f, "The secret has more than {bytes} bytes."),
         }
     }

@@ -16,9 +16,9 @@ use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
 use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
-use super::{Charge, Control, echo, identity};
+use super::{Charge, Control, echo, identity, passwords};
 use crate::config::{self, Address, Config};
-use crate::proxy::Snapshot;
+use crate::proxy::{Errands, Snapshot};
 use crate::shard::{Doors, Shards, StartError};
 
 /// Why weft did not start.
@@ -54,7 +54,10 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     let admin = listen_for_admin(&config, log)?;
     let doors = Doors::open(&mut config).map_err(Refusal::Shards)?;
     let snapshot = Arc::new(compile(&config, file)?);
-    let shards = Shards::start(snapshot, doors).map_err(Refusal::Shards)?;
+    let (errands, queues) = Errands::new();
+    passwords::start(queues.passwords).map_err(Refusal::Control)?;
+    let shards = Shards::start(snapshot, doors, &errands).map_err(Refusal::Shards)?;
+    drop(errands);
     let config = Arc::new(config);
     let charge = Charge {
         config: Arc::clone(&config),

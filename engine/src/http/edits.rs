@@ -47,8 +47,12 @@ pub struct FieldEdits {
 
 impl FieldEdits {
     /// No edits.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self {
+            remove: Vec::new(),
+            set: Vec::new(),
+            add: Vec::new(),
+        }
     }
 
     /// Replaces all lines of this name by one with this value; the last of several counts.

@@ -12,7 +12,7 @@ use super::local_reply;
 use super::snapshot::ListenerPlan;
 use super::snapshot::generation::ListenerSlot;
 use super::telling::Telling;
-use crate::authenticate::query_without;
+use crate::authenticate::{Token, query_without};
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{
@@ -22,6 +22,9 @@ use crate::io::Instant;
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, ProxyFailure};
 use crate::route::{Route, RouteAction};
+
+/// What is changed where there is nothing to change.
+const NO_EDITS: &FieldEdits = &FieldEdits::new();
 
 /// Storage for one exchange at a time, reused from one to the next.
 #[derive(Debug, Default)]
@@ -117,7 +120,7 @@ async fn steps<'a>(
     let location = plan.routes.locate(&request);
     if let Some(route) = location.route {
         telling.routed(route);
-        authentication::run(telling, request, route)?;
+        authentication::run(telling, request, route).await?;
     }
     // Before anything is said about the request, also that there is nothing for it.
     let permit = authorization::run(telling, request, location, text)?;
@@ -148,7 +151,8 @@ async fn steps<'a>(
     let cluster = generation.cluster(cluster).ok_or(no_cluster)?;
     telling.sent_to(&cluster);
     let (balancer, upstream) = (&cluster.balancer, &cluster.plan.upstream);
-    let request_fields = [route.requirement.removals(), &route.request_edits];
+    let token = telling.principal().token.clone();
+    let request_fields = request_fields(route, token.as_deref());
     let response_fields = [edits];
     let call = Call {
         permit,
@@ -225,6 +229,13 @@ fn request_edits<'a>(
         close: false,
         body: None,
     }
+}
+
+/// What is changed in the fields of a request: credentials are taken out first, and what the token
+/// says is set last.
+fn request_fields<'a>(route: &'a Route, token: Option<&'a Token>) -> [&'a FieldEdits; 3] {
+    let told = token.map_or(NO_EDITS, Token::forwarded);
+    [route.requirement.removals(), &route.request_edits, told]
 }
 
 /// Writes the target as the upstream sees it. `false` when it is the one that was received.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::access_log::LogLines;
+use super::authentication::Errands;
 use super::connection::{Busy, Connection};
 use super::exchange::Scratch;
 use super::fold;
@@ -20,6 +21,7 @@ use super::random::Random;
 use super::snapshot::generation::{Generation, ListenerSlot, Site};
 use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::Refused;
+use crate::authenticate::{Memory, random_secret};
 use crate::balance::{ClusterId, ClusterReport};
 use crate::config;
 use crate::forward::{CircuitReport, ConnectionPool, DateCache};
@@ -45,11 +47,15 @@ pub struct Local {
     log_lines: Option<LogLines>,
     connections: RefCell<Slab<Weak<Connection>>>,
     is_draining: Cell<bool>,
+    /// Tokens and passwords that were verified.
+    pub(super) memory: RefCell<Memory>,
+    /// What others do for this shard.
+    pub(super) errands: Errands,
 }
 
 impl Local {
     /// The state of shard number `shard` of `shards`. Must be made on the shard's thread.
-    pub fn new(snapshot: Arc<Snapshot>, shard: u32, shards: u32) -> Rc<Self> {
+    pub fn new(snapshot: Arc<Snapshot>, shard: u32, shards: u32, errands: Errands) -> Rc<Self> {
         let recorder = Rc::new(RefCell::new(Recorder::new(shard, snapshot.series)));
         let told = Rc::clone(&recorder);
         let pool = ConnectionPool::new(move |cluster, event| {
@@ -76,6 +82,8 @@ impl Local {
             access_log,
             connections: RefCell::default(),
             is_draining: Cell::new(false),
+            memory: RefCell::new(Memory::new(&random_secret())),
+            errands,
         };
         local.seat(&current);
         Rc::new(local)

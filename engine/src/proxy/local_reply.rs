@@ -76,6 +76,8 @@ impl Answer {
             // Gateway API: a route whose backends are invalid answers 500.
             ProxyFailure::NoCluster => Self::keeping(500),
             ProxyFailure::Internal => Self::closing(500),
+            // It may be in order; only nobody here can tell, which is no reason to let it through.
+            ProxyFailure::KeysMissing => Self::keeping(503),
         }
     }
 

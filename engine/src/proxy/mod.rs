@@ -42,5 +42,6 @@ mod snapshot;
 mod telling;
 
 pub use access_log::LogLines;
+pub use authentication::{ErrandQueues, Errands, PasswordErrand};
 pub use local::Local;
 pub use snapshot::{ClusterPlan, ListenerPlan, Predecessor, Snapshot, UpstreamPlan};

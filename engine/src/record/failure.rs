@@ -94,6 +94,8 @@ pub enum ProxyFailure {
     NoCluster,
     /// A bug was caught: an invariant of this program did not hold.
     Internal,
+    /// The keys of a token's issuer could not be fetched yet, or are too old.
+    KeysMissing,
 }
 
 /// Why a request head was refused, by the status that says so.
@@ -154,7 +156,7 @@ impl Failure {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every failure, in the order in which they are counted.
-    pub const ALL: [Self; 47] = {
+    pub const ALL: [Self; 48] = {
         use {DownstreamFailure as D, HeadFault as H, ProxyFailure as P, UpstreamFailure as U};
         [
             Self::Downstream(D::BadHead(H::Malformed)),
@@ -204,6 +206,7 @@ impl Failure {
             Self::Proxy(P::Overloaded),
             Self::Proxy(P::NoCluster),
             Self::Proxy(P::Internal),
+            Self::Proxy(P::KeysMissing),
         ]
     };
 
@@ -408,6 +411,7 @@ impl ProxyFailure {
     const fn flag(self) -> ResponseFlag {
         match self {
             Self::Draining | Self::Internal => ResponseFlag::LocalReset,
+            Self::KeysMissing => ResponseFlag::UnauthorizedExternalService,
             Self::Overloaded => ResponseFlag::OverloadManagerTerminated,
             Self::NoCluster => ResponseFlag::NoClusterFound,
         }
@@ -419,6 +423,7 @@ impl ProxyFailure {
             Self::Overloaded => "overloaded",
             Self::NoCluster => "no_cluster",
             Self::Internal => "internal",
+            Self::KeysMissing => "keys_missing",
         }
     }
 }

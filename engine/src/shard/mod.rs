@@ -22,7 +22,7 @@ use flume::{Receiver, Sender};
 
 use crate::io::{Runtime, RuntimeThread};
 use crate::limits;
-use crate::proxy::Snapshot;
+use crate::proxy::{Errands, Snapshot};
 
 pub use doors::{BindError, Door, Doors};
 pub use mesh::{ShardCommand, ShardReport};
@@ -60,7 +60,11 @@ impl Shards {
     /// Start one thread per shard behind the open `doors`. When this returns, every shard accepts.
     ///
     /// *Errors:* the first thing that failed; shards that run already are told to end.
-    pub fn start(snapshot: Arc<Snapshot>, doors: Doors) -> Result<Self, StartError> {
+    pub fn start(
+        snapshot: Arc<Snapshot>,
+        doors: Doors,
+        errands: &Errands,
+    ) -> Result<Self, StartError> {
         let Doors { cpus, by_shard } = doors;
         let connections = Arc::new(Connections::new(cpus.len()));
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
@@ -80,6 +84,7 @@ impl Shards {
                 mailboxes: shards.mailboxes.clone(),
                 inbox,
                 doors,
+                errands: errands.clone(),
                 report: report.clone(),
             };
             let runtime = Runtime {

@@ -23,7 +23,7 @@ use super::mesh::{Connections, ShardCommand, ShardReport};
 use crate::accept::{Admission, Admitted};
 use crate::io::{self, Address, Listener, Stream, Timer, clock};
 use crate::limits;
-use crate::proxy::{Local, Snapshot, connection};
+use crate::proxy::{Errands, Local, Snapshot, connection};
 use crate::record::{ListenerId, ShardRecord};
 
 /// What a shard is given.
@@ -35,6 +35,8 @@ pub(super) struct Post {
     pub(super) mailboxes: Vec<Sender<ShardCommand>>,
     pub(super) inbox: Receiver<ShardCommand>,
     pub(super) doors: Vec<Door>,
+    /// What others do for it.
+    pub(super) errands: Errands,
     /// Where the last report goes.
     pub(super) report: Sender<ShardReport>,
 }
@@ -67,7 +69,7 @@ pub(super) async fn run(post: Post) {
     let number = u32::try_from(post.shard).unwrap_or(u32::MAX);
     let shard = Rc::new(Shard {
         number: post.shard,
-        local: Local::new(post.snapshot, number, count),
+        local: Local::new(post.snapshot, number, count, post.errands),
         admission: Admission::new(Arc::clone(&post.connections) as _, post.shard),
         connections: post.connections,
         mailboxes: post.mailboxes,

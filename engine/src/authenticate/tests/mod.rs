@@ -36,7 +36,7 @@ pub(super) fn configured(methods: &str, authenticate: &str) -> (Methods, Require
     let config = config.unwrap_or_else(|errors| panic!("{errors}"));
     let route = &config.listeners[0].virtual_hosts[0].routes[0];
     (
-        Methods::compile(&config.authentication),
+        Methods::compile(&config.authentication, Vec::new()),
         Requirement::compile(&route.authenticate),
     )
 }
@@ -82,10 +82,12 @@ fn ask(
             peer,
             now: Duration::ZERO,
         };
-        let principal = methods.authenticate(requirement, &asked);
-        principal
-            .map(|principal| principal.label().map(str::to_owned))
-            .map_err(|refusal| refusal.fault)
+        let mut memory = Memory::new(&[0; 32]);
+        match methods.authenticate(requirement, &asked, &mut memory) {
+            Ok(principal) => Ok(principal.label().map(str::to_owned)),
+            Err(Obstacle::Refused(refusal)) => Err(refusal.fault),
+            Err(other) => panic!("{other:?}"),
+        }
     })
 }
 
@@ -130,7 +132,7 @@ fn a_key_in_the_query_is_found_decoded_and_once() {
         ("/?key=the+second%20key", owner("third")),
         ("/?a=b&key=the%20second+key&c", owner("third")),
         ("/?key=the+first+key", Err(Fault::ApiKeyUnknown)),
-        ("/?key=%", Err(Fault::ApiKeyUnknown)),
+        ("/?key=%", Err(Fault::CredentialsMalformed)),
         ("/?keys=the+second+key", Err(Fault::CredentialsMissing)),
         ("/", Err(Fault::CredentialsMissing)),
         (
@@ -219,7 +221,11 @@ fn a_certificate_is_known_where_nothing_is_asked() {
 fn rfc9110_11_6_1_a_challenge_for_each_method_that_would_do() {
     let challenges = |authenticate: &str| {
         let (methods, requirement) = api_keys(authenticate);
-        let refusal = Refusal::new(Fault::CredentialsMissing, MethodId(1));
+        let refusal = Refusal {
+            fault: Fault::CredentialsMissing,
+            method: MethodId(1),
+            detail: "",
+        };
         let challenges = methods.challenges(&requirement, refusal);
         let text = |value: &&[u8]| String::from_utf8_lossy(value).into_owned();
         challenges.as_slice().iter().map(text).collect::<Vec<_>>()

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::Jwt;
+
 /// The name under which routes ask for a client's certificate.
 pub const MTLS: &str = "mtls";
 
@@ -18,13 +20,19 @@ pub struct Authentication {
     /// Keys in a header or in the query.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKeys>,
+    /// Names and passwords.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub basic: Vec<Basic>,
+    /// Tokens of issuers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jwt: Vec<Jwt>,
 }
 
 impl Authentication {
     /// There is no method.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.api_keys.is_empty()
+        self.api_keys.is_empty() && self.basic.is_empty() && self.jwt.is_empty()
     }
 
     /// All methods, in the order of their numbers; the first is the client's certificate.
@@ -35,8 +43,17 @@ impl Authentication {
             .api_keys
             .iter()
             .map(|method| (Arc::clone(&method.name), method.marks()));
+        let basic = self
+            .basic
+            .iter()
+            .map(|method| (Arc::clone(&method.name), method.marks()));
+        let jwt = self
+            .jwt
+            .iter()
+            .map(|method| (Arc::clone(&method.name), method.marks()));
+        let all = [mtls].into_iter().chain(api_keys).chain(basic).chain(jwt);
         (0..)
-            .zip([mtls].into_iter().chain(api_keys))
+            .zip(all)
             .map(|(index, (name, marks))| MethodRef { name, index, marks })
             .collect()
     }
@@ -72,6 +89,61 @@ impl ApiKeys {
         }
     }
 }
+
+/// Names and passwords in `Authorization` (RFC 7617).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Basic {
+    /// The method's name; unique among methods.
+    pub name: Arc<str>,
+    /// What clients show when they ask for the password.
+    pub realm: String,
+    /// Whether the upstream sees the password.
+    pub forward: bool,
+    /// The users; names are unique.
+    pub users: Vec<User>,
+}
+
+impl Basic {
+    fn marks(&self) -> Marks {
+        Marks {
+            removed_headers: match self.forward {
+                true => Vec::new(),
+                false => vec![AUTHORIZATION.to_owned()],
+            },
+            ..Marks::default()
+        }
+    }
+}
+
+/// A user and the hash of the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// The name, without a colon.
+    pub name: Arc<str>,
+    /// The password's hash.
+    pub hash: PasswordHash,
+}
+
+/// An Argon2id hash in PHC form, whose cost is within bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// A hash that whoever calls has checked.
+    pub(in crate::config) const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// In PHC form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The field of tokens and passwords.
+pub(super) const AUTHORIZATION: &str = "authorization";
 
 /// A key and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

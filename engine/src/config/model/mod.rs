@@ -8,6 +8,7 @@
 mod authentication;
 mod authorization;
 mod cluster;
+mod jwt;
 mod listener;
 mod pattern;
 mod resilience;
@@ -25,13 +26,15 @@ use serde::{Serialize, Serializer};
 use super::scalar;
 
 pub use authentication::{
-    ApiKey, ApiKeys, Authenticate, Authentication, KeyHash, MTLS, Marks, MethodRef, MethodRule,
+    ApiKey, ApiKeys, Authenticate, Authentication, Basic, KeyHash, MTLS, Marks, MethodRef,
+    MethodRule, PasswordHash, User,
 };
 pub use authorization::{
     Authorization, AuthorizationLevel, HeaderMatch, HeaderValue, IpNetwork, LimitKey, Policy,
     PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
 };
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
+pub use jwt::{ClaimPath, Jwt, JwtAlgorithm, JwtKeys};
 pub use listener::{
     EscapedSlashes, FieldPolicies, FieldPolicy, Listener, ListenerLimits, ListenerTimeouts,
     PathNormalization, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,

@@ -6,32 +6,41 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Names, grammar};
+use super::{Names, grammar, jwt};
 use crate::config::error::near_miss;
 use crate::config::file::{Field, Section};
 use crate::config::model::{
-    ApiKey, ApiKeys, Authenticate, Authentication, KeyHash, MTLS, MethodRef, MethodRule,
+    ApiKey, ApiKeys, Authenticate, Authentication, Basic, KeyHash, MTLS, MethodRef, MethodRule,
+    PasswordHash, User,
 };
 use crate::limits;
 
 const KEY_HASH: &str = "\"sha256:\" and 64 hexadecimal digits, as `weft hash-key` prints them";
+const PASSWORD_HASH: &str = "an Argon2id hash, as `weft hash-password` prints it";
 const METHODS: &str = "at least one method by its name, or \"mtls\"";
 
 /// The methods of a configuration.
 pub(super) fn authentication(section: &mut Section<'_>) -> Authentication {
     let mut names = Names::default();
-    let mut read = |field: Field<'_>| {
-        field
-            .section(|section| api_keys(section, &mut names))
-            .flatten()
-    };
-    let fields = section.list("api_keys");
     Authentication {
-        api_keys: fields.into_iter().filter_map(&mut read).collect(),
+        api_keys: methods(section, "api_keys", &mut names, api_keys),
+        basic: methods(section, "basic", &mut names, basic),
+        jwt: methods(section, "jwt", &mut names, jwt::jwt),
     }
 }
 
-fn method_name(section: &mut Section<'_>, names: &mut Names) -> Option<Arc<str>> {
+fn methods<T>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    names: &mut Names,
+    read: impl Fn(&mut Section<'_>, &mut Names) -> Option<T>,
+) -> Vec<T> {
+    let fields = section.list(key).into_iter();
+    let method = |field: Field<'_>| field.section(|section| read(section, names)).flatten();
+    fields.filter_map(method).collect()
+}
+
+pub(super) fn method_name(section: &mut Section<'_>, names: &mut Names) -> Option<Arc<str>> {
     let field = section.required("name", grammar::NAME)?;
     let name: Arc<str> = field.parse(grammar::NAME, grammar::name)?;
     if &*name == MTLS {
@@ -71,6 +80,65 @@ fn api_keys(section: &mut Section<'_>, names: &mut Names) -> Option<ApiKeys> {
     })
 }
 
+fn basic(section: &mut Section<'_>, names: &mut Names) -> Option<Basic> {
+    let name = method_name(section, names);
+    let realm = section.field("realm").and_then(|field| {
+        let quotable = |byte: u8| (b' '..=b'~').contains(&byte) && !b"\"\\".contains(&byte);
+        field.parse("a text without quotes and backslashes", |text| {
+            (!text.is_empty() && text.bytes().all(quotable)).then(|| text.to_owned())
+        })
+    });
+    let forward = section.flag("forward", false);
+    let mut users_named = Names::default();
+    let read = |field: Field<'_>| {
+        let user = field.section(|section| user(section, &mut users_named));
+        user.flatten()
+    };
+    let users = section.some_list("users", "at least one user");
+    if users.len() > limits::BASIC_USERS_MAX {
+        let message = format!("more than {} users", limits::BASIC_USERS_MAX);
+        section.refuse("users", &message);
+    }
+    let users = users.into_iter().filter_map(read).collect();
+    let name = name?;
+    Some(Basic {
+        realm: realm.unwrap_or_else(|| name.to_string()),
+        name,
+        forward,
+        users,
+    })
+}
+
+fn user(section: &mut Section<'_>, names: &mut Names) -> Option<User> {
+    let expected = "a name without colons and control characters (RFC 7617)";
+    let name = section.required("name", expected).and_then(|field| {
+        let usable = |c: char| c != ':' && !c.is_control();
+        let name: Arc<str> = field.parse(expected, |text| {
+            (!text.is_empty() && text.chars().all(usable)).then(|| text.into())
+        })?;
+        names.take(&name, &field);
+        Some(name)
+    });
+    let hash = section.required("hash", PASSWORD_HASH);
+    let hash = hash.and_then(|field| field.parse(PASSWORD_HASH, password_hash));
+    Some(User {
+        name: name?,
+        hash: hash?,
+    })
+}
+
+/// An Argon2id hash whose cost this process can bear.
+fn password_hash(text: &str) -> Option<PasswordHash> {
+    let parsed = argon2::PasswordHash::new(text).ok()?;
+    let parameters = argon2::Params::try_from(&parsed).ok()?;
+    let is_bearable = parameters.m_cost() <= limits::PASSWORD_MEMORY_KIB_MAX
+        && parameters.t_cost() <= limits::PASSWORD_PASSES_MAX
+        && parameters.p_cost() <= limits::PASSWORD_LANES_MAX;
+    let is_whole = parsed.salt.is_some() && parsed.hash.is_some();
+    let is_argon2id = parsed.algorithm == argon2::Algorithm::Argon2id.ident();
+    (is_argon2id && is_whole && is_bearable).then(|| PasswordHash::new(text.to_owned()))
+}
+
 fn api_key(section: &mut Section<'_>, hashes: &mut HashMap<KeyHash, String>) -> Option<ApiKey> {
     let owner = section.required("owner", grammar::NAME);
     let owner = owner.and_then(|field| field.parse(grammar::NAME, grammar::name));
@@ -88,13 +156,13 @@ fn api_key(section: &mut Section<'_>, hashes: &mut HashMap<KeyHash, String>) -> 
 }
 
 /// A header that may hold credentials and be taken out of a request.
-fn credential_field(field: &Field<'_>) -> Option<String> {
+pub(super) fn credential_field(field: &Field<'_>) -> Option<String> {
     let name = field.parse(grammar::FIELD_NAME, grammar::field_name)?;
     super::route::editable(&name, field).map(|()| name)
 }
 
 /// The name of a query parameter that needs no encoding.
-fn parameter(field: &Field<'_>) -> Option<String> {
+pub(super) fn parameter(field: &Field<'_>) -> Option<String> {
     let expected = "the name of a query parameter: letters, digits or `-_.~`";
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     field.parse(expected, |text| {

@@ -9,6 +9,7 @@ mod authorization;
 mod cluster;
 mod defaults;
 mod grammar;
+mod jwt;
 mod listener;
 mod resilience;
 mod route;

@@ -12,6 +12,7 @@ pub(super) mod generation;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::authentication;
 use crate::authenticate::Methods;
 use crate::authorize::ListenerPolicies;
 use crate::authorize::rate_limit::ListenerLimits;
@@ -213,7 +214,7 @@ impl Snapshot {
         } = Secrets::load(config)?;
         let (previous, rules) = (after.snapshot, &after.numbers.rules);
         let generation = previous.generation.saturating_add(1);
-        let methods = Arc::new(Methods::compile(&config.authentication));
+        let methods = authentication::compile(config)?;
         let mut listeners = Vec::new();
         listeners.resize_with(after.series.listeners, || None);
         let numbered = after.numbers.listeners.iter().zip(&config.listeners);
