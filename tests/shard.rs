@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
-
 use crate::harness::{Client, Origin, Proxy, Setup, ports, proxy, scratch::Scratch, wait};
 
 /// How often a shard may wake in a second without any traffic.
@@ -136,15 +134,4 @@ fn out_of_descriptors_is_survived() {
                 .is_ok_and(|response| response.text() == "/after")
         })
     });
-}
-
-#[test]
-fn sighup_changes_nothing() {
-    let origin = Origin::echoing_targets();
-    let proxy = Proxy::to(origin.address());
-    let mut client = proxy.connect();
-    assert_eq!(client.get("/1").status(), 200);
-    proxy.signal(Signal::HUP);
-    assert_eq!(client.get("/2").status(), 200);
-    assert_eq!(proxy.get("/3").status(), 200);
 }

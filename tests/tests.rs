@@ -27,6 +27,7 @@ mod http1;
 mod loadgen;
 mod multiplexing;
 mod record;
+mod reload;
 mod replay;
 mod report;
 mod resilience;

@@ -371,6 +371,22 @@ pub const DRAIN_POLL: Duration = Duration::from_millis(10);
 /// How long the access log waits after its file failed, and at most when a shard ends.
 pub const ACCESS_LOG_PAUSE: Duration = Duration::from_secs(1);
 
+// Reload.
+
+/// How long all shards together may take to prepare a generation: building the tables of 100,000
+/// endpoints takes a fraction of it.
+pub const PREPARE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a changed file must stay as it is before it is read: whoever writes a certificate and
+/// its key does not do it in one step.
+pub const WATCH_REST: Duration = Duration::from_millis(100);
+/// How long a file that goes on changing is waited for.
+pub const WATCH_REST_MAX: Duration = Duration::from_secs(2);
+/// How often watched files are looked at without being told: file systems of other machines tell
+/// nothing.
+pub const WATCH_POLL: Duration = Duration::from_secs(5);
+/// Links that are followed from a file's name to the file; the kernel follows 40.
+pub const WATCH_LINKS_MAX: usize = 40;
+
 // Registration and discovery.
 
 /// Bytes of the name of a service or an instance: a segment of a URL that fits a log line.

@@ -60,11 +60,19 @@ impl Errors {
     }
 }
 
+impl Errors {
+    /// The problems, each with its file and the line in it.
+    pub fn located(&self) -> impl Iterator<Item = (&Path, Option<usize>, &Problem)> {
+        let problems = self.problems.iter();
+        problems.map(|problem| (&*self.file, problem.line, problem))
+    }
+}
+
 impl fmt::Display for Errors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.problems {
-            write!(out, "{}", self.file.display())?;
-            if let Some(line) = problem.line {
+        for (file, line, problem) in self.located() {
+            write!(out, "{}", file.display())?;
+            if let Some(line) = line {
                 write!(out, ":{line}")?;
             }
             writeln!(out, ": {problem}")?;

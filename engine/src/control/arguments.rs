@@ -116,7 +116,8 @@ Examples:
 Signals:
   SIGTERM, SIGINT   drain: stop accepting, finish the exchanges under way (bounded by `drain` in
                     the configuration), then exit 0; a second one exits at once
-  SIGHUP            is ignored: the configuration is read at the start only
+  SIGHUP            read the configuration anew, as when a file of it changes; one that is wrong is
+                    refused, and the one before stays in effect
 
 Exit codes:
   0    drained and stopped; `check`, `doctor`, `identity`: all well

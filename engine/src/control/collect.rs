@@ -9,7 +9,7 @@
 //! this side.
 
 use std::cell::{Ref, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use flume::{Receiver, Sender};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::balance::{ClusterId, ClusterReport};
 use crate::forward::CircuitReport;
-use crate::record::{Ledger, SeriesNames, ShardRecord};
+use crate::record::{FreedIds, Ledger, SeriesNames, ShardRecord};
 use crate::shard::{ShardCommand, ShardReport};
 
 /// The control thread's view of what the shards record.
@@ -68,15 +68,28 @@ impl Collector {
         self.ledger.borrow()
     }
 
-    /// What the balancers of all shards count, added up, by `ClusterId`.
+    /// Takes over the names of another generation's series.
+    pub fn rename(&self, names: SeriesNames) {
+        self.ledger.borrow_mut().rename(names);
+    }
+
+    /// Forgets what was counted for these ids of listeners, routes and clusters.
+    pub fn forget(&self, ids: &FreedIds) {
+        self.ledger.borrow_mut().forget(ids);
+    }
+
+    /// What the balancers of all shards count, added up. In the moment in which a change reaches
+    /// one shard after the other, those count that know as many endpoints as the first.
     #[must_use]
-    pub fn clusters(&self) -> Vec<ClusterReport> {
-        let by_shard = self.clusters.borrow();
-        let mut told = by_shard.iter().filter(|clusters| !clusters.is_empty());
-        let mut sums = told.next().cloned().unwrap_or_default();
-        for clusters in told {
-            for (sum, cluster) in sums.iter_mut().zip(clusters) {
-                sum.add(cluster);
+    pub fn clusters(&self) -> BTreeMap<ClusterId, ClusterReport> {
+        let mut sums: BTreeMap<ClusterId, ClusterReport> = BTreeMap::new();
+        for report in self.clusters.borrow().iter().flatten() {
+            match sums.get_mut(&report.id) {
+                Some(sum) if sum.endpoints.len() == report.endpoints.len() => sum.add(report),
+                Some(_) => {}
+                None => {
+                    sums.insert(report.id, report.clone());
+                }
             }
         }
         sums

@@ -17,6 +17,7 @@ pub mod echo;
 pub mod identity;
 pub mod log;
 pub mod passwords;
+pub mod reload;
 pub mod secrets;
 pub mod signals;
 pub mod start;
@@ -26,13 +27,14 @@ pub mod welcome;
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use flume::Sender;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
@@ -40,9 +42,10 @@ use self::admin::Admin;
 use self::collect::Collector;
 use self::dump::Dump;
 use self::log::Log;
+use self::reload::Reloader;
+use self::reload::generations::{Cause, Generations, Running};
 use self::signals::{Lifecycle, Signal, Signals, Step};
 use self::view::View;
-use crate::config::Config;
 use crate::io::clock;
 use crate::limits::{COLLECT_INTERVAL, DRAIN_GRACE, LAST_DUMP_PATIENCE, SCRAPE_PATIENCE};
 use crate::record::SeriesNames;
@@ -54,10 +57,12 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// What the control thread is given.
 #[derive(Debug)]
 pub struct Charge {
-    /// The configuration that runs.
-    pub config: Arc<Config>,
-    /// The same as it was meant, as JSON.
-    pub config_dump: String,
+    /// The generation that runs.
+    pub running: Running,
+    /// The file it was read from; without one there is nothing to read anew.
+    pub file: Option<PathBuf>,
+    /// Built-in origins that run.
+    pub origins: echo::Origins,
     /// The mailboxes of the shards, by number.
     pub shards: Vec<Sender<ShardCommand>>,
     /// The admin interface's socket.
@@ -74,18 +79,21 @@ pub struct Control {
 }
 
 impl Charge {
-    fn into_view(self) -> (Option<Admin>, Rc<View>) {
-        let names = SeriesNames::compile(&self.config);
+    fn into_view(self) -> (Option<Admin>, Option<Reloader>, Rc<View>) {
+        let names = SeriesNames::compile(&self.running.config);
         let view = View {
             collector: Collector::new(self.shards, names),
-            config: self.config,
-            config_dump: self.config_dump,
+            generations: Generations::new(self.running),
             lifecycle: Cell::new(Lifecycle::Serving),
             drain_bell: Notify::new(),
             started: (clock::wall(), clock::now()),
             log: self.log,
         };
-        (self.admin, Rc::new(view))
+        let view = Rc::new(view);
+        let reloader = self
+            .file
+            .map(|file| Reloader::new(file, Rc::clone(&view), self.origins));
+        (self.admin, reloader, view)
     }
 }
 
@@ -144,16 +152,21 @@ async fn run(
 ) -> u8 {
     let log = charge.log;
     let dump = charge
+        .running
         .config
         .histograms
         .dump
         .as_ref()
         .map(|settings| Dump::new(settings, log));
-    let (admin, view) = charge.into_view();
+    let (admin, reloader, view) = charge.into_view();
     let collecting = Rc::clone(&view);
     spawn_local(async move { collecting.collector.run().await });
     if let Some(admin) = admin {
         spawn_local(serve_admin(admin, Rc::clone(&view)));
+    }
+    let (wish, wishes) = mpsc::channel(1);
+    if let Some(reloader) = reloader {
+        spawn_local(reloader.run(wishes));
     }
     let (end_dump, dump_ends) = oneshot::channel();
     let dump = dump.map(|dump| spawn_local(dump.run(Rc::clone(&view), dump_ends)));
@@ -163,7 +176,7 @@ async fn run(
     let reports = loop {
         tokio::select! {
             reports = &mut finished => break reports.unwrap_or_default(),
-            signal = signals.next() => answer(signal, &mut signals, &view).await,
+            signal = signals.next() => answer(signal, &mut signals, &view, &wish).await,
             () = view.drain_bell.notified() => drain(&view, "admin"),
             _ = collect.tick() => {
                 let view = Rc::clone(&view);
@@ -227,16 +240,28 @@ fn tell_panics(view: &View, told: &mut u64) {
     }
 }
 
-async fn answer(signal: Signal, signals: &mut Signals, view: &Rc<View>) {
+async fn answer(
+    signal: Signal,
+    signals: &mut Signals,
+    view: &Rc<View>,
+    wish: &mpsc::Sender<Cause>,
+) {
     match view.lifecycle.get().on(signal) {
         Step::Drain => {
             signals.settle().await;
             drain(view, "signal");
         }
-        Step::Ignore => view.log.warn(
-            "SIGHUP is ignored: the configuration is read at the start only.",
-            &[],
-        ),
+        Step::Reload => match wish.try_send(Cause::Signal) {
+            // One that is waiting will see what this one means.
+            Ok(()) | Err(TrySendError::Full(_)) => {}
+            Err(TrySendError::Closed(_)) => view.log.warn(
+                "SIGHUP is ignored: the embedded configuration cannot change.",
+                &[],
+            ),
+        },
+        Step::Ignore => view
+            .log
+            .warn("SIGHUP is ignored: the process is draining.", &[]),
         Step::Exit(code) => {
             view.log
                 .warn("Second signal: exiting at once.", &[("exit_code", &code)]);
@@ -250,7 +275,7 @@ fn drain(view: &Rc<View>, cause: &str) {
     if view.lifecycle.replace(Lifecycle::Draining) == Lifecycle::Draining {
         return;
     }
-    let deadline = view.config.drain;
+    let deadline = view.config().drain;
     view.log.note(
         "Draining: no connection is accepted any more.",
         &[

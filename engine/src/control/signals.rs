@@ -3,9 +3,8 @@
 //! SIGTERM and SIGINT drain; a second one of either ends the process at once, with the exit code
 //! a shell gives to a process that died of it. One wish may arrive as two signals (`timeout`, and
 //! supervisors that signal a process and then its group), so those that follow within
-//! `ECHO_WINDOW` are the same one; the drain begins after it. SIGHUP is ignored with a line in the
-//! log, because its usual answer (reload) does not exist yet and its default one (death) would
-//! surprise.
+//! `ECHO_WINDOW` are the same one; the drain begins after it. SIGHUP has the configuration read
+//! anew; a process that drains takes none any more.
 //!
 //! `Lifecycle` is the pure half; `Signals` waits for the kernel.
 
@@ -37,6 +36,8 @@ pub enum Step {
     Drain,
     /// End the process with this code.
     Exit(u8),
+    /// Read the configuration anew.
+    Reload,
     /// Say that it means nothing here.
     Ignore,
 }
@@ -55,7 +56,8 @@ impl Lifecycle {
     #[must_use]
     pub const fn on(self, signal: Signal) -> Step {
         match (self, signal) {
-            (_, Signal::HangUp) => Step::Ignore,
+            (Self::Serving, Signal::HangUp) => Step::Reload,
+            (Self::Draining, Signal::HangUp) => Step::Ignore,
             (Self::Serving, Signal::Terminate | Signal::Interrupt) => Step::Drain,
             (Self::Draining, Signal::Terminate) => Step::Exit(143),
             (Self::Draining, Signal::Interrupt) => Step::Exit(130),
@@ -116,7 +118,7 @@ mod tests {
         for (lifecycle, signal, expected) in [
             (Lifecycle::Serving, Signal::Terminate, Step::Drain),
             (Lifecycle::Serving, Signal::Interrupt, Step::Drain),
-            (Lifecycle::Serving, Signal::HangUp, Step::Ignore),
+            (Lifecycle::Serving, Signal::HangUp, Step::Reload),
             (Lifecycle::Draining, Signal::Terminate, Step::Exit(143)),
             (Lifecycle::Draining, Signal::Interrupt, Step::Exit(130)),
             (Lifecycle::Draining, Signal::HangUp, Step::Ignore),

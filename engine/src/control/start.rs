@@ -16,7 +16,7 @@ use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
 use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
-use super::{Charge, Control, echo, identity, passwords};
+use super::{Charge, Control, echo, identity, passwords, reload};
 use crate::config::{self, Address, Config};
 use crate::proxy::{Errands, Snapshot};
 use crate::shard::{Doors, Shards, StartError};
@@ -47,21 +47,24 @@ pub enum Refusal {
 /// # Errors
 /// What kept it from starting.
 pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
-    let mut config = config::load(file).map_err(Refusal::Config)?;
-    let config_dump = dump(&config);
-    examine(&config, log)?;
-    let origin_count = echo::start(&mut config).map_err(Refusal::Origins)?;
+    let written = config::load(file).map_err(Refusal::Config)?;
+    examine(&written, log)?;
+    let mut config = written.clone();
+    let mut origins = echo::Origins::default();
+    let origin_count = origins.place(&mut config).map_err(Refusal::Origins)?;
     let admin = listen_for_admin(&config, log)?;
     let doors = Doors::open(&mut config).map_err(Refusal::Shards)?;
     let snapshot = Arc::new(compile(&config, file)?);
     let (errands, queues) = Errands::new();
     passwords::start(queues.passwords).map_err(Refusal::Control)?;
-    let shards = Shards::start(snapshot, doors, &errands).map_err(Refusal::Shards)?;
+    let shards = Shards::start(Arc::clone(&snapshot), doors, &errands).map_err(Refusal::Shards)?;
     drop(errands);
-    let config = Arc::new(config);
+    let running = reload::first(written, config, snapshot);
+    let config = Arc::clone(&running.config);
     let charge = Charge {
-        config: Arc::clone(&config),
-        config_dump,
+        running,
+        file: file.map(Path::to_owned),
+        origins,
         shards: shards.senders().to_vec(),
         admin,
         log,
@@ -194,12 +197,6 @@ fn loadgen() -> String {
 /// Prints to standard output. Nobody listening there is no reason to end.
 fn say(text: &str) {
     let _nobody_listens = io::stdout().write_all(text.as_bytes());
-}
-
-/// The configuration as JSON. It holds strings and numbers only, which always have a JSON form.
-fn dump(config: &Config) -> String {
-    serde_json::to_string_pretty(config)
-        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
 }
 
 /// `1 route`, `2 routes`.

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::collect::Collector;
 use super::log::Log;
+use super::reload::generations::Generations;
 use super::signals::Lifecycle;
 use crate::config::Config;
 use crate::io::Instant;
@@ -18,10 +19,8 @@ use crate::io::Instant;
 /// The process as the admin interface shows it.
 #[derive(Debug)]
 pub struct View {
-    /// The configuration that runs, with the addresses of built-in origins filled in.
-    pub config: Arc<Config>,
-    /// The configuration as it was meant, as JSON.
-    pub config_dump: String,
+    /// The generation that runs, and what became of others.
+    pub generations: Generations,
     /// What the shards record.
     pub collector: Collector,
     /// Serving or draining.
@@ -35,6 +34,12 @@ pub struct View {
 }
 
 impl View {
+    /// The configuration that runs, with the addresses that its ports and built-in origins got.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.generations.running().config)
+    }
+
     /// The shards that have ended, by number; while serving there is none.
     #[must_use]
     pub fn ended(&self) -> Vec<usize> {

@@ -12,6 +12,7 @@ use hdrhistogram::Counter;
 use super::counters::{self, ConnectionCounters, Counters, PolicyCounters, PoolEvent};
 use super::failure::Failure;
 use super::histogram::{PhaseHistograms, Shape};
+use super::ledger::register::FreedIds;
 use super::outcome::Outcome;
 use super::times::PhaseTimes;
 use crate::limits::HISTOGRAM_SERIES_MAX;
@@ -205,7 +206,7 @@ impl<C: Counter> Book<C> {
     }
 
     /// Forgets what was counted for these ids of listeners, routes, clusters, policies and limits.
-    pub fn forget(&mut self, [listeners, routes, clusters, policies, limits]: &[Vec<u32>; 5]) {
+    pub fn forget(&mut self, [listeners, routes, clusters, policies, limits]: &FreedIds) {
         for &id in listeners {
             if let Some(series) = self.listeners.get_mut(id as usize) {
                 series.forget();

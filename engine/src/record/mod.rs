@@ -56,7 +56,7 @@ pub use failure::{
 };
 pub use flag::{ResponseFlag, ResponseFlags};
 pub use histogram::{PhaseHistogram, PhaseHistograms, Shape};
-pub use ledger::register::{Numbers, PolicyLabel, Register, RouteLabel, SeriesNames};
+pub use ledger::register::{FreedIds, Numbers, PolicyLabel, Register, RouteLabel, SeriesNames};
 pub use ledger::{Ledger, ShardAccount};
 pub use outcome::{CodeClass, ListenerId, Outcome};
 pub use recorder::{Recorder, ShardGauges, ShardRecord};

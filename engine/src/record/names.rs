@@ -217,6 +217,28 @@ pub const WITHOUT_HISTOGRAM: Metric = counter(
     "Exchanges not in a route's or cluster's histogram because too many of them exist.",
 );
 
+/// One series.
+pub const GENERATION: Metric = gauge(
+    "weft_config_generation",
+    "Number of the configuration generation that new requests go by.",
+);
+/// One series.
+pub const GENERATION_SINCE: Metric = gauge(
+    "weft_config_last_success_timestamp_seconds",
+    "When that generation took effect, since 1970.",
+);
+/// One series.
+pub const GENERATIONS_ALIVE: Metric = gauge(
+    "weft_config_generations_alive",
+    "Configuration generations that requests still go by, that of new requests included.",
+);
+/// By result.
+pub const RELOADS: Metric = counter(
+    "weft_config_reloads_total",
+    "Times the configuration was read anew: accepted, rejected (the one before stays in effect), \
+     or unchanged.",
+);
+
 /// Upper bounds of the buckets of the text exposition, in nanoseconds, with their labels in
 /// seconds. Fine below a millisecond, where the time that a proxy adds lies.
 pub const BUCKETS: [(u64, &str); 19] = [

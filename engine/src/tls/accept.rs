@@ -17,6 +17,7 @@ use super::channel::{Channel, Side};
 use super::error::HandshakeError;
 use super::files::Fault;
 use super::peer::Peer;
+use super::secrets::Source;
 use super::settings;
 use crate::config::ListenerTls;
 use crate::io::{Instant, Stream, clock};
@@ -26,6 +27,8 @@ use crate::io::{Instant, Stream, clock};
 pub struct Acceptor {
     config: ServerConfig,
     certificates: Arc<Certificates>,
+    /// What it was made from.
+    pub(super) source: Source<ListenerTls>,
 }
 
 /// What a handshake found out.
@@ -50,11 +53,12 @@ impl Acceptor {
     ///
     /// *Errors:* everything that is wrong with the files, each with the field that names it,
     /// relative to the listener's `tls`.
-    pub(super) fn load(tls: &ListenerTls) -> Result<Self, Vec<Fault>> {
-        let (config, certificates) = settings::server(tls)?;
+    pub(super) fn load(source: Source<ListenerTls>) -> Result<Self, Vec<Fault>> {
+        let (config, certificates) = settings::server(&source.tls)?;
         Ok(Self {
             config,
             certificates,
+            source,
         })
     }
 

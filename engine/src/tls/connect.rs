@@ -14,6 +14,7 @@ use rustls::pki_types::ServerName;
 use super::channel::{Channel, Side};
 use super::error::HandshakeError;
 use super::files::Fault;
+use super::secrets::Source;
 use super::settings;
 use crate::config::ClusterTls;
 use crate::io::{Address, Stream};
@@ -24,6 +25,8 @@ pub struct Connector {
     config: Arc<ClientConfig>,
     /// What is asked for and, unless an identity is, must be proved.
     name: Option<ServerName<'static>>,
+    /// What it was made from.
+    pub(super) source: Source<ClusterTls>,
 }
 
 impl Connector {
@@ -31,12 +34,17 @@ impl Connector {
     ///
     /// *Errors:* everything that is wrong with the files, each with the field that names it,
     /// relative to the cluster's `tls`.
-    pub(super) fn load(tls: &ClusterTls) -> Result<Self, Vec<Fault>> {
+    pub(super) fn load(source: Source<ClusterTls>) -> Result<Self, Vec<Fault>> {
+        let tls = &source.tls;
         let config = Arc::new(settings::client(tls)?);
         let name = tls.server_name.as_ref();
         // The configuration takes only names that are valid here as well.
         let name = name.and_then(|name| ServerName::try_from(name.clone()).ok());
-        Ok(Self { config, name })
+        Ok(Self {
+            config,
+            name,
+            source,
+        })
     }
 
     /// Begins TLS on a connection to `address` and waits for the end of the handshake. The caller

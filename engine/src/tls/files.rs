@@ -254,7 +254,7 @@ fn not_pem(error: &pem::Error) -> String {
     format!("is not PEM: {error}")
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     let mut bytes = Vec::new();
     file.take(limits::TLS_FILE_BYTES_MAX + 1)

@@ -36,4 +36,4 @@ pub use error::HandshakeError;
 pub use files::inspect_pem;
 pub use hello::{ClientHello, HelloReader, Taken};
 pub use peer::Peer;
-pub use secrets::Secrets;
+pub use secrets::{InUse, Secrets};

@@ -3,7 +3,13 @@
 //! In: a valid configuration. Out: what each listener and cluster needs for its handshakes, in the
 //! order of the configuration; or every fault of every file, under the field that names it.
 
-use super::files::Fault;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
+
+use super::files::{self, Fault};
 use super::{Acceptor, Connector};
 use crate::config::{BUNDLE_FILE, Config, Identity, Problem, SVID_FILE};
 
@@ -11,9 +17,26 @@ use crate::config::{BUNDLE_FILE, Config, Identity, Problem, SVID_FILE};
 #[derive(Debug)]
 pub struct Secrets {
     /// By listener.
-    pub acceptors: Vec<Option<Acceptor>>,
+    pub acceptors: Vec<Option<Arc<Acceptor>>>,
     /// By cluster.
-    pub connectors: Vec<Option<Connector>>,
+    pub connectors: Vec<Option<Arc<Connector>>>,
+}
+
+/// What is in use already. Where neither its settings nor what its files hold have changed, it is
+/// not made anew: sessions can be resumed, and connections are worth keeping.
+#[derive(Debug, Default)]
+pub struct InUse<'a> {
+    /// By the names of listeners.
+    pub acceptors: HashMap<&'a str, &'a Arc<Acceptor>>,
+    /// By the names of clusters.
+    pub connectors: HashMap<&'a str, &'a Arc<Connector>>,
+}
+
+/// Settings, and a digest of what the files held that they name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Source<T> {
+    pub(super) tls: T,
+    contents: [u8; SHA256_OUTPUT_LEN],
 }
 
 impl Secrets {
@@ -21,7 +44,7 @@ impl Secrets {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn load(config: &Config) -> Result<Self, Vec<Problem>> {
+    pub fn load(config: &Config, in_use: &InUse<'_>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut note = |kind: &str, place: usize, faults: Vec<Fault>| {
             let problems_of = faults
@@ -31,18 +54,28 @@ impl Secrets {
         };
         let listeners = config.listeners.iter().enumerate();
         let acceptors = listeners.map(|(place, listener)| {
-            let loaded = Acceptor::load(listener.tls.as_ref()?);
-            loaded
+            let source = Source::of(listener.tls.as_ref()?, |tls| tls.files());
+            let known = in_use.acceptors.get(&*listener.name);
+            if let Some(known) = known.filter(|known| known.source == source) {
+                return Some(Arc::clone(known));
+            }
+            Acceptor::load(source)
                 .map_err(|faults| note("listeners", place, faults))
                 .ok()
+                .map(Arc::new)
         });
         let acceptors = acceptors.collect();
         let clusters = config.clusters.iter().enumerate();
         let connectors = clusters.map(|(place, cluster)| {
-            let loaded = Connector::load(cluster.tls.as_ref()?);
-            loaded
+            let source = Source::of(cluster.tls.as_ref()?, |tls| tls.files());
+            let known = in_use.connectors.get(&*cluster.name);
+            if let Some(known) = known.filter(|known| known.source == source) {
+                return Some(Arc::clone(known));
+            }
+            Connector::load(source)
                 .map_err(|faults| note("clusters", place, faults))
                 .ok()
+                .map(Arc::new)
         });
         let connectors = connectors.collect();
         if let Some(identity) = &config.identity {
@@ -54,6 +87,30 @@ impl Secrets {
                 connectors,
             }),
             false => Err(problems),
+        }
+    }
+}
+
+impl<T: Clone> Source<T> {
+    /// Looks at the files before they are loaded: one that changes in between differs the next
+    /// time.
+    pub(super) fn of(tls: &T, files: impl FnOnce(&T) -> Vec<&Path>) -> Self {
+        let mut contents = Context::new(&SHA256);
+        for file in files(tls) {
+            let held = files::read(file);
+            let (mark, held) = match &held {
+                Ok(held) => (b'+', held.as_slice()),
+                Err(why) => (b'-', why.as_bytes()),
+            };
+            contents.update(&[mark]);
+            contents.update(&(held.len() as u64).to_be_bytes());
+            contents.update(held);
+        }
+        let mut digest = [0; SHA256_OUTPUT_LEN];
+        digest.copy_from_slice(contents.finish().as_ref());
+        Self {
+            tls: tls.clone(),
+            contents: digest,
         }
     }
 }

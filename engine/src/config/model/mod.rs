@@ -65,6 +65,8 @@ pub struct Config {
     /// Who the process is in the mesh; nobody when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// Whether the configuration is read anew when its file changes, or one that it names.
+    pub watch: bool,
     /// How many shards run, and where.
     pub shards: Shards,
     /// The admin interface; none when absent.

@@ -3,7 +3,7 @@
 //! Paths only: what the files hold is the business of `tls`, which reads them when a configuration
 //! is compiled and reports what is wrong with them under the same field paths.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
@@ -82,6 +82,33 @@ pub struct ClusterTls {
     /// What is shown to endpoints that ask for a certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateFiles>,
+}
+
+impl ListenerTls {
+    /// Every file it names.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        let shown = self.certificates.iter().flat_map(CertificateFiles::files);
+        let trusted = self.client_ca.iter().chain(&self.client_crls);
+        shown.chain(trusted.map(PathBuf::as_path)).collect()
+    }
+}
+
+impl ClusterTls {
+    /// Every file it names.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        let shown = self.certificate.iter().flat_map(CertificateFiles::files);
+        let trusted = self.ca.iter().chain(&self.crls);
+        shown.chain(trusted.map(PathBuf::as_path)).collect()
+    }
+}
+
+impl CertificateFiles {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.chain, &self.key].into_iter().chain(&self.ocsp);
+        files.map(PathBuf::as_path)
+    }
 }
 
 /// A certificate and its key.

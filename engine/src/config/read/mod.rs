@@ -41,6 +41,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let max_connections = root.count("max_connections", limits::CONNECTIONS_DEFAULT, 1..=u32::MAX);
     let drain = root.duration("drain", defaults.drain);
     let identity = root.section("identity", tls::identity).flatten();
+    let watch = root.flag("watch", true);
     let shards = root.section("shards", shards).unwrap_or_default();
     let mut places = Places::default();
     let admin = root
@@ -67,6 +68,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         profile,
         max_connections,
         drain,
+        watch,
         identity,
         shards,
         admin,

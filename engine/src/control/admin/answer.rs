@@ -9,7 +9,7 @@ use hyper::{Request, StatusCode};
 use super::guard::{self, Reach};
 use super::histograms::Wanted;
 use super::page::{self, Miss, PAGES, Page};
-use super::tables;
+use super::{generation, tables};
 use crate::control::arguments::VERSION;
 use crate::control::signals::Lifecycle;
 use crate::control::view::View;
@@ -72,24 +72,24 @@ fn missed(miss: &Miss) -> Answer {
 
 async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
     match page {
-        Page::Index => Answer::ok(TEXT, index()),
+        Page::Index => Answer::ok(TEXT, index() + "\n" + &generation::line(view)),
         Page::Live => live(view),
         Page::Ready => ready(view),
-        Page::ConfigDump => Answer::ok(JSON, format!("{}\n", view.config_dump)),
-        Page::Metrics => figures(view, metrics).await,
+        Page::ConfigDump => Answer::ok(JSON, generation::config_dump(view)),
+        Page::Metrics => figures(view, |ledger| metrics(view, ledger)).await,
         Page::Stats => figures(view, statistics).await,
         Page::Histograms => figures(view, |ledger| histograms(view, query, ledger)).await,
         Page::Clusters => {
             let tell = |ledger: &Ledger| {
                 let (reports, circuits) = (view.collector.clusters(), view.collector.circuits());
-                let table = tables::clusters(&view.config, ledger, &reports, &circuits);
+                let table = tables::clusters(&view.config(), ledger, &reports, &circuits);
                 Answer::ok(JSON, table)
             };
             figures(view, tell).await
         }
         Page::Listeners => {
             figures(view, |ledger| {
-                Answer::ok(JSON, tables::listeners(&view.config, ledger))
+                Answer::ok(JSON, tables::listeners(&view.config(), ledger))
             })
             .await
         }
@@ -111,9 +111,10 @@ async fn figures(view: &View, tell: impl FnOnce(&Ledger) -> Answer) -> Answer {
     }
 }
 
-fn metrics(ledger: &Ledger) -> Answer {
+fn metrics(view: &View, ledger: &Ledger) -> Answer {
     let mut body = String::new();
     prometheus::write(&mut body, ledger);
+    generation::metrics(view, &mut body);
     Answer::ok(prometheus::CONTENT_TYPE, body)
 }
 

@@ -9,6 +9,7 @@
 //! each connection ends after its deadline, however slowly it reads.
 
 mod answer;
+mod generation;
 mod guard;
 mod histograms;
 mod page;

@@ -72,7 +72,8 @@ pub(super) const PAGES: [Entry; 10] = [
     shows(
         "/config_dump",
         Page::ConfigDump,
-        "the configuration with every default, as JSON",
+        "the configuration with every default, since when and why it runs, and what was refused \
+         last, as JSON",
     ),
     Entry {
         path: "/drain",

@@ -1,7 +1,8 @@
 //! Listeners and clusters as JSON: what is configured, and what was counted.
 //!
 //! In: the configuration and the ledger. Out: one document per page, arrays in the order of the
-//! configuration. Of counters that exist once per reason, those that are zero are left out. Pure.
+//! configuration; what was removed from it is in the metrics until its last request has ended. Of
+//! counters that exist once per reason, those that are zero are left out. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -75,9 +76,11 @@ struct Requests {
 
 /// The page `/listeners`.
 pub(super) fn listeners(config: &Config, ledger: &Ledger) -> String {
-    let series = &ledger.total().listeners;
-    let listeners = config.listeners.iter().zip(series).enumerate();
-    let rows = listeners.map(|(id, (listener, series))| row(id, listener, series, ledger));
+    let rows = config.listeners.iter().filter_map(|listener| {
+        let id = ledger.names().listeners.find(&listener.name)?;
+        let series = ledger.total().listeners.get(id)?;
+        Some(row(id, listener, series, ledger))
+    });
     print(&rows.collect::<Vec<_>>())
 }
 
@@ -86,15 +89,15 @@ pub(super) fn listeners(config: &Config, ledger: &Ledger) -> String {
 pub(super) fn clusters(
     config: &Config,
     ledger: &Ledger,
-    reports: &[ClusterReport],
+    reports: &BTreeMap<ClusterId, ClusterReport>,
     circuits: &HashMap<ClusterId, CircuitReport>,
 ) -> String {
-    let series = &ledger.total().clusters;
-    let clusters = config.clusters.iter().zip(series).enumerate();
-    let rows = (0..).map(ClusterId).zip(clusters);
-    let rows = rows.map(|(id, (place, (cluster, series)))| {
+    let rows = config.clusters.iter().filter_map(|cluster| {
+        let place = ledger.names().clusters.find(&cluster.name)?;
+        let series = ledger.total().clusters.get(place)?;
+        let id = ClusterId(u32::try_from(place).ok()?);
         let circuit = circuits.get(&id).copied().unwrap_or_default();
-        ClusterRow::new(cluster, series, reports.get(place), circuit)
+        Some(ClusterRow::new(cluster, series, reports.get(&id), circuit))
     });
     print(&rows.collect::<Vec<_>>())
 }

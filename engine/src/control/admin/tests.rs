@@ -15,7 +15,9 @@ use crate::balance::{ClusterId, ClusterReport, EndpointId, EndpointReport};
 use crate::config;
 use crate::control::collect::Collector;
 use crate::control::log::Level;
+use crate::control::reload::{self, generations::Generations};
 use crate::control::signals::Lifecycle;
+use crate::proxy::Snapshot;
 use crate::record::{ListenerId, Outcome, Recorder, RouteId, SeriesNames};
 use crate::shard::{ShardCommand, ShardReport};
 
@@ -24,10 +26,10 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
     let (shards, mailboxes) = (0..shard_count).map(|_| flume::bounded(8)).unzip();
     let config = config::embedded();
     let names = SeriesNames::compile(&config);
+    let snapshot = Snapshot::compile(&config).expect("no files");
     let view = View {
-        config_dump: "{\"drain\": \"30s\"}".into(),
         collector: Collector::new(shards, names),
-        config: Arc::new(config),
+        generations: Generations::new(reload::first(config.clone(), config, Arc::new(snapshot))),
         lifecycle: Cell::new(Lifecycle::Serving),
         drain_bell: Notify::new(),
         started: (SystemTime::now(), clock::now()),

@@ -11,9 +11,10 @@
 
 mod reply;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -40,34 +41,68 @@ struct Origin {
     socket: TcpListener,
 }
 
-/// Starts an origin for every `builtin:echo` endpoint of `config` and writes its address in place
-/// of the word. Returns how many there are; with none, no thread is started.
-///
-/// # Errors
-/// When a loopback port or the thread cannot be had.
-pub fn start(config: &mut Config) -> io::Result<usize> {
-    let mut origins = Vec::new();
-    for cluster in &mut config.clusters {
-        for endpoint in &mut cluster.endpoints {
-            if endpoint.address == EndpointAddress::BuiltinEcho {
-                let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-                socket.set_nonblocking(true)?;
-                endpoint.address = EndpointAddress::Tcp(socket.local_addr()?);
-                let name = format!("{}-{}", cluster.name, origins.len() + 1).into();
-                origins.push(Origin { name, socket });
+/// The origins that were started, by cluster and place among its built-in endpoints.
+#[derive(Debug, Default)]
+pub struct Origins {
+    addresses: HashMap<(Arc<str>, usize), SocketAddr>,
+}
+
+impl Origins {
+    /// Writes an address in place of the word for every `builtin:echo` endpoint of `config`: that
+    /// of an origin that runs, or of one that is started for it. Returns how many such endpoints
+    /// there are; for none that is new, no thread is started.
+    ///
+    /// # Errors
+    /// When a loopback port or the thread cannot be had.
+    pub fn place(&mut self, config: &mut Config) -> io::Result<usize> {
+        let (mut fresh, mut count) = (Vec::new(), 0);
+        for cluster in &mut config.clusters {
+            let mut place = 0;
+            for endpoint in &mut cluster.endpoints {
+                if endpoint.address != EndpointAddress::BuiltinEcho {
+                    continue;
+                }
+                let key = (Arc::clone(&cluster.name), place);
+                let address = match self.addresses.get(&key) {
+                    Some(address) => *address,
+                    None => {
+                        let name = format!("{}-{}", cluster.name, self.addresses.len() + 1);
+                        let origin = Origin::bind(name.into())?;
+                        let address = origin.socket.local_addr()?;
+                        fresh.push(origin);
+                        self.addresses.insert(key, address);
+                        address
+                    }
+                };
+                endpoint.address = EndpointAddress::Tcp(address);
+                place += 1;
+                count += 1;
             }
         }
+        if !fresh.is_empty() {
+            start(fresh)?;
+        }
+        Ok(count)
     }
-    let count = origins.len();
-    if count > 0 {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        thread::Builder::new()
-            .name("weft-echo".into())
-            .spawn(move || LocalSet::new().block_on(&runtime, serve_all(origins)))?;
+}
+
+impl Origin {
+    fn bind(name: Arc<str>) -> io::Result<Self> {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { name, socket })
     }
-    Ok(count)
+}
+
+/// Serves these origins on a thread of their own.
+fn start(origins: Vec<Origin>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new()
+        .name("weft-echo".into())
+        .spawn(move || LocalSet::new().block_on(&runtime, serve_all(origins)))?;
+    Ok(())
 }
 
 async fn serve_all(origins: Vec<Origin>) {
@@ -132,7 +167,8 @@ mod tests {
     #[test]
     fn every_builtin_endpoint_becomes_an_origin_that_answers() {
         let mut config = crate::config::embedded();
-        assert_eq!(start(&mut config).expect("started"), 2);
+        let mut origins = Origins::default();
+        assert_eq!(origins.place(&mut config).expect("started"), 2);
         let [first, second] = &config.clusters[0].endpoints[..] else {
             panic!("two endpoints")
         };
@@ -156,7 +192,8 @@ mod tests {
     #[test]
     fn sizes_and_statuses_are_as_asked_for() {
         let mut config = crate::config::embedded();
-        start(&mut config).expect("started");
+        let mut origins = Origins::default();
+        origins.place(&mut config).expect("started");
         let address = &config.clusters[0].endpoints[0].address;
         for (path, status, length) in [
             ("/bytes/0", "200", Some(0)),

@@ -26,7 +26,7 @@ use crate::io::Address;
 use crate::limits;
 use crate::record::{ListenerId, Numbers, SeriesCounts, SeriesNames};
 use crate::route::RouteTable;
-use crate::tls::{Acceptor, Connector, Secrets};
+use crate::tls::{Acceptor, Connector, InUse, Secrets};
 
 /// A compiled configuration.
 ///
@@ -211,7 +211,7 @@ impl Snapshot {
         let Secrets {
             acceptors,
             connectors,
-        } = Secrets::load(config)?;
+        } = Secrets::load(config, &after.snapshot.in_use())?;
         let (previous, rules) = (after.snapshot, &after.numbers.rules);
         let generation = previous.generation.saturating_add(1);
         let methods = authentication::compile(config)?;
@@ -219,8 +219,7 @@ impl Snapshot {
         listeners.resize_with(after.series.listeners, || None);
         let numbered = after.numbers.listeners.iter().zip(&config.listeners);
         for ((&id, listener), tls) in numbered.zip(acceptors) {
-            let mut plan =
-                compile_listener(id, listener, tls.map(Arc::new), &methods, after.numbers);
+            let mut plan = compile_listener(id, listener, tls, &methods, after.numbers);
             let before = previous.listener(id);
             let limits_before = before.map(|before| &before.rate_limits);
             plan.rate_limits =
@@ -237,7 +236,7 @@ impl Snapshot {
         clusters.resize_with(after.series.clusters, || None);
         let numbered = rules.clusters.iter().zip(&config.clusters);
         for ((&id, cluster), tls) in numbered.zip(connectors) {
-            let plan = ClusterPlan::succeed(id, cluster, tls.map(Arc::new), previous.cluster(id));
+            let plan = ClusterPlan::succeed(id, cluster, tls, previous.cluster(id));
             if let Some(place) = clusters.get_mut(id.0 as usize) {
                 *place = Some(plan);
             }
@@ -255,6 +254,36 @@ impl Snapshot {
                 ..HeadLimits::default()
             },
         })
+    }
+
+    /// Whether everything that was read from files is the same in `other`, whose configuration is.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_listener = |one: &Option<Arc<ListenerPlan>>, other: &Option<Arc<ListenerPlan>>| {
+            let tls =
+                |plan: &Option<Arc<ListenerPlan>>| plan.as_ref()?.tls.as_ref().map(Arc::as_ptr);
+            tls(one) == tls(other)
+        };
+        let same_cluster = |one: &Option<Arc<ClusterPlan>>, other: &Option<Arc<ClusterPlan>>| {
+            one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
+        };
+        let mut listeners = self.listeners.iter().zip(&other.listeners);
+        let mut clusters = self.clusters.iter().zip(&other.clusters);
+        listeners.all(|(one, other)| same_listener(one, other))
+            && clusters.all(|(one, other)| same_cluster(one, other))
+    }
+
+    /// What TLS is in use, by the names of listeners and clusters.
+    fn in_use(&self) -> InUse<'_> {
+        let listeners = self.listeners.iter().flatten();
+        let clusters = self.clusters.iter().flatten();
+        InUse {
+            acceptors: listeners
+                .filter_map(|plan| Some((&*plan.name, plan.tls.as_ref()?)))
+                .collect(),
+            connectors: clusters
+                .filter_map(|plan| Some((&**plan.cluster.name(), plan.upstream.tls.as_ref()?)))
+                .collect(),
+        }
     }
 
     /// The listener with this id, if this generation has it.

@@ -38,7 +38,20 @@ pub fn write(out: &mut String, ledger: &Ledger) {
     write_process(out, ledger);
 }
 
-type Labels<'a> = &'a [(&'a str, &'a str)];
+/// Appends one metric that no shard records, with all its series.
+pub fn write_metric<'a>(
+    out: &mut String,
+    metric: Metric,
+    series: impl IntoIterator<Item = (Labels<'a>, u64)>,
+) {
+    head(out, metric);
+    for (labels, value) in series {
+        sample(out, metric.name, labels, value);
+    }
+}
+
+/// Keys and values of the labels of one series.
+pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
 fn write_listeners(out: &mut String, ledger: &Ledger) {
     let listeners = || {

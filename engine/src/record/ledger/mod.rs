@@ -6,7 +6,7 @@
 
 pub(super) mod register;
 
-use self::register::SeriesNames;
+use self::register::{FreedIds, SeriesNames};
 use super::book::Book;
 use super::recorder::{ShardGauges, ShardRecord};
 
@@ -67,7 +67,7 @@ impl Ledger {
 
     /// Forgets what was counted for these ids of listeners, routes, clusters, policies and limits,
     /// which nobody has any more.
-    pub fn forget(&mut self, ids: &[Vec<u32>; 5]) {
+    pub fn forget(&mut self, ids: &FreedIds) {
         self.total.forget(ids);
         self.interval.forget(ids);
     }

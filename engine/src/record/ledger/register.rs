@@ -82,6 +82,9 @@ pub struct SeriesNames {
     pub limits: Register<PolicyLabel>,
 }
 
+/// Numbers that were given back, of each kind in the order of [`SeriesNames`].
+pub type FreedIds = [Vec<u32>; 5];
+
 /// The numbers of one configuration, each by place in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
@@ -166,10 +169,7 @@ impl SeriesNames {
 
     /// Gives back every number that none of `numbers` has. Gives the numbers given back, of
     /// listeners, routes, clusters, policies and limits.
-    pub fn keep<'a>(
-        &mut self,
-        numbers: impl Iterator<Item = &'a Numbers> + Clone,
-    ) -> [Vec<u32>; 5] {
+    pub fn keep<'a>(&mut self, numbers: impl Iterator<Item = &'a Numbers> + Clone) -> FreedIds {
         let of_all = numbers.clone();
         let listeners = of_all.flat_map(|each| each.listeners.iter().map(|id| id.0));
         let of_all = numbers.clone();
@@ -215,6 +215,11 @@ impl<N: Clone + Eq + Hash> Register<N> {
         }
         self.numbers.insert(name.clone(), number);
         number
+    }
+
+    /// The number of `name`, if it has one.
+    pub fn find(&self, name: &N) -> Option<usize> {
+        Some(*self.numbers.get(name)? as usize)
     }
 
     /// The name that has `number`.

@@ -1,0 +1,146 @@
+//! Which configuration runs, since when and why, and what was refused last.
+//!
+//! In: what control knows of its generations. Out: `/config_dump` as JSON, metrics, and lines for
+//! people on the index. Nothing here asks a shard.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::control::reload::generations::Rejection;
+use crate::control::view::View;
+use crate::record::access_log::write_time;
+use crate::record::expose::prometheus;
+use crate::record::names;
+
+#[derive(Serialize)]
+struct Dump<'a> {
+    generation: u64,
+    since: String,
+    cause: String,
+    generations_alive: usize,
+    reloads: Reloads,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rejection: Option<RejectionRow>,
+    config: &'a Config,
+}
+
+#[derive(Serialize)]
+struct Reloads {
+    accepted: u64,
+    rejected: u64,
+    unchanged: u64,
+}
+
+#[derive(Serialize)]
+struct RejectionRow {
+    at: String,
+    cause: String,
+    problems: Vec<ProblemRow>,
+}
+
+#[derive(Serialize)]
+struct ProblemRow {
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    field: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    message: String,
+}
+
+/// The page `/config_dump`.
+pub(super) fn config_dump(view: &View) -> String {
+    let generations = &view.generations;
+    let (running, counts) = (generations.running(), generations.counts());
+    let dump = Dump {
+        generation: running.snapshot.generation,
+        since: text(running.since),
+        cause: running.cause.to_string(),
+        generations_alive: generations.alive(),
+        reloads: Reloads {
+            accepted: counts.accepted,
+            rejected: counts.rejected,
+            unchanged: counts.unchanged,
+        },
+        last_rejection: generations
+            .last_rejection()
+            .map(|it| RejectionRow::new(&it)),
+        config: &running.written,
+    };
+    // It holds strings and numbers only, which always have a JSON form.
+    let json = serde_json::to_string_pretty(&dump);
+    json.unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")) + "\n"
+}
+
+impl RejectionRow {
+    fn new(rejection: &Rejection) -> Self {
+        let problems = rejection
+            .errors
+            .located()
+            .map(|(file, line, problem)| ProblemRow {
+                file: file.display().to_string(),
+                line,
+                field: problem.field.clone(),
+                value: problem.value.clone(),
+                message: problem.message.clone(),
+            });
+        Self {
+            at: text(rejection.at),
+            cause: rejection.cause.to_string(),
+            problems: problems.collect(),
+        }
+    }
+}
+
+/// For the index page.
+pub(super) fn line(view: &View) -> String {
+    let running = view.generations.running();
+    let mut line = format!(
+        "generation {} since {} ({})\n",
+        running.snapshot.generation,
+        text(running.since),
+        running.cause
+    );
+    if let Some(rejection) = view.generations.last_rejection() {
+        line.push_str(&format!(
+            "refused {} ({}):\n{}\n",
+            text(rejection.at),
+            rejection.cause,
+            rejection.errors
+        ));
+    }
+    line
+}
+
+/// Appends the metrics of generations and certificates.
+pub(super) fn metrics(view: &View, out: &mut String) {
+    let generations = &view.generations;
+    let (running, counts) = (generations.running(), generations.counts());
+    let since = running
+        .since
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    for (metric, value) in [
+        (names::GENERATION, running.snapshot.generation),
+        (names::GENERATION_SINCE, since.as_secs()),
+        (names::GENERATIONS_ALIVE, generations.alive() as u64),
+    ] {
+        prometheus::write_metric(out, metric, [(&[][..], value)]);
+    }
+    let results = [
+        (&[("result", "accepted")][..], counts.accepted),
+        (&[("result", "rejected")][..], counts.rejected),
+        (&[("result", "unchanged")][..], counts.unchanged),
+    ];
+    prometheus::write_metric(out, names::RELOADS, results);
+}
+
+fn text(time: SystemTime) -> String {
+    let mut text = Vec::new();
+    write_time(&mut text, time);
+    String::from_utf8(text).unwrap_or_default()
+}

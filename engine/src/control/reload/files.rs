@@ -1,0 +1,19 @@
+//! The files that a configuration consists of: its own, and those that it names.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+
+/// Every file whose change may change what is served.
+pub(super) fn named(file: &Path, config: &Config) -> Vec<PathBuf> {
+    let listeners = config.listeners.iter().filter_map(|it| it.tls.as_ref());
+    let clusters = config.clusters.iter().filter_map(|it| it.tls.as_ref());
+    let tls = listeners
+        .flat_map(|tls| tls.files())
+        .chain(clusters.flat_map(|tls| tls.files()));
+    let mut files: Vec<PathBuf> = tls.map(Path::to_owned).collect();
+    files.push(file.to_owned());
+    files.sort();
+    files.dedup();
+    files
+}

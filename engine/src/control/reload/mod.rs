@@ -1,0 +1,217 @@
+//! From a changed file to a new generation on every shard, or to a refusal that says why.
+//!
+//! In: wishes: SIGHUP, or a file that changed (`watch`). Each is one run of `Reloader::attempt`:
+//! read, compare with what cannot change, bind new listeners, compile, prepare on all shards,
+//! commit. Whatever is wrong on the way leaves everything as it was, and is told in the log, in the
+//! metrics and on the admin interface. Out: [`generations::Generations`], which says what runs.
+//!
+//! Must stay true: nothing takes effect before all of it can; shards never wait for this side; one
+//! attempt at a time.
+
+pub mod generations;
+
+mod files;
+mod fixed;
+mod swap;
+mod watch;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use self::generations::{Cause, Rejection, Running};
+use super::echo;
+use super::signals::Lifecycle;
+use super::view::View;
+use crate::config::{self, Address, Config, Errors, Problem};
+use crate::limits::SCRAPE_PATIENCE;
+use crate::proxy::{Predecessor, Snapshot};
+use crate::shard::Doors;
+
+/// What an attempt came to, if nothing was wrong.
+enum Verdict {
+    /// Everything is as it was.
+    Unchanged,
+    /// This generation runs now.
+    Accepted(Rc<Running>),
+}
+
+/// Makes generations, one after the other.
+pub(super) struct Reloader {
+    file: PathBuf,
+    view: Rc<View>,
+    origins: echo::Origins,
+}
+
+impl Reloader {
+    /// Makes generations of `file` from now on.
+    pub(super) fn new(file: PathBuf, view: Rc<View>, origins: echo::Origins) -> Self {
+        Self {
+            file,
+            view,
+            origins,
+        }
+    }
+
+    /// Answers wishes as they come, until dropped.
+    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Cause>) {
+        let mut watch = watch::Watch::new(self.view.log);
+        loop {
+            let config = self.view.config();
+            watch.follow(files::named(&self.file, &config), config.watch);
+            let cause = tokio::select! {
+                wish = wishes.recv() => match wish {
+                    Some(cause) => cause,
+                    None => return,
+                },
+                changed = watch.changed() => Cause::Files(changed),
+            };
+            if self.view.lifecycle.get() == Lifecycle::Serving {
+                self.answer(cause).await;
+            }
+        }
+    }
+
+    /// One attempt, and what is told about it.
+    async fn answer(&mut self, cause: Cause) {
+        let (generations, log) = (&Rc::clone(&self.view).generations, self.view.log);
+        match self.attempt(&cause).await {
+            Ok(Verdict::Unchanged) => {
+                generations.unchanged();
+                let generation = generations.running().snapshot.generation;
+                log.note(
+                    "The configuration is what it was.",
+                    &[("cause", &cause), ("generation", &generation)],
+                );
+            }
+            Ok(Verdict::Accepted(running)) => log.note(
+                "A new configuration is in effect.",
+                &[
+                    ("cause", &cause),
+                    ("generation", &running.snapshot.generation),
+                ],
+            ),
+            Err(errors) => {
+                let generation = generations.running().snapshot.generation;
+                for (file, line, problem) in errors.located() {
+                    let line = line.map_or_else(String::new, |line| format!(":{line}"));
+                    let place = format!("{}{line}", file.display());
+                    log.error(
+                        "The new configuration is refused.",
+                        &[("file", &place), ("problem", problem)],
+                    );
+                }
+                log.error(
+                    "The configuration before it stays in effect.",
+                    &[
+                        ("cause", &cause),
+                        ("generation", &generation),
+                        ("problems", &errors.problems().len()),
+                    ],
+                );
+                generations.rejected(Rejection::new(cause, errors));
+            }
+        }
+    }
+
+    async fn attempt(&mut self, cause: &Cause) -> Result<Verdict, Errors> {
+        self.forget_freed().await;
+        let written = config::load(Some(&self.file))?;
+        let running = self.view.generations.running();
+        let refuse = |problems| Errors::of(Some(&self.file), problems);
+        fixed::unchanged(&running.written, &written).map_err(refuse)?;
+        let mut config = written.clone();
+        self.origins
+            .place(&mut config)
+            .map_err(|error| refuse(vec![whole(format!("builtin:echo: {error}"))]))?;
+        keep_ports(&running, &mut config);
+        let open = running.config.listeners.iter();
+        let open: HashSet<Address> = open.map(|listener| listener.address.clone()).collect();
+        let shards = self.view.collector.shards();
+        let doors = Doors::add(&mut config, shards.len(), &open).map_err(|error| {
+            refuse(vec![Problem {
+                line: None,
+                field: format!("listeners[{}].address", error.place),
+                value: Some(format!("\"{}\"", error.address)),
+                message: format!("cannot be listened on: {}", error.error),
+            }])
+        })?;
+        let (mut names, numbers) = self.view.generations.numbered(&config);
+        let after = Predecessor {
+            snapshot: &running.snapshot,
+            numbers: &numbers,
+            series: names.counts(),
+        };
+        let snapshot = Snapshot::succeed(&config, &after).map_err(refuse)?;
+        if written == running.written && snapshot.is_same(&running.snapshot) {
+            return Ok(Verdict::Unchanged);
+        }
+        let snapshot = Arc::new(snapshot);
+        // Before any shard can count under the new names.
+        self.view.collector.rename(names.clone());
+        if let Err(silent) = swap::swap(shards, &snapshot, doors).await {
+            std::mem::swap(&mut names, &mut self.view.generations.names());
+            self.view.collector.rename(names);
+            let message = format!("shards {silent:?} did not prepare it in time");
+            return Err(refuse(vec![whole(message)]));
+        }
+        let running = Running::new(written, config, snapshot, cause.clone());
+        Ok(Verdict::Accepted(
+            self.view.generations.accepted(running, names, numbers),
+        ))
+    }
+
+    /// Gives back the ids of what was removed and is not in use any more. What was counted of it is
+    /// forgotten once all of it has been told.
+    async fn forget_freed(&self) {
+        let Some(dead) = self.view.generations.dead() else {
+            return;
+        };
+        if self
+            .view
+            .collector
+            .refresh(SCRAPE_PATIENCE)
+            .await
+            .is_empty()
+        {
+            let (names, freed) = self.view.generations.bury(dead);
+            self.view.collector.rename(names);
+            self.view.collector.forget(&freed);
+        }
+    }
+}
+
+/// A problem with the file as a whole.
+fn whole(message: String) -> Problem {
+    Problem {
+        line: None,
+        field: String::new(),
+        value: None,
+        message,
+    }
+}
+
+/// A listener whose port the kernel chose keeps it as long as the configuration asks for the same.
+fn keep_ports(running: &Running, config: &mut Config) {
+    for listener in &mut config.listeners {
+        let mut known = running
+            .written
+            .listeners
+            .iter()
+            .zip(&running.config.listeners);
+        let same = known.find(|(written, _)| {
+            written.name == listener.name && written.address == listener.address
+        });
+        if let Some((_, bound)) = same {
+            listener.address.clone_from(&bound.address);
+        }
+    }
+}
+
+/// The generation of the start.
+pub(crate) fn first(written: Config, config: Config, snapshot: Arc<Snapshot>) -> Running {
+    Running::new(written, config, snapshot, Cause::Start)
+}

@@ -1,0 +1,60 @@
+//! Without a signal: a file that is written, renamed over, or behind a link that is swapped.
+
+use std::{fs, os::unix::fs::symlink};
+
+use crate::harness::{Origin, Proxy, Setup, ports, proxy::weft, scratch::Scratch, wait};
+
+fn expect_drain(proxy: &Proxy, drain: &str) {
+    wait::for_("the change to take effect", || {
+        proxy.admin_json("/config_dump")["config"]["drain"] == drain
+    });
+    assert_eq!(proxy.get("/").status(), 200);
+}
+
+#[test]
+fn a_file_that_is_written_or_renamed_over_is_read_anew() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address());
+    let proxy = Proxy::start(&setup);
+    let text = |drain: &str| {
+        let setup = setup.clone().drain(drain);
+        setup.render(proxy.address(), proxy.admin_address())
+    };
+    let file = proxy.file("weft.toml");
+    fs::write(&file, text("21s")).expect("written");
+    expect_drain(&proxy, "21s");
+    // As editors and configuration management do it.
+    fs::write(proxy.file("weft.toml~"), text("22s")).expect("written");
+    fs::rename(proxy.file("weft.toml~"), &file).expect("renamed");
+    expect_drain(&proxy, "22s");
+    fs::remove_file(&file).expect("removed");
+    wait::for_("the loss to be told", || {
+        proxy.metric("weft_config_reloads_total", "result=\"rejected\"") == 1.0
+    });
+    fs::write(&file, text("23s")).expect("written");
+    expect_drain(&proxy, "23s");
+}
+
+#[test]
+fn a_mounted_configmap_swaps_a_link() {
+    let origin = Origin::echoing_targets();
+    let (address, admin) = (ports::free(), ports::free());
+    let scratch = Scratch::new();
+    for (folder, drain) in [("..1", "21s"), ("..2", "22s")] {
+        fs::create_dir(scratch.file(folder)).expect("a folder");
+        let setup = Setup::to(origin.address()).drain(drain);
+        scratch.write(
+            &format!("{folder}/weft.toml"),
+            &setup.render(address, admin),
+        );
+    }
+    symlink("..1", scratch.file("..data")).expect("a link");
+    symlink("..data/weft.toml", scratch.file("weft.toml")).expect("a link");
+    let mut command = weft();
+    command.arg("--config").arg(scratch.file("weft.toml"));
+    let proxy = Proxy::spawn(command, scratch, address, admin);
+    expect_drain(&proxy, "21s");
+    symlink("..2", proxy.file("..data_tmp")).expect("a link");
+    fs::rename(proxy.file("..data_tmp"), proxy.file("..data")).expect("swapped");
+    expect_drain(&proxy, "22s");
+}
