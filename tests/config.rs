@@ -28,14 +28,22 @@ fn shipped() -> Vec<(String, String)> {
     files
 }
 
-/// Those that need no identity. `tls/mesh.rs` makes one, and checks and serves the others.
+/// Those that serve plain requests without any preparation. `tls/mesh.rs` and `tls/passthrough.rs`
+/// serve the others.
 fn shipped_for_anybody() -> Vec<(String, String)> {
-    let (with, without): (Vec<_>, Vec<_>) = shipped()
+    let is_special =
+        |text: &str| text.contains("\n[identity]\n") || text.contains("\npassthrough = true\n");
+    let (special, plain): (Vec<_>, Vec<_>) = shipped()
         .into_iter()
-        .partition(|(_, text)| text.contains("\n[identity]\n"));
-    let with: Vec<&str> = with.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(with, ["sidecar.toml"], "serve the others in tls/mesh.rs");
-    without
+        .partition(|(_, text)| is_special(text));
+    let mut special: Vec<&str> = special.iter().map(|(name, _)| &**name).collect();
+    special.sort_unstable();
+    assert_eq!(
+        special,
+        ["passthrough.toml", "sidecar.toml"],
+        "serve the others in tls/"
+    );
+    plain
 }
 
 #[test]

@@ -326,6 +326,10 @@ pub const HEAD_STORAGE_KEPT_BYTES: usize = 8 * 1024;
 
 const _: () = assert!(RELAY_QUEUE_BYTES_LOW < RELAY_QUEUE_BYTES_MAX);
 
+/// Attempts at connecting for a connection that is carried through: with two endpoints down a
+/// third is found.
+pub const PASSAGE_ATTEMPTS_MAX: u32 = 3;
+
 // Balancing.
 
 /// Numbers drawn for one choice before the endpoints are looked at in turn: as at least half of

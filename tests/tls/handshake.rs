@@ -20,12 +20,12 @@ fn start(authority: &Authority, lines: &str) -> (Origin, Proxy) {
     (origin, proxy)
 }
 
-/// What openssl says first to a server for `a.test`.
-fn client_hello() -> Vec<u8> {
+/// What openssl says first to a server for `name`.
+pub(super) fn hello_for(name: &str) -> Vec<u8> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address").to_string();
     let mut openssl = Command::new("openssl")
-        .args(["s_client", "-connect", &address, "-servername", "a.test"])
+        .args(["s_client", "-connect", &address, "-servername", name])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -46,7 +46,7 @@ fn client_hello() -> Vec<u8> {
 fn handshakes_broken_off_at_every_byte_leave_nothing_behind() {
     let authority = Authority::new();
     let (_origin, proxy) = start(&authority, "");
-    let hello = client_hello();
+    let hello = hello_for("a.test");
     assert_eq!(text(&curl(&authority, &proxy, &["https://a.test/"])), "yes");
     let before = proxy.descriptors();
     for end in 1..=hello.len() {
@@ -71,7 +71,7 @@ fn handshakes_broken_off_at_every_byte_leave_nothing_behind() {
 fn a_thousand_half_open_handshakes_do_not_disturb_others() {
     let authority = Authority::new();
     let (_origin, proxy) = start(&authority, "timeouts.handshake = \"1h\"");
-    let hello = client_hello();
+    let hello = hello_for("a.test");
     let half_open: Vec<TcpStream> = (0..1_000)
         .map(|turn| {
             let mut stream = TcpStream::connect(proxy.address()).expect("connected");
@@ -91,7 +91,7 @@ fn a_thousand_half_open_handshakes_do_not_disturb_others() {
 fn a_handshake_has_its_time_and_no_more() {
     let authority = Authority::new();
     let (_origin, proxy) = start(&authority, "timeouts.handshake = \"300ms\"");
-    let hello = client_hello();
+    let hello = hello_for("a.test");
     let mut silent = Client::connect(proxy.address());
     let mut slow = Client::connect(proxy.address());
     slow.trickle(&hello, Duration::from_millis(20));
@@ -125,7 +125,7 @@ fn clear_text_on_a_tls_port_is_refused_in_words() {
 fn rfc8446_5_1_a_record_that_breaks_the_protocol_gets_an_alert() {
     let authority = Authority::new();
     let (_origin, proxy) = start(&authority, "");
-    let hello = client_hello();
+    let hello = hello_for("a.test");
     let mut oversized = hello.clone();
     oversized[3] = 0xff;
     let mut changed = hello.clone();

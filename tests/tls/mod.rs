@@ -5,6 +5,7 @@ mod handshake;
 mod identity;
 mod listener;
 mod mesh;
+mod passthrough;
 mod upstream;
 
 use std::process::{Command, Output};

@@ -290,3 +290,44 @@ fn what_clients_must_show_has_to_go_together() {
     let found = problems("client_identities = \"own_trust_domain\"");
     assert!(found.contains("has no use while"), "{found}");
 }
+
+#[test]
+fn what_needs_a_request_cannot_be_had_with_passthrough() {
+    let problems = |lines: &str, route: &str| {
+        let text = format!(
+            "[[clusters]]\nname = \"c\"\nendpoints = []\n\
+             [[listeners]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\npassthrough = true\n{lines}\n\
+             virtual_hosts = [{{ name = \"v\", hosts = [\"*\"], routes = [{route}] }}]"
+        );
+        let mut found = read_problems(&text);
+        found.pop();
+        found.join("\n")
+    };
+    let good = "{ forward = \"c\", timeouts = { idle = \"1m\" } }";
+    assert_eq!(problems("", good), "");
+    let tls = "tls = { certificates = [{ chain = \"a\", key = \"b\" }] }";
+    for lines in [
+        tls,
+        "authenticate = \"none\"",
+        "authorization = { default = \"deny\" }",
+    ] {
+        let found = problems(lines, good);
+        assert!(
+            found.contains("cannot be had with `passthrough`"),
+            "{lines}: {found}"
+        );
+    }
+    for route in [
+        "{ redirect = { path = \"/x\" } }",
+        "{ forward = \"c\", rewrite = { host = \"x\" } }",
+        "{ forward = \"c\", matches = [{ method = \"GET\" }] }",
+        "{ forward = \"c\", request_headers = { remove = [\"x\"] } }",
+        "{ forward = \"c\" }, { forward = \"c\", matches = [{ path = { exact = \"/x\" } }] }",
+    ] {
+        let found = problems("", route);
+        assert!(
+            found.contains("virtual host \"v\": with `passthrough`"),
+            "{route}: {found}"
+        );
+    }
+}

@@ -19,7 +19,7 @@ use super::pump::Pump;
 use super::relay::{Relay, RelayError, Upload};
 use super::retry::{self, Grant, RetryAfter};
 use super::trace::Trace;
-use super::upgrade;
+use super::tunnel;
 use super::{Call, ForwardError, Forwarded};
 use crate::balance::Lease;
 use crate::http::date::DATE_BYTES;
@@ -311,7 +311,7 @@ impl Answer<'_, '_> {
                 });
             }
         }
-        let is_tunnel = upgrade::is_tunnel(&call.request, &response, call.request_edits.upgrade)
+        let is_tunnel = tunnel::is_tunnel(&call.request, &response, call.request_edits.upgrade)
             .ok_or(ForwardError::UnaskedSwitch)?;
         relay.upload.is_wanted = relay.is_upload_ended() || wants_rest(&response);
         let reply = Reply::to(call, &response, is_tunnel, relay.upload.is_wanted);
@@ -425,7 +425,13 @@ impl Answer<'_, '_> {
         if let Some(rest) = rest {
             upstream.unread(rest);
         }
-        upgrade::tunnel(call, upstream, relay.trace)
+        let ends = tunnel::Ends {
+            downstream: call.downstream,
+            upstream,
+            timer: call.timer,
+            idle: call.timeouts.idle,
+        };
+        tunnel::carry(&ends, relay.trace)
             .await
             .map_err(ForwardError::Relay)?;
         Ok(Ended {

@@ -11,7 +11,7 @@
 //!
 //! Does not know: local replies, records. [`circuit`] lets a request in, [`attempt`] is one try,
 //! [`relay`] the bodies, [`retry`] the rules for another try, [`pool`] the idle connections,
-//! [`upgrade`] tunnels.
+//! [`tunnel`] tunnels.
 
 #![deny(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ mod relay;
 mod replay;
 mod retry;
 mod trace;
-mod upgrade;
+mod tunnel;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -54,6 +54,7 @@ pub use idle::IdlePolicy;
 pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Upstream};
 pub use relay::{RelayError, Timeouts};
 pub use trace::Trace;
+pub use tunnel::{Passage, pass};
 
 use crate::authorize::Permit;
 use crate::balance::{Avoided, Balancer, EndpointFault, Pick, PickError};

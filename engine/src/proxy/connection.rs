@@ -24,6 +24,7 @@ use std::time::Duration;
 use super::exchange::{self, Scratch};
 use super::fold;
 use super::local::Local;
+use super::passthrough;
 use super::place::Place;
 use super::request_head::{self, NoRequest};
 use super::snapshot::ListenerPlan;
@@ -40,6 +41,12 @@ pub async fn serve(local: Rc<Local>, listener: ListenerId, stream: Stream, admit
     let Some(connection) = Connection::open(local, listener, stream, admitted) else {
         return;
     };
+    if let Some(slot) = connection.slot().filter(|slot| slot.plan.is_passthrough) {
+        // Its state is large, and other connections live without it.
+        let reason = Box::pin(passthrough::run(&connection, &slot)).await;
+        connection.closed_for.set(reason);
+        return connection.linger().await;
+    }
     if !connection.secure().await {
         connection.closed_for.set(CloseReason::Failure);
         return connection.linger().await;

@@ -35,6 +35,7 @@ mod exchange;
 mod fold;
 mod local;
 mod local_reply;
+mod passthrough;
 mod place;
 mod random;
 mod request_head;

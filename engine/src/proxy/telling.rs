@@ -26,6 +26,8 @@ pub(super) struct Telling<'a> {
     slot: &'a ListenerSlot,
     request: Option<Request<'a>>,
     request_id: &'a [u8],
+    /// The name that was asked for where there is no request to see.
+    server_name: &'a str,
     /// Who is calling.
     principal: Principal<'a>,
     /// What a caller who is not known is told to show.
@@ -65,6 +67,7 @@ impl<'a> Telling<'a> {
             slot,
             request,
             request_id,
+            server_name: "",
             principal: Principal::of_peer(connection.client()),
             challenges: Challenges::default(),
             exceeded: None,
@@ -105,6 +108,11 @@ impl<'a> Telling<'a> {
 
     pub(super) fn received_at(&self) -> Instant {
         self.received_at
+    }
+
+    /// The client asks for this name, and nothing else can be seen.
+    pub(super) fn asked_for(&mut self, server_name: &'a str) {
+        self.server_name = server_name;
     }
 
     /// This rule applies.
@@ -254,7 +262,7 @@ impl<'a> Telling<'a> {
             limit: self.exceeded.map(|exceeded| exceeded.limit.label()),
             principal: self.principal().label(),
             method: request.map_or(&[], |request| request.method_bytes()),
-            authority: request.map_or(&[], |request| request.authority()),
+            authority: request.map_or(self.server_name.as_bytes(), |request| request.authority()),
             path: request.map_or(&[], |request| request.path()),
             query: request
                 .and_then(|request| request.query())

@@ -181,6 +181,14 @@ impl RouteTable {
         }
     }
 
+    /// The route for a name alone, on a listener each of whose virtual hosts has one.
+    ///
+    /// *Cost*: one pass over the name.
+    #[must_use]
+    pub fn find_name(&self, name: &str) -> Option<&Route> {
+        self.routes.get(self.hosts.find(name.as_bytes())?)
+    }
+
     /// All routes, in the order of the file.
     #[must_use]
     pub fn routes(&self) -> &[Route] {

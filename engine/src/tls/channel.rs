@@ -152,12 +152,18 @@ impl Channel {
 
     /// Answers somebody who does not speak TLS; in HTTP, if it is that.
     fn refuse_plaintext(&mut self, bytes: &[u8], reply: &mut Vec<u8>) -> Opened {
-        if bytes.first().is_some_and(u8::is_ascii_uppercase) {
-            reply.extend_from_slice(PLAINTEXT_ANSWER);
-        }
+        reply.extend_from_slice(plaintext_answer(bytes));
         self.fail(HandshakeError::NotTls);
         self.is_broken = true;
         Opened::Broken
+    }
+}
+
+/// What somebody is told who does not speak TLS: in HTTP, if `bytes` begin like that.
+pub(super) fn plaintext_answer(bytes: &[u8]) -> &'static [u8] {
+    match bytes.first().is_some_and(u8::is_ascii_uppercase) {
+        true => PLAINTEXT_ANSWER,
+        false => &[],
     }
 }
 

@@ -21,8 +21,6 @@ mod connect;
 mod error;
 mod files;
 mod hello;
-#[cfg(test)]
-mod hello_tests;
 mod identity;
 mod peer;
 mod secrets;
@@ -34,6 +32,6 @@ pub use accept::{Acceptor, Secure};
 pub use connect::Connector;
 pub use error::HandshakeError;
 pub use files::inspect_pem;
-pub use hello::{ClientHello, HelloReader, Taken};
+pub use hello::{ClientHello, HelloReader, Taken, alert};
 pub use peer::Peer;
 pub use secrets::{InUse, Secrets};

@@ -28,6 +28,9 @@ pub struct Listener {
     pub allow_connect: bool,
     /// Protocols a client may upgrade to, in lower case; `Upgrade` is removed for others.
     pub upgrades: Vec<String>,
+    /// TLS goes through to the endpoints, unread: virtual hosts are chosen by the name that a
+    /// client asks for, and each has one route, which forwards.
+    pub passthrough: bool,
     /// TLS towards clients; clear text when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,

@@ -68,6 +68,7 @@ impl<'a> Reader<'a> {
             .and_then(|field| field.count(1..=u32::MAX));
         let allow_connect = section.flag("allow_connect", false);
         let upgrades = upgrades(section);
+        let passthrough = section.flag("passthrough", false);
         let tls = section.section("tls", |section| {
             super::tls::listener(section, self.known.identity)
         });
@@ -91,6 +92,9 @@ impl<'a> Reader<'a> {
         let authorization = authorization::read(section);
         let rate_limits = authorization::rate_limit::read(section);
         let virtual_hosts = self.virtual_hosts(section, inherited);
+        if passthrough {
+            super::passthrough::refuse_unfit(section, &virtual_hosts);
+        }
         Some(Listener {
             name: name?,
             address: address?,
@@ -98,6 +102,7 @@ impl<'a> Reader<'a> {
             max_connections,
             allow_connect,
             upgrades,
+            passthrough,
             tls,
             limits,
             timeouts,

@@ -11,6 +11,7 @@ mod defaults;
 mod grammar;
 mod jwt;
 mod listener;
+mod passthrough;
 mod resilience;
 mod route;
 mod tls;

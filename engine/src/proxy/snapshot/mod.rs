@@ -119,6 +119,8 @@ pub struct ListenerPlan {
     pub requests_max: u32,
     /// How long a client may take.
     pub timeouts: config::ListenerTimeouts,
+    /// TLS goes through to the endpoints, unread.
+    pub is_passthrough: bool,
     /// CONNECT is routed like other methods.
     pub is_connect_allowed: bool,
     /// Protocols a client may upgrade to.
@@ -165,7 +167,9 @@ impl FieldPlan {
 impl ListenerPlan {
     /// Whether connections that came in by `other` may go on under this plan.
     fn is_same_door(&self, other: &Self) -> bool {
-        self.address == other.address && self.tls.is_some() == other.tls.is_some()
+        self.address == other.address
+            && self.tls.is_some() == other.tls.is_some()
+            && self.is_passthrough == other.is_passthrough
     }
 
     /// Whether a client may upgrade to `protocol`.
@@ -369,6 +373,7 @@ fn compile_listener(
         body_bytes_max: limits.body_bytes.unwrap_or(u64::MAX),
         requests_max: limits.requests_per_connection.unwrap_or(u32::MAX),
         timeouts: listener.timeouts.clone(),
+        is_passthrough: listener.passthrough,
         is_connect_allowed: listener.allow_connect,
         upgrades: listener
             .upgrades

@@ -17,7 +17,11 @@
     clippy::arithmetic_side_effects
 )]
 
-use super::HandshakeError;
+pub mod alert;
+#[cfg(test)]
+mod tests;
+
+use super::{HandshakeError, channel};
 use crate::limits;
 
 /// Type, version and length before the fragment of a record (RFC 8446 §5.1).
@@ -72,6 +76,17 @@ impl HelloReader {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// What a client is told whose bytes are no hello, for this reason: an alert, or that it has to
+    /// speak TLS.
+    #[must_use]
+    pub fn refusal(&self, error: HandshakeError) -> &'static [u8] {
+        match error {
+            HandshakeError::NotTls => channel::plaintext_answer(&self.bytes),
+            HandshakeError::Malformed => &alert::DECODE_ERROR,
+            _ => &[],
+        }
     }
 
     /// Takes what belongs to the hello from the front of `received`.

@@ -5,16 +5,20 @@
 //! that closes its sending half has that passed on, and the other direction goes on; a side that
 //! fails ends both. Nothing moving for the idle timeout ends both, too.
 
+mod passage;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use super::Call;
 use super::body::{Body, Outgoing};
 use super::pump::{Pump, PumpError};
 use super::relay::RelayError;
 use super::trace::{Peer, Trace};
+pub use passage::{Passage, pass};
+
 use crate::http::{BodyLength, Method, Request, Response};
-use crate::io::{Instant, Stream, clock};
+use crate::io::{Instant, Stream, Timer, clock};
 
 /// Whether `response` turns the connection into a tunnel; `None` when it claims to without having
 /// been asked.
@@ -36,16 +40,20 @@ pub(super) fn is_tunnel(
     asked.eq_ignore_ascii_case(given).then_some(true)
 }
 
+/// Both ends of a tunnel.
+pub(super) struct Ends<'a> {
+    pub(super) downstream: &'a Stream,
+    pub(super) upstream: &'a Stream,
+    pub(super) timer: &'a Timer,
+    /// The longest time in which nothing moves.
+    pub(super) idle: Option<Duration>,
+}
+
 /// Carries bytes both ways until both directions have ended.
-pub(super) async fn tunnel(
-    call: &Call<'_>,
-    upstream: &Stream,
-    trace: &mut Trace,
-) -> Result<(), RelayError> {
+pub(super) async fn carry(ends: &Ends<'_>, trace: &mut Trace) -> Result<(), RelayError> {
     let whole = || Pump::new(Body::new(BodyLength::UntilClose, u64::MAX), Outgoing::Plain);
     let mut tunnel = Tunnel {
-        call,
-        upstream,
+        ends,
         trace,
         up: whole(),
         down: whole(),
@@ -55,20 +63,19 @@ pub(super) async fn tunnel(
     poll_fn(|cx| tunnel.poll(cx)).await
 }
 
-struct Tunnel<'a, 'b> {
-    call: &'a Call<'b>,
-    upstream: &'a Stream,
+struct Tunnel<'a> {
+    ends: &'a Ends<'a>,
     trace: &'a mut Trace,
     up: Pump,
     down: Pump,
     moved_at: Instant,
 }
 
-impl Tunnel<'_, '_> {
+impl Tunnel<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RelayError>> {
-        let downstream = self.call.downstream;
-        let up = poll_half(cx, &mut self.up, downstream, self.upstream);
-        let down = poll_half(cx, &mut self.down, self.upstream, downstream);
+        let ends = self.ends;
+        let up = poll_half(cx, &mut self.up, ends.downstream, ends.upstream);
+        let down = poll_half(cx, &mut self.down, ends.upstream, ends.downstream);
         self.trace.received_bytes = self.up.bytes();
         self.trace.sent_body_bytes = self.down.bytes();
         up.map_err(|side| gone(side, Peer::Downstream))?;
@@ -80,10 +87,11 @@ impl Tunnel<'_, '_> {
         if std::mem::take(&mut self.down.has_moved) || up_moved {
             self.moved_at = clock::now();
         }
-        let idle = self.call.timeouts.idle;
-        let deadline = idle.map_or(Instant::NEVER, |idle| self.moved_at + idle);
-        self.call.timer.arm(deadline);
-        let elapsed = self.call.timer.poll_elapsed(cx);
+        let deadline = ends
+            .idle
+            .map_or(Instant::NEVER, |idle| self.moved_at + idle);
+        ends.timer.arm(deadline);
+        let elapsed = ends.timer.poll_elapsed(cx);
         elapsed.map(|()| Err(RelayError::IdleTimeout))
     }
 }

@@ -1,7 +1,6 @@
 //! Hellos as clients send them, cut anywhere, and what is none.
 
-use super::HandshakeError;
-use super::hello::{ClientHello, HelloReader, Taken};
+use super::{ClientHello, HandshakeError, HelloReader, Taken};
 use crate::limits;
 
 fn block16(content: &[u8]) -> Vec<u8> {
