@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, fs, thread};
 
 use serde_json::Value;
 
+use crate::harness::curl::ONLY_STATUS;
 use crate::harness::{
     Client, Origin, Proxy, Setup,
     certificates::{Authority, Certificate},
     wait,
 };
-use crate::tls::{ONLY_STATUS, curl, status};
+use crate::tls::{curl, status};
 
 const DECISIONS: &str = "weft_authorization_decisions_total";
 

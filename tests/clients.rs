@@ -3,29 +3,15 @@
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Command, Output},
 };
 
-use crate::harness::{Origin, Proxy, Setup, haproxy::Haproxy, nginx::Nginx, proxy, python};
-
-fn curl(arguments: &[&str]) -> Output {
-    let mut command = Command::new("curl");
-    command.args([
-        "--silent",
-        "--show-error",
-        "--noproxy",
-        "*",
-        "--max-time",
-        "60",
-    ]);
-    proxy::output(command.args(arguments))
-}
-
-fn text(output: &Output) -> String {
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {err}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
+use crate::harness::{
+    Origin, Proxy, Setup,
+    curl::{ONLY_STATUS, run as curl, text},
+    haproxy::Haproxy,
+    nginx::Nginx,
+    python,
+};
 
 fn url(address: SocketAddr, path: &str) -> String {
     format!("http://{address}{path}")
@@ -65,13 +51,14 @@ fn curl_gets_heads_ranges_and_validates() {
         .expect("an ETag")
         .trim();
     let field = format!("If-None-Match: {etag}");
-    let code = ["--output", "/dev/null", "--write-out", "%{http_code}"];
     assert_eq!(
-        text(&curl(&[&code[..], &["--header", &field, &hello]].concat())),
+        text(&curl(
+            &[&ONLY_STATUS[..], &["--header", &field, &hello]].concat()
+        )),
         "304"
     );
     let gone = url(proxy.address(), "/gone");
-    assert_eq!(text(&curl(&[&code[..], &[&gone]].concat())), "410");
+    assert_eq!(text(&curl(&[&ONLY_STATUS[..], &[&gone]].concat())), "410");
     // One connection for several requests; an offer of HTTP/2 is politely ignored.
     let twice = [&hello[..], &hello, "--write-out", "%{num_connects}\n"];
     assert!(text(&curl(&twice)).ends_with("0\n"));

@@ -7,6 +7,7 @@
 pub(crate) mod browser;
 pub(crate) mod certificates;
 pub(crate) mod client;
+pub(crate) mod curl;
 pub(crate) mod dice;
 pub(crate) mod haproxy;
 pub(crate) mod message;

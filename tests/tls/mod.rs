@@ -8,31 +8,25 @@ mod mesh;
 mod passthrough;
 mod upstream;
 
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::harness::{Origin, Proxy, certificates::Authority, proxy};
+use crate::harness::{
+    Origin, Proxy,
+    certificates::Authority,
+    curl::{self, ONLY_STATUS, text},
+};
 
 /// curl that trusts `authority` and reaches `a.test`, `b.test` and the like at the proxy.
 pub(crate) fn curl(authority: &Authority, proxy: &Proxy, arguments: &[&str]) -> Output {
     let to = format!("::{}:{}", proxy.address().ip(), proxy.address().port());
-    let mut command = Command::new("curl");
-    command.args([
-        "--silent",
-        "--show-error",
-        "--noproxy",
-        "*",
-        "--max-time",
-        "30",
-    ]);
-    command.arg("--connect-to").arg(to);
-    command.arg("--cacert").arg(authority.ca());
-    proxy::output(command.args(arguments))
-}
-
-fn text(output: &Output) -> String {
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {err}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let authority = authority.ca();
+    let reach = [
+        "--connect-to",
+        &to,
+        "--cacert",
+        &authority.to_string_lossy(),
+    ];
+    curl::run(&[&reach, arguments].concat())
 }
 
 /// The status that curl got, or its exit code.
@@ -42,9 +36,6 @@ pub(crate) fn status(output: &Output) -> Result<String, i32> {
         code => Err(code.unwrap_or(-1)),
     }
 }
-
-/// Arguments that have curl print nothing but the status.
-pub(crate) const ONLY_STATUS: [&str; 4] = ["--output", "/dev/null", "--write-out", "%{http_code}"];
 
 const HANDSHAKES: &str = "weft_listener_tls_handshakes_total";
 
