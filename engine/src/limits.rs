@@ -282,6 +282,22 @@ pub const REQUESTS_PER_CONNECTION_DEFAULT: u32 = 1000;
 pub const CIRCUIT_BREAKER_DEFAULT: u32 = 1024;
 /// Requests that can be allowed to wait for one cluster: each holds its connection and its head.
 pub const PENDING_MAX: u32 = 1_000_000;
+/// How long every turn of a shard must have been too long before requests are refused: longer than
+/// a burst, or the growth of a table, takes.
+pub const OVERLOAD_INTERVAL: Duration = Duration::from_millis(500);
+/// What `Retry-After` says, in seconds, to a request that was refused for overload.
+pub const OVERLOAD_RETRY_AFTER: &str = "1";
+/// How often the process looks what memory and descriptors it has left.
+pub const SHORTAGE_INTERVAL: Duration = Duration::from_millis(500);
+/// Per cent of its descriptors above which the process refuses requests: those in flight, and the
+/// admin interface, need some.
+pub const DESCRIPTORS_PERCENT_MAX: u64 = 95;
+/// Health checks that run at once: they are short, and each takes a descriptor.
+pub const HEALTH_CHECKS_AT_ONCE: usize = 64;
+/// Bytes of content in which a health check looks for what must be there.
+pub const HEALTH_CONTENT_BYTES_MAX: usize = 64 << 10;
+/// Results in a row that can be asked for before an endpoint's state changes.
+pub const HEALTH_STREAK_MAX: u32 = 1000;
 /// Retries of one request that can be configured: beyond it a failing cluster is only hit harder.
 pub const RETRIES_MAX: u32 = 10;
 /// Retries per second that can be allowed however few requests there are.

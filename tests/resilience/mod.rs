@@ -1,6 +1,8 @@
 //! What clients see of a cluster that fails, and what the cluster sees of its clients.
 
 mod circuit_breaker;
+mod health;
+mod overload;
 mod retries;
 mod streams;
 

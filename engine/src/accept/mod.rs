@@ -20,8 +20,12 @@
     clippy::indexing_slicing
 )]
 
+mod overload;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use overload::{Overload, Overloaded};
 
 /// A connection that asks to come in.
 #[derive(Clone, Copy, Debug)]

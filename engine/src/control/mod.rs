@@ -14,11 +14,13 @@ pub mod discovery;
 pub mod doctor;
 pub mod dump;
 pub mod echo;
+pub mod health;
 pub mod identity;
 pub mod log;
 pub mod passwords;
 pub mod reload;
 pub mod secrets;
+pub mod shortage;
 pub mod signals;
 pub mod start;
 pub mod view;
@@ -41,6 +43,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use self::admin::Admin;
 use self::collect::Collector;
 use self::dump::Dump;
+use self::health::HealthChecks;
 use self::log::Log;
 use self::reload::Reloader;
 use self::reload::generations::{Cause, Generations, Running};
@@ -82,6 +85,7 @@ impl Charge {
     fn into_view(self) -> (Option<Admin>, Option<Reloader>, Rc<View>) {
         let names = SeriesNames::compile(&self.running.config);
         let view = View {
+            checks: HealthChecks::new(self.shards.clone(), self.log),
             collector: Collector::new(self.shards, names),
             generations: Generations::new(self.running),
             lifecycle: Cell::new(Lifecycle::Serving),
@@ -159,6 +163,11 @@ async fn run(
         .as_ref()
         .map(|settings| Dump::new(settings, log));
     let (admin, reloader, view) = charge.into_view();
+    view.checks.follow(&view.generations.running().snapshot);
+    let watched = Rc::clone(&view);
+    let memory_max = move || watched.config().overload.max_memory;
+    let shards = view.collector.shards().to_vec();
+    spawn_local(shortage::watch(shards, memory_max, log));
     let collecting = Rc::clone(&view);
     spawn_local(async move { collecting.collector.run().await });
     if let Some(admin) = admin {

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 
 use super::collect::Collector;
+use super::health::HealthChecks;
 use super::log::Log;
 use super::reload::generations::Generations;
 use super::signals::Lifecycle;
@@ -23,6 +24,8 @@ pub struct View {
     pub generations: Generations,
     /// What the shards record.
     pub collector: Collector,
+    /// Active health checks.
+    pub checks: HealthChecks,
     /// Serving or draining.
     pub lifecycle: Cell<Lifecycle>,
     /// Rung by POST /drain; the control loop answers.

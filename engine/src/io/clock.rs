@@ -76,6 +76,25 @@ pub fn recent() -> Instant {
     }
 }
 
+thread_local! {
+    /// How long this shard's last batch took.
+    static TURN: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// How long this shard's last batch took, from its completions to its last send: what arrived at
+/// its begin has waited so long.
+pub fn last_turn() -> Duration {
+    TURN.get()
+}
+
+/// A batch has ended.
+pub(super) fn end_turn() {
+    let begin = RECENT.get();
+    if begin != Instant::default() {
+        TURN.set(now().since(begin));
+    }
+}
+
 /// A batch begins.
 pub(super) fn set_recent(now: Instant) {
     RECENT.set(now);

@@ -119,7 +119,7 @@ async fn steps<'a>(
     }
     let location = plan.routes.locate(&request);
     if let Some(route) = location.route {
-        telling.routed(route);
+        admit(telling, route)?;
         authentication::run(telling, request, route).await?;
     }
     // Before anything is said about the request, also that there is nothing for it.
@@ -179,6 +179,21 @@ async fn steps<'a>(
     match forwarded {
         Ok(forwarded) => Ok(forwarded.may_persist),
         Err(error) => Err(fold::forward(error, &telling.trace)),
+    }
+}
+
+/// This route applies. Refuses a request that it would forward when the shard is overloaded: before
+/// anything else is spent on it.
+fn admit<'a>(telling: &mut Telling<'a>, route: &'a Route) -> Result<(), Reason> {
+    telling.routed(route);
+    match route.action {
+        RouteAction::Redirect(_) | RouteAction::Direct(_) => Ok(()),
+        RouteAction::Forward(_) => {
+            let lag_max = telling.slot().generation.snapshot.overload.max_lag;
+            let local = &telling.connection().local;
+            let admitted = local.admit(telling.received_at(), lag_max);
+            admitted.map_err(|why| (ProxyFailure::Overloaded.into(), why.label()))
+        }
     }
 }
 

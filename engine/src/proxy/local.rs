@@ -20,12 +20,12 @@ use super::place::Spares;
 use super::random::Random;
 use super::snapshot::generation::{Generation, ListenerSlot, Site};
 use super::snapshot::{ClusterPlan, Snapshot};
-use crate::accept::Refused;
+use crate::accept::{Overload, Overloaded, Refused};
 use crate::authenticate::{Memory, random_secret};
-use crate::balance::{ClusterId, ClusterReport};
+use crate::balance::{ClusterId, ClusterReport, EndpointId, Health};
 use crate::config;
 use crate::forward::{CircuitReport, ConnectionPool, DateCache};
-use crate::io::{self, Address, clock};
+use crate::io::{self, Address, Instant, clock};
 use crate::limits;
 use crate::record::{ListenerId, Recorder, Refusal, ShardRecord};
 
@@ -51,6 +51,7 @@ pub struct Local {
     pub(super) memory: RefCell<Memory>,
     /// What others do for this shard.
     pub(super) errands: Errands,
+    overload: RefCell<Overload>,
 }
 
 impl Local {
@@ -84,6 +85,7 @@ impl Local {
             is_draining: Cell::new(false),
             memory: RefCell::new(Memory::new(&random_secret())),
             errands,
+            overload: RefCell::default(),
         };
         local.seat(&current);
         Rc::new(local)
@@ -288,6 +290,38 @@ impl Local {
     /// What each cluster's balancer counts now.
     pub fn cluster_reports(&self) -> Vec<ClusterReport> {
         self.current.borrow().reports(clock::recent())
+    }
+
+    /// The process runs short of this, or of nothing any more.
+    pub fn set_shortage(&self, shortage: Option<Overloaded>) {
+        self.overload.borrow_mut().set_shortage(shortage);
+    }
+
+    /// May a request go on whose head was complete at `received_at`?
+    pub(super) fn admit(
+        &self,
+        received_at: Instant,
+        lag_max: Option<Duration>,
+    ) -> Result<(), Overloaded> {
+        let waited = received_at.since(clock::recent());
+        let mut overload = self.overload.borrow_mut();
+        overload.admit(waited, clock::last_turn(), lag_max, received_at)
+    }
+
+    /// An endpoint is now held to be `health`, and why. Also where a generation is prepared, which
+    /// is not told again.
+    pub fn set_health(
+        &self,
+        cluster: ClusterId,
+        endpoint: EndpointId,
+        address: &Address,
+        health: (Health, &'static str),
+    ) {
+        let current = self.current.borrow();
+        let prepared = self.prepared.borrow();
+        for generation in prepared.iter().chain([&*current]) {
+            generation.set_health(cluster, endpoint, address, health);
+        }
     }
 
     /// What each cluster's circuit counts now.

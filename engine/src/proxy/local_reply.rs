@@ -72,7 +72,9 @@ impl Answer {
 
     const fn to_proxy(failure: ProxyFailure) -> Self {
         match failure {
-            ProxyFailure::Draining | ProxyFailure::Overloaded => Self::closing(503),
+            ProxyFailure::Draining => Self::closing(503),
+            // A connection made anew would cost more than the answer.
+            ProxyFailure::Overloaded => Self::keeping(503),
             // Gateway API: a route whose backends are invalid answers 500.
             ProxyFailure::NoCluster => Self::keeping(500),
             ProxyFailure::Internal => Self::closing(500),
@@ -139,6 +141,7 @@ pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure, storage: &mut
         429 => &limit_fields,
         // RFC 9110 §15.5.6: 405 says what is allowed.
         405 => &[(b"Allow", ALLOWED)],
+        503 if is_passing(failure) => &[(b"Retry-After", RETRY_AFTER)],
         _ => &[],
     };
     let reply = LocalReply {
@@ -174,6 +177,17 @@ fn limit_fields<'s>(
         (b"RateLimit", left),
     ]
 }
+
+/// Whether it may be over in a moment, and the client had better wait until then (RFC 9110
+/// §10.2.3).
+const fn is_passing(failure: Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Proxy(ProxyFailure::Overloaded) | Failure::Upstream(UpstreamFailure::Overflow)
+    )
+}
+
+const RETRY_AFTER: &[u8] = limits::OVERLOAD_RETRY_AFTER.as_bytes();
 
 /// Methods that are routed wherever CONNECT is not allowed.
 const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";

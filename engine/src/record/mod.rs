@@ -51,6 +51,7 @@ pub use counters::{
     CloseReason, ConnectionCounters, Counters, Decision, Handshake, PolicyCounters, PoolEvent,
     Refusal,
 };
+pub use expose::prometheus::EndpointHealth;
 pub use failure::{
     DownstreamFailure, Failure, Fault, HeadFault, ProxyFailure, Retry, UpstreamFailure,
 };

@@ -178,6 +178,21 @@ pub const CLUSTER_RETRY_BUDGET: Metric = counter(
     "weft_cluster_retry_budget_exhausted_total",
     "Attempts that were not made because the retry budget was spent.",
 );
+/// By cluster and endpoint.
+pub const ENDPOINT_HEALTHY: Metric = gauge(
+    "weft_endpoint_healthy",
+    "1 while an endpoint passes its active health checks, or until enough have failed.",
+);
+/// By cluster and endpoint.
+pub const ENDPOINT_CHECKS: Metric = counter(
+    "weft_endpoint_health_checks_total",
+    "Health checks that ended.",
+);
+/// By cluster and endpoint.
+pub const ENDPOINT_CHECK_FAILURES: Metric = counter(
+    "weft_endpoint_health_check_failures_total",
+    "Health checks that failed.",
+);
 /// By cluster and event.
 pub const CLUSTER_POOL: Metric = counter(
     "weft_cluster_connection_events_total",

@@ -18,9 +18,10 @@ use std::time::Duration;
 use flume::Sender;
 
 use super::doors::Door;
-use crate::accept::{Admitted, Arrival, Places, Refused};
-use crate::balance::{ClusterId, ClusterReport};
+use crate::accept::{Admitted, Arrival, Overloaded, Places, Refused};
+use crate::balance::{ClusterId, ClusterReport, EndpointId, Health};
 use crate::forward::CircuitReport;
+use crate::io::Address;
 use crate::proxy::{ClusterPlan, Snapshot};
 use crate::record::{ListenerId, ShardRecord};
 
@@ -57,6 +58,24 @@ pub enum ShardCommand {
     Replace {
         /// The cluster: its id says which.
         plan: Arc<ClusterPlan>,
+    },
+    /// The process runs short of something, or of nothing any more.
+    Shortage {
+        /// Of what.
+        shortage: Option<Overloaded>,
+    },
+    /// An endpoint is now held to be this.
+    Health {
+        /// Its cluster.
+        cluster: ClusterId,
+        /// Where it is to be found first.
+        endpoint: EndpointId,
+        /// Which it is.
+        address: Address,
+        /// What it is held to be.
+        health: Health,
+        /// Why, in a word.
+        why: &'static str,
     },
     /// Stop accepting, finish exchanges, end after at most `deadline`.
     Drain {

@@ -251,6 +251,16 @@ impl Shard {
                 self.local.abort();
                 self.prepared.take();
             }
+            ShardCommand::Shortage { shortage } => self.local.set_shortage(shortage),
+            ShardCommand::Health {
+                cluster,
+                endpoint,
+                address,
+                health,
+                why,
+            } => self
+                .local
+                .set_health(cluster, endpoint, &address, (health, why)),
             ShardCommand::Replace { plan } => {
                 self.local.replace_cluster(&plan);
             }

@@ -47,6 +47,12 @@ impl Connector {
         })
     }
 
+    /// What a health check of `address` goes by: the same trust, for a connection of its own.
+    pub fn for_check(&self, address: &Address) -> (Arc<ClientConfig>, ServerName<'static>) {
+        let name = self.name.clone().unwrap_or_else(|| of_address(address));
+        (Arc::clone(&self.config), name)
+    }
+
     /// Begins TLS on a connection to `address` and waits for the end of the handshake. The caller
     /// has a deadline for it.
     pub async fn connect(&self, stream: &Stream, address: &Address) -> Result<(), HandshakeError> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{CircuitBreaker, ClusterTls, RetryBudget};
+use super::{CircuitBreaker, ClusterTls, HealthCheck, RetryBudget};
 use crate::config::scalar;
 
 /// A named group of equivalent endpoints.
@@ -32,6 +32,9 @@ pub struct Cluster {
     pub circuit_breaker: CircuitBreaker,
     /// How much of its load may be retries.
     pub retry_budget: RetryBudget,
+    /// How its endpoints are checked; not at all when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
     /// Idle connections kept for reuse.
     pub pool: Pool,
     /// The endpoints; with none, every request gets 503.

@@ -8,6 +8,7 @@
 mod authentication;
 mod authorization;
 mod cluster;
+mod health;
 mod jwt;
 mod listener;
 mod pattern;
@@ -34,13 +35,14 @@ pub use authorization::{
     PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
 };
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
+pub use health::{HealthCheck, HealthProtocol, HttpCheck};
 pub use jwt::{ClaimPath, Jwt, JwtAlgorithm, JwtKeys};
 pub use listener::{
     EscapedSlashes, FieldPolicies, FieldPolicy, Listener, ListenerLimits, ListenerTimeouts,
     PathNormalization, ServerPolicy, TRUST_ALL_HOPS, UnderscorePolicy,
 };
 pub use pattern::{HostPattern, Pattern};
-pub use resilience::{CircuitBreaker, Retry, RetryBudget, RetryOn};
+pub use resilience::{CircuitBreaker, Overload, Retry, RetryBudget, RetryOn};
 pub use route::{
     Action, ClusterRef, DirectResponse, FieldEdits, FieldMatch, HttpScheme, PathMatch,
     PathReplacement, QueryMatch, Redirect, RedirectStatus, Rewrite, Route, RouteMatch,
@@ -67,6 +69,8 @@ pub struct Config {
     pub identity: Option<Identity>,
     /// Whether the configuration is read anew when its file changes, or one that it names.
     pub watch: bool,
+    /// When requests are refused for the sake of others.
+    pub overload: Overload,
     /// How many shards run, and where.
     pub shards: Shards,
     /// The admin interface; none when absent.

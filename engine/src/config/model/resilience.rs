@@ -55,6 +55,18 @@ pub enum RetryOn {
     ServerError,
 }
 
+/// When requests are refused for the sake of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Overload {
+    /// How long a request may wait for its turn on a shard whose queue stands. Unbounded when
+    /// absent.
+    #[serde(serialize_with = "scalar::serialize_duration_limit")]
+    pub max_lag: Option<Duration>,
+    /// Bytes that the process may have resident. Unbounded when absent.
+    #[serde(serialize_with = "scalar::serialize_size_limit")]
+    pub max_memory: Option<u64>,
+}
+
 /// How much of a cluster's load may be retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RetryBudget {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::defaults::{self, Defaults};
-use super::{Names, grammar, resilience};
+use super::{Names, grammar, health, resilience};
 use crate::config::file::{Field, Section};
 use crate::config::model::{Cluster, Endpoint, Identity, LbPolicy, Pool};
 use crate::config::scalar;
@@ -37,6 +37,8 @@ pub(super) fn cluster(
     let retry_budget = section.section_or_empty("retry_budget", resilience::retry_budget);
     let tls = section.section("tls", |section| super::tls::cluster(section, identity));
     let tls = tls.flatten();
+    let has_tls = section.has("tls");
+    let health_check = section.section("health_check", |section| health::check(section, has_tls));
     let pool = section.section("pool", pool).unwrap_or_else(default_pool);
     let endpoints = section
         .required("endpoints", "a list of addresses (empty to answer 503)")
@@ -55,6 +57,7 @@ pub(super) fn cluster(
         tls,
         circuit_breaker,
         retry_budget,
+        health_check,
         pool,
         endpoints,
     });

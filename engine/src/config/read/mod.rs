@@ -9,6 +9,7 @@ mod authorization;
 mod cluster;
 mod defaults;
 mod grammar;
+mod health;
 mod jwt;
 mod listener;
 mod passthrough;
@@ -43,6 +44,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let drain = root.duration("drain", defaults.drain);
     let identity = root.section("identity", tls::identity).flatten();
     let watch = root.flag("watch", true);
+    let overload = root.section_or_empty("overload", resilience::overload);
     let shards = root.section("shards", shards).unwrap_or_default();
     let mut places = Places::default();
     let admin = root
@@ -71,6 +73,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         drain,
         watch,
         identity,
+        overload,
         shards,
         admin,
         access_log,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::config::file::{Field, Section};
-use crate::config::model::{CircuitBreaker, Retry, RetryBudget, RetryOn};
+use crate::config::model::{CircuitBreaker, Overload, Retry, RetryBudget, RetryOn};
 use crate::limits;
 
 const RETRY_ON: [(&str, RetryOn); 7] = [
@@ -60,6 +60,14 @@ fn status(field: &Field<'_>) -> Option<u16> {
     number
         .filter(is_error)
         .or_else(|| field.expected("a status from 400 to 599"))
+}
+
+/// When requests are refused; read as if it were empty when the table is not there.
+pub(super) fn overload(section: &mut Section<'_>) -> Overload {
+    Overload {
+        max_lag: section.duration_limit("max_lag", Some(Duration::from_millis(100))),
+        max_memory: section.size_limit("max_memory", None),
+    }
 }
 
 /// The budget of a cluster; 20 % and ten per second when the table is not there.

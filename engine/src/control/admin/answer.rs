@@ -82,7 +82,8 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
         Page::Clusters => {
             let tell = |ledger: &Ledger| {
                 let (reports, circuits) = (view.collector.clusters(), view.collector.circuits());
-                let table = tables::clusters(&view.config(), ledger, &reports, &circuits);
+                let (config, checks) = (view.config(), &view.checks);
+                let table = tables::clusters(&config, ledger, &reports, &circuits, checks);
                 Answer::ok(JSON, table)
             };
             figures(view, tell).await
@@ -115,6 +116,7 @@ fn metrics(view: &View, ledger: &Ledger) -> Answer {
     let mut body = String::new();
     prometheus::write(&mut body, ledger);
     generation::metrics(view, &mut body);
+    prometheus::write_health(&mut body, &view.checks.all());
     Answer::ok(prometheus::CONTENT_TYPE, body)
 }
 

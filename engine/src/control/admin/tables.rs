@@ -5,14 +5,17 @@
 //! counters that exist once per reason, those that are zero are left out. Pure.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::super::health::{CheckError, HealthChecks};
 use crate::balance::{ClusterId, ClusterReport, EndpointReport};
 use crate::config::{
     Address, Cluster, Config, Endpoint, EndpointAddress, LbPolicy, Listener, Profile,
 };
 use crate::forward::CircuitReport;
+use crate::record::access_log::write_time;
 use crate::record::{
     CloseReason, ClusterSeries, CodeClass, Counters, Ledger, ListenerSeries, PoolEvent, Refusal,
     ResponseFlag,
@@ -63,6 +66,19 @@ struct EndpointRow<'a> {
     connections: u32,
     attempts: u64,
     failures: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health_check: Option<CheckRow>,
+}
+
+/// What active health checks say.
+#[derive(Serialize)]
+struct CheckRow {
+    state: &'static str,
+    since: String,
+    last_error: Option<&'static str>,
+    checked_at: Option<String>,
+    checks: u64,
+    failures: u64,
 }
 
 #[derive(Serialize)]
@@ -91,13 +107,15 @@ pub(super) fn clusters(
     ledger: &Ledger,
     reports: &BTreeMap<ClusterId, ClusterReport>,
     circuits: &HashMap<ClusterId, CircuitReport>,
+    checks: &HealthChecks,
 ) -> String {
     let rows = config.clusters.iter().filter_map(|cluster| {
         let place = ledger.names().clusters.find(&cluster.name)?;
         let series = ledger.total().clusters.get(place)?;
         let id = ClusterId(u32::try_from(place).ok()?);
         let circuit = circuits.get(&id).copied().unwrap_or_default();
-        Some(ClusterRow::new(cluster, series, reports.get(&id), circuit))
+        let report = reports.get(&id);
+        Some(ClusterRow::new(cluster, series, report, circuit, checks))
     });
     print(&rows.collect::<Vec<_>>())
 }
@@ -136,6 +154,7 @@ impl<'a> ClusterRow<'a> {
         series: &ClusterSeries<u64>,
         report: Option<&ClusterReport>,
         circuit: CircuitReport,
+        checks: &HealthChecks,
     ) -> Self {
         let reports = report.map_or(&[][..], |report| &report.endpoints);
         let endpoints = cluster.endpoints.iter().enumerate();
@@ -145,7 +164,10 @@ impl<'a> ClusterRow<'a> {
             name: &cluster.name,
             lb_policy: cluster.lb_policy,
             endpoints: endpoints
-                .map(|(id, endpoint)| EndpointRow::new(endpoint, reports.get(id)))
+                .map(|(id, endpoint)| EndpointRow {
+                    health_check: CheckRow::of(cluster, endpoint, checks),
+                    ..EndpointRow::new(endpoint, reports.get(id))
+                })
                 .collect(),
             requests_active: report.map_or(0, |report| report.active),
             requests_pending: circuit.pending,
@@ -171,7 +193,29 @@ impl<'a> EndpointRow<'a> {
             connections: report.map_or(0, |report| report.connections),
             attempts: report.map_or(0, |report| report.requests),
             failures: report.map_or(0, |report| report.failures),
+            health_check: None,
         }
+    }
+}
+
+/// As in the access log.
+fn rfc3339(time: SystemTime) -> String {
+    let mut text = Vec::new();
+    write_time(&mut text, time);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+impl CheckRow {
+    fn of(cluster: &Cluster, endpoint: &Endpoint, checks: &HealthChecks) -> Option<Self> {
+        let standing = checks.standing(&cluster.name, &endpoint.address.to_string())?;
+        Some(Self {
+            state: standing.state.label(),
+            since: rfc3339(standing.since),
+            last_error: standing.last_error.map(CheckError::label),
+            checked_at: standing.checked_at.map(rfc3339),
+            checks: standing.checks,
+            failures: standing.failures,
+        })
     }
 }
 

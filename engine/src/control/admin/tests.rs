@@ -14,6 +14,7 @@ use super::*;
 use crate::balance::{ClusterId, ClusterReport, EndpointId, EndpointReport};
 use crate::config;
 use crate::control::collect::Collector;
+use crate::control::health::HealthChecks;
 use crate::control::log::Level;
 use crate::control::reload::{self, generations::Generations};
 use crate::control::signals::Lifecycle;
@@ -28,6 +29,7 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
     let names = SeriesNames::compile(&config);
     let snapshot = Snapshot::compile(&config).expect("no files");
     let view = View {
+        checks: HealthChecks::new(Vec::new(), Log::new(Level::Error)),
         collector: Collector::new(shards, names),
         generations: Generations::new(reload::first(config.clone(), config, Arc::new(snapshot))),
         lifecycle: Cell::new(Lifecycle::Serving),

@@ -159,9 +159,9 @@ impl Reloader {
             return Err(refuse(vec![whole(message)]));
         }
         let running = Running::new(written, config, snapshot, cause.clone());
-        Ok(Verdict::Accepted(
-            self.view.generations.accepted(running, names, numbers),
-        ))
+        let running = self.view.generations.accepted(running, names, numbers);
+        self.view.checks.follow(&running.snapshot);
+        Ok(Verdict::Accepted(running))
     }
 
     /// Gives back the ids of what was removed and is not in use any more. What was counted of it is

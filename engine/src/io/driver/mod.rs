@@ -121,6 +121,7 @@ impl Driver {
             if self.tasks.count() == 0 || self.stopping.get() {
                 break;
             }
+            clock::end_turn();
             if self.foreign_due() {
                 glommio::timer::sleep(limits::FOREIGN_TURN).await;
             }

@@ -14,9 +14,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{ClusterPlan, ListenerPlan, Snapshot};
-use crate::balance::{Balancer, ClusterId, ClusterReport};
+use crate::balance::{Balancer, ClusterId, ClusterReport, EndpointId, Health};
 use crate::forward::{Circuit, CircuitReport, ClusterPool, ConnectionPool, IdlePolicy};
-use crate::io::Instant;
+use crate::io::{Address, Instant, clock};
 
 /// Where generations are made: one shard of several.
 pub(in crate::proxy) struct Site {
@@ -93,6 +93,21 @@ impl Generation {
             if let Some(cell) = cell {
                 cell.borrow().yield_to(next.cluster(id).as_ref());
             }
+        }
+    }
+
+    /// An endpoint is now held to be `health`, and why.
+    pub(in crate::proxy) fn set_health(
+        &self,
+        cluster: ClusterId,
+        endpoint: EndpointId,
+        address: &Address,
+        (health, why): (Health, &'static str),
+    ) {
+        if let Some(slot) = self.cluster(cluster) {
+            let now = clock::now();
+            slot.balancer
+                .set_health(endpoint, address, health, why, now);
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub connections_max: usize,
     /// How long connections that have to end may take.
     pub drain: Duration,
+    /// When requests are refused for the sake of others.
+    pub overload: config::Overload,
     /// Bounds of a response head.
     pub response_limits: HeadLimits,
 }
@@ -197,6 +199,7 @@ impl Snapshot {
             access_log: None,
             connections_max: 0,
             drain: Duration::ZERO,
+            overload: config.overload,
             response_limits: HeadLimits::default(),
         };
         let start = Predecessor {
@@ -253,6 +256,7 @@ impl Snapshot {
             access_log: config.access_log.clone(),
             connections_max: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
             drain: config.drain,
+            overload: config.overload,
             response_limits: HeadLimits {
                 names: UnderscoreNames::Allow,
                 ..HeadLimits::default()

@@ -9,6 +9,8 @@
 //! bucket (0.1 % for listeners, 1 % for routes and clusters, 1 us at least), always towards the
 //! slower side. The sum is exact.
 
+use std::sync::Arc;
+
 use hdrhistogram::Histogram;
 
 use super::print;
@@ -52,6 +54,42 @@ pub fn write_metric<'a>(
 
 /// Keys and values of the labels of one series.
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
+/// Appends what active health checks say of endpoints.
+pub fn write_health(out: &mut String, endpoints: &[EndpointHealth]) {
+    let columns: [(Metric, Column); 3] = [
+        (names::ENDPOINT_HEALTHY, |it| u64::from(it.is_healthy)),
+        (names::ENDPOINT_CHECKS, |it| it.checks),
+        (names::ENDPOINT_CHECK_FAILURES, |it| it.failures),
+    ];
+    for (metric, value) in columns {
+        head(out, metric);
+        for endpoint in endpoints {
+            let labels = [
+                ("cluster", &*endpoint.cluster),
+                ("endpoint", &*endpoint.endpoint),
+            ];
+            sample(out, metric.name, &labels, value(endpoint));
+        }
+    }
+}
+
+/// A figure of an endpoint.
+type Column = fn(&EndpointHealth) -> u64;
+
+/// What active health checks say of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// The cluster's name.
+    pub cluster: Arc<str>,
+    /// The endpoint's address.
+    pub endpoint: String,
+    /// It is not held to be unfit.
+    pub is_healthy: bool,
+    /// Checks that ended.
+    pub checks: u64,
+    /// Those of them that failed.
+    pub failures: u64,
+}
 
 fn write_listeners(out: &mut String, ledger: &Ledger) {
     let listeners = || {
