@@ -46,19 +46,7 @@ result.textContent = JSON.stringify(found);
 document.body.append(result);
 </script>"#;
 
-const SCENARIO: &str = r#"
-title = "weft to <itself> & back"
-peers = ["weft"]
-twice = "weft"
-ratio_to = "weft"
-rounds = 2
-[load]
-connections = 4
-warmup = "20ms"
-duration = "200ms"
-[origin]
-body_size = "1KiB"
-"#;
+const SCENARIO: &str = include_str!("../loadgen/tests/itself.toml");
 
 const CLAIMS: &str = r#"
 [[claim]]

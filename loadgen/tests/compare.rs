@@ -15,19 +15,7 @@ use harness::{pause, scratch};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-const SCENARIO: &str = r#"
-title = "test"
-peers = ["weft"]
-twice = "weft"
-ratio_to = "weft"
-rounds = 2
-[load]
-connections = 4
-warmup = "20ms"
-duration = "200ms"
-[origin]
-body_size = "1KiB"
-"#;
+const SCENARIO: &str = include_str!("itself.toml");
 
 const CLAIMS: &str = r#"
 [[claim]]
@@ -234,7 +222,10 @@ fn assert_no_place_of_this_machine(folder: &Path) {
 fn the_generator_against_itself() {
     let scenario = SCENARIO.replace("weft", "loadgen");
     let scenario = scenario.replace("200ms", "1s");
-    let bench = Bench::new("generator", &format!("compares = \"generators\"{scenario}"));
+    let bench = Bench::new(
+        "generator",
+        &format!("compares = \"generators\"\n{scenario}"),
+    );
     let output = bench.run(&["compare", "itself", "--out", "out"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let table = String::from_utf8(output.stdout).expect("text");
