@@ -7,14 +7,14 @@ use std::{
     net::SocketAddr,
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output},
     thread,
 };
 
 use super::{HANDSHAKES, ONLY_STATUS, curl, status};
 use crate::harness::{
     Client, Proxy, certificates::Authority, certificates::Certificate, ports, proxy,
-    scratch::Scratch,
+    scratch::Scratch, wait,
 };
 
 const FAILURES: &str = "weft_listener_failures_total";
@@ -181,6 +181,54 @@ fn two_sidecars_with_the_shipped_configuration_prove_who_they_are_to_each_other(
     checkout
         .proxy
         .expect_count(FAILURES, "failure=\"tls_failed\"", 1);
+}
+
+/// The certificate that an inbound listener shows, in PEM.
+fn shown_at(inbound: SocketAddr) -> String {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["s_client", "-connect", &inbound.to_string()]);
+    // The listener refuses whoever has no identity, but only after it has shown its own.
+    certificate_in(&String::from_utf8_lossy(
+        &proxy::output(&mut openssl).stdout,
+    ))
+}
+
+/// The first certificate in a text.
+fn certificate_in(text: &str) -> String {
+    let begin = text.find("-----BEGIN CERTIFICATE-----").expect(text);
+    let end = text.find("-----END CERTIFICATE-----").expect(text);
+    text[begin..end].to_owned()
+}
+
+#[test]
+fn an_identity_is_renewed_while_requests_flow() {
+    let domain = Domain::new("example.org");
+    let orders = Sidecar::start(&domain, "/orders", nowhere());
+    let checkout = Sidecar::start(&domain, "/checkout", orders.inbound);
+    let before = shown_at(orders.inbound);
+    for (sidecar, path) in [(&orders, "/orders"), (&checkout, "/checkout")] {
+        for _ in 0..3 {
+            let generation = sidecar.proxy.metric("weft_config_generation", "");
+            domain.issue(path, &sidecar.proxy.file("identity"));
+            // A certificate is never seen without its key: none of these reloads is rejected.
+            wait::for_("the renewed identity to be used", || {
+                assert_eq!(checkout.call("orders.mesh").0, 200);
+                sidecar.proxy.metric("weft_config_generation", "") > generation
+            });
+        }
+        let rejected = sidecar
+            .proxy
+            .metric("weft_config_reloads_total", "rejected");
+        assert!(rejected == 0.0, "{rejected}: {}", sidecar.proxy.stderr());
+    }
+    let file = fs::read_to_string(orders.proxy.file("identity/svid.pem")).expect("an identity");
+    let after = shown_at(orders.inbound);
+    assert_ne!(after, before);
+    assert_eq!(after, certificate_in(&file));
+    // Whoever was there before has lost nothing by it.
+    for failure in [&orders, &checkout] {
+        assert!(failure.proxy.metric(FAILURES, "") == 0.0);
+    }
 }
 
 #[test]
