@@ -143,7 +143,7 @@ forward = \"ap\"
 
 [[clusters]]
 name = \"app\"
-endpoints = [\"localhost:80\"]
+endpoints = [\"localhost\"]
 ";
     let scratch = Scratch::new();
     let path = scratch.write("wrong.toml", text);
@@ -157,7 +157,7 @@ endpoints = [\"localhost:80\"]
             "adress",
             "`address`",
             "listeners[0].virtual_hosts[0].routes[0].forward",
-            "clusters[0].endpoints[0] = \"localhost:80\"",
+            "clusters[0].endpoints[0] = \"localhost\"",
         ] {
             assert!(err.contains(part), "{part} is not in:\n{err}");
         }

@@ -19,6 +19,7 @@ mod bodies;
 mod clients;
 mod config;
 mod deadlines;
+mod discovery;
 mod drain;
 mod exchange;
 mod forward;

@@ -445,3 +445,29 @@ pub const JOURNAL_LINE_BYTES_MAX: usize = 64 << 10;
 pub const JOURNAL_REWRITE_BYTES: u64 = 4 << 20;
 /// Changes that may wait for the journal's disk; more are refused until it has caught up.
 pub const JOURNAL_QUEUE: usize = 4096;
+/// Changes of the registry in a second, renewals included, by default: what the journal's disk and
+/// the control thread do without being noticed.
+pub const REGISTRY_RATE_DEFAULT: u32 = 1000;
+/// Bytes of the body of a registration: its metadata, escaped, and some fields.
+pub const REGISTRATION_BYTES_MAX: usize = 32 << 10;
+/// The shortest time that other proxies believe the instances of one that is gone.
+pub const ETCD_TTL_MIN: Duration = Duration::from_secs(5);
+/// Time between two questions about a name, at least: what other proxies take.
+pub const DNS_TTL_MIN_DEFAULT: Duration = Duration::from_secs(5);
+/// Time between two questions about a name, at most: an address that moved is found in a minute.
+pub const DNS_TTL_MAX_DEFAULT: Duration = Duration::from_secs(60);
+/// How long one attempt at resolving a name may take.
+pub const DNS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
+/// Endpoints of one name, one file or one service that are used; more are left out, with a line in
+/// the log.
+pub const DISCOVERED_ENDPOINTS_MAX: usize = 10_000;
+/// Bytes of an endpoint file.
+pub const ENDPOINT_FILE_BYTES_MAX: u64 = 4 << 20;
+/// How often endpoint files are looked at.
+pub const ENDPOINT_FILE_POLL: Duration = Duration::from_secs(1);
+/// Checks of instances that are under way at once; further ones wait their turn.
+pub const CHECKS_AT_ONCE: usize = 64;
+/// How often a journal that a disk did not take is tried again.
+pub const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of a token that allows changes of the registry: fewer can be guessed.
+pub const REGISTRY_TOKEN_BYTES_MIN: usize = 16;

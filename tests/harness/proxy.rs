@@ -6,7 +6,7 @@
 use std::{
     env,
     fs::{self, File},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
@@ -45,6 +45,35 @@ impl Proxy {
             .arg("--config")
             .arg(scratch.write("weft.toml", config));
         Self::spawn(command, scratch, address, admin)
+    }
+
+    /// Starts a proxy with a configuration as text and a file beside it.
+    pub(crate) fn start_with_file(
+        config: &str,
+        (name, content): (&str, &str),
+        address: SocketAddr,
+        admin: SocketAddr,
+    ) -> Self {
+        let scratch = Scratch::new();
+        scratch.write(name, content);
+        let mut command = weft();
+        command
+            .arg("--config")
+            .arg(scratch.write("weft.toml", config));
+        Self::spawn(command, scratch, address, admin)
+    }
+
+    /// Starts it again in its folder, after it has ended.
+    pub(crate) fn restart(&mut self) {
+        // The kernel closes what a killed process had in its ring a moment after the process.
+        for address in [self.address, self.admin] {
+            wait::for_("its port", || TcpListener::bind(address).is_ok());
+        }
+        let mut command = weft();
+        command.arg("--config").arg(self.scratch.file("weft.toml"));
+        let scratch = std::mem::replace(&mut self.scratch, Scratch::new());
+        let next = Self::spawn(command, scratch, self.address, self.admin);
+        *self = next;
     }
 
     /// Starts what `command` says, in the scratch folder.

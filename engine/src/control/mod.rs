@@ -42,6 +42,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use self::admin::Admin;
 use self::collect::Collector;
+use self::discovery::Opened;
 use self::dump::Dump;
 use self::health::HealthChecks;
 use self::log::Log;
@@ -68,6 +69,8 @@ pub struct Charge {
     pub origins: echo::Origins,
     /// The mailboxes of the shards, by number.
     pub shards: Vec<Sender<ShardCommand>>,
+    /// What discovery has opened.
+    pub discovery: Opened,
     /// The admin interface's socket.
     pub admin: Option<Admin>,
     /// The event log.
@@ -82,7 +85,12 @@ pub struct Control {
 }
 
 impl Charge {
+    /// Runs inside the `LocalSet`: discovery begins here.
     fn into_view(self) -> (Option<Admin>, Option<Reloader>, Rc<View>) {
+        let (shards, running) = (self.shards.clone(), &self.running);
+        let discovery = self
+            .discovery
+            .start(&running.config, &running.snapshot, shards, self.log);
         let names = SeriesNames::compile(&self.running.config);
         let view = View {
             checks: HealthChecks::new(self.shards.clone(), self.log),
@@ -91,6 +99,7 @@ impl Charge {
             lifecycle: Cell::new(Lifecycle::Serving),
             drain_bell: Notify::new(),
             started: (clock::wall(), clock::now()),
+            discovery,
             log: self.log,
         };
         let view = Rc::new(view);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rustix::thread::sched_getaffinity;
 
 use super::admin::Admin;
+use super::discovery::{self, Opened};
 use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
 use super::secrets::SecretError;
@@ -32,6 +33,8 @@ pub enum Refusal {
     Admin(Address, io::Error),
     /// The built-in origins cannot start.
     Origins(io::Error),
+    /// Discovery cannot start.
+    Discovery(discovery::Fault),
     /// The shards cannot start.
     Shards(StartError),
     /// The control thread cannot start.
@@ -54,6 +57,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     let origin_count = origins.place(&mut config).map_err(Refusal::Origins)?;
     let admin = listen_for_admin(&config, log)?;
     let doors = Doors::open(&mut config).map_err(Refusal::Shards)?;
+    let discovery = Opened::open(&mut config).map_err(Refusal::Discovery)?;
     let snapshot = Arc::new(compile(&config, file)?);
     let (errands, queues) = Errands::new();
     passwords::start(queues.passwords).map_err(Refusal::Control)?;
@@ -66,6 +70,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
         file: file.map(Path::to_owned),
         origins,
         shards: shards.senders().to_vec(),
+        discovery,
         admin,
         log,
     };
@@ -155,7 +160,9 @@ fn listen_for_admin(config: &Config, log: Log) -> Result<Option<Admin>, Refusal>
     let Some(settings) = &config.admin else {
         return Ok(None);
     };
-    let admin = Admin::bind(&settings.address)
+    let registry = config.registry.as_ref();
+    let is_for_others = registry.is_some_and(|registry| !registry.uids.is_empty());
+    let admin = Admin::bind(&settings.address, is_for_others)
         .map_err(|error| Refusal::Admin(settings.address.clone(), error))?;
     if admin.is_exposed() {
         log.warn(
@@ -232,6 +239,7 @@ impl fmt::Display for Refusal {
             Self::Origins(error) => {
                 write!(f, "The built-in echo endpoints cannot start: {error}.")
             }
+            Self::Discovery(fault) => fault.fmt(f),
             Self::Shards(error) => error.fmt(f),
             Self::Identity(fault) => fault.fmt(f),
             Self::Secret(error) => error.fmt(f),

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 
 use super::collect::Collector;
+use super::discovery::Discovery;
 use super::health::HealthChecks;
 use super::log::Log;
 use super::reload::generations::Generations;
@@ -32,6 +33,8 @@ pub struct View {
     pub drain_bell: Notify,
     /// Since when the shards accept, on both clocks.
     pub started: (SystemTime, Instant),
+    /// Where endpoints come from while it runs.
+    pub discovery: Discovery,
     /// The event log.
     pub log: Log,
 }

@@ -253,6 +253,51 @@ pub const RELOADS: Metric = counter(
     "Times the configuration was read anew: accepted, rejected (the one before stays in effect), \
      or unchanged.",
 );
+/// Services with a registered instance.
+pub const REGISTRY_SERVICES: Metric = gauge(
+    "weft_registry_services",
+    "Services with a registered instance.",
+);
+/// Registered instances.
+pub const REGISTRY_INSTANCES: Metric = gauge(
+    "weft_registry_instances",
+    "Registered instances, those of other proxies included.",
+);
+/// By change.
+pub const REGISTRY_CHANGES: Metric = counter(
+    "weft_registry_changes_total",
+    "Changes of the registry, by change.",
+);
+/// By reason.
+pub const REGISTRY_REFUSED: Metric = counter(
+    "weft_registry_refused_total",
+    "Requests that the registration API refused, by reason.",
+);
+/// Writes.
+pub const REGISTRY_UNWRITTEN: Metric = counter(
+    "weft_registry_unwritten_total",
+    "Writes of the registry's journal that failed.",
+);
+/// By source.
+pub const DISCOVERY_ENDPOINTS: Metric = gauge(
+    "weft_discovery_endpoints",
+    "Endpoints that a source found last, by source.",
+);
+/// By source.
+pub const DISCOVERY_AGE: Metric = gauge(
+    "weft_discovery_age_seconds",
+    "Time since a source last answered, by source.",
+);
+/// By source.
+pub const DISCOVERY_FAILURES: Metric = counter(
+    "weft_discovery_failures_total",
+    "Attempts at asking a source that failed, by source.",
+);
+/// Of all clusters.
+pub const DISCOVERY_UPDATES: Metric = counter(
+    "weft_discovery_updates_total",
+    "Changes of a cluster's endpoints that the shards were told.",
+);
 
 /// Upper bounds of the buckets of the text exposition, in nanoseconds, with their labels in
 /// seconds. Fine below a millisecond, where the time that a proxy adds lies.

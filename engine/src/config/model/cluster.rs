@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{CircuitBreaker, ClusterTls, HealthCheck, RetryBudget};
+use super::{CircuitBreaker, ClusterTls, Discovery, HealthCheck, RetryBudget};
 use crate::config::scalar;
 
 /// A named group of equivalent endpoints.
@@ -37,7 +37,10 @@ pub struct Cluster {
     pub health_check: Option<HealthCheck>,
     /// Idle connections kept for reuse.
     pub pool: Pool,
-    /// The endpoints; with none, every request gets 503.
+    /// Where further endpoints come from while it runs.
+    #[serde(skip_serializing_if = "Discovery::is_none")]
+    pub discovery: Discovery,
+    /// The endpoints in the file; with none and no discovery, every request gets 503.
     pub endpoints: Vec<Endpoint>,
 }
 

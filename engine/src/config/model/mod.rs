@@ -8,6 +8,7 @@
 mod authentication;
 mod authorization;
 mod cluster;
+mod discovery;
 mod health;
 mod jwt;
 mod listener;
@@ -35,6 +36,7 @@ pub use authorization::{
     PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
 };
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
+pub use discovery::{Discovery, Dns, Etcd, EtcdUrl, HostName, HostPort, NamedEndpoint, Registry};
 pub use health::{HealthCheck, HealthProtocol, HttpCheck};
 pub use jwt::{ClaimPath, Jwt, JwtAlgorithm, JwtKeys};
 pub use listener::{
@@ -85,10 +87,21 @@ pub struct Config {
     /// The methods by which callers prove who they are.
     #[serde(skip_serializing_if = "Authentication::is_empty")]
     pub authentication: Authentication,
+    /// Where instances register themselves; nowhere when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Registry>,
+    /// How names are resolved.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dns: Dns,
     /// Sockets that accept connections, each with its virtual hosts.
     pub listeners: Vec<Listener>,
     /// Groups of equivalent endpoints.
     pub clusters: Vec<Cluster>,
+}
+
+/// Whether a table says nothing that its absence would not.
+fn is_default<T: Default + PartialEq>(table: &T) -> bool {
+    *table == T::default()
 }
 
 /// A set of defaults for a place in the network.

@@ -54,6 +54,13 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let histograms = root.section("histograms", histograms).unwrap_or_default();
     let authentication = root.section_or_empty("authentication", authentication::authentication);
     let methods = authentication::Methods::of(&authentication);
+    let has_admin = root.has("admin");
+    let registry = root.section("registry", |section| {
+        cluster::discovery::registry(section, has_admin)
+    });
+    let dns = root
+        .section("dns", cluster::discovery::dns)
+        .unwrap_or_default();
     let clusters = clusters(root, &defaults, identity.as_ref());
     let names = clusters
         .iter()
@@ -79,6 +86,8 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         access_log,
         histograms,
         authentication,
+        registry: registry.flatten(),
+        dns,
         listeners,
         clusters: clusters
             .into_iter()

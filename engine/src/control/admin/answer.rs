@@ -6,13 +6,13 @@
 
 use hyper::{Request, StatusCode};
 
-use super::guard::{self, Reach};
 use super::histograms::Wanted;
 use super::page::{self, Miss, PAGES, Page};
 use super::{generation, tables};
 use crate::control::arguments::VERSION;
 use crate::control::signals::Lifecycle;
 use crate::control::view::View;
+use crate::io::clock;
 use crate::limits::SCRAPE_PATIENCE;
 use crate::record::Ledger;
 use crate::record::expose::{prometheus, stats};
@@ -43,16 +43,17 @@ impl Answer {
         }
     }
 
+    pub(super) fn forbidden(why: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, TEXT, why)
+    }
+
     fn ok(content_type: &'static str, body: impl Into<String>) -> Self {
         Self::new(StatusCode::OK, content_type, body)
     }
 }
 
 /// Answers one request; its body, if it has one, is not read.
-pub(super) async fn answer<Body>(view: &View, reach: Reach, request: &Request<Body>) -> Answer {
-    if let Some(why) = guard::refuse(reach, request.method(), request.headers()) {
-        return Answer::new(StatusCode::FORBIDDEN, TEXT, why);
-    }
+pub(super) async fn answer<Body>(view: &View, request: &Request<Body>) -> Answer {
     match page::find(request.method(), request.uri().path()) {
         Ok(page) => show(view, page, request.uri().query()).await,
         Err(miss) => missed(&miss),
@@ -82,8 +83,10 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
         Page::Clusters => {
             let tell = |ledger: &Ledger| {
                 let (reports, circuits) = (view.collector.clusters(), view.collector.circuits());
-                let (config, checks) = (view.config(), &view.checks);
-                let table = tables::clusters(&config, ledger, &reports, &circuits, checks);
+                let (config, checks) = (view.discovery.current(&view.config()), &view.checks);
+                let sources = |cluster: &str| view.discovery.directory.rows(cluster, clock::now());
+                let table =
+                    tables::clusters(&config, ledger, &reports, &circuits, checks, &sources);
                 Answer::ok(JSON, table)
             };
             figures(view, tell).await
@@ -117,6 +120,7 @@ fn metrics(view: &View, ledger: &Ledger) -> Answer {
     prometheus::write(&mut body, ledger);
     generation::metrics(view, &mut body);
     prometheus::write_health(&mut body, &view.checks.all());
+    view.discovery.write_metrics(&mut body);
     Answer::ok(prometheus::CONTENT_TYPE, body)
 }
 

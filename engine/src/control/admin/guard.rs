@@ -10,6 +10,9 @@ use std::net::IpAddr;
 
 use hyper::header::{HOST, ORIGIN};
 use hyper::{HeaderMap, Method};
+use rustix::process::geteuid;
+
+use crate::control::discovery::api::Peer;
 
 /// Where the interface listens decides what a `Host` may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +25,42 @@ pub(super) enum Reach {
     Network,
 }
 
+/// Who sends a request, and over what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) reach: Reach,
+    pub(super) peer: Peer,
+}
+
+impl Caller {
+    /// Why a request is refused, as a sentence for its body. A socket that is open to others shows
+    /// its pages to its owner and to root; registration decides for itself.
+    pub(super) fn refuse(
+        &self,
+        method: &Method,
+        fields: &HeaderMap,
+        is_api: bool,
+    ) -> Option<&'static str> {
+        let is_owner = match self.peer {
+            Peer::Network => true,
+            Peer::User(uid) => uid.is_some_and(|uid| uid == 0 || uid == geteuid().as_raw()),
+        };
+        if !is_owner && !is_api {
+            return Some("These pages are for the user that weft runs as.\n");
+        }
+        refuse(self.reach, method, fields)
+    }
+}
+
 /// Why a request was refused, as a sentence for its body.
-pub(super) fn refuse(reach: Reach, method: &Method, fields: &HeaderMap) -> Option<&'static str> {
+fn refuse(reach: Reach, method: &Method, fields: &HeaderMap) -> Option<&'static str> {
     let value = |name: &str| fields.get(name).map(|value| value.as_bytes());
     let site = value("sec-fetch-site");
     if site.is_some_and(|site| site != b"none" && site != b"same-origin") {
         return Some("Requests that another web page makes are refused.\n");
     }
-    if method == Method::POST && fields.contains_key(ORIGIN) {
+    let only_reads = matches!(*method, Method::GET | Method::HEAD);
+    if !only_reads && fields.contains_key(ORIGIN) {
         return Some("A web page may not change anything here; use curl -X POST.\n");
     }
     if reach == Reach::Loopback

@@ -5,8 +5,9 @@
 //! (`page` lists them), each complete in memory before its first byte leaves.
 //!
 //! Must stay true: a client costs a bounded amount. One request per connection; heads are small
-//! and in time, bodies are not read; connections beyond the bound wait in the kernel's backlog;
-//! each connection ends after its deadline, however slowly it reads.
+//! and in time; bodies are read by the registration API only, which bounds them; connections beyond
+//! the bound wait in the kernel's backlog; each connection ends after its deadline, however slowly
+//! it reads.
 
 mod answer;
 mod generation;
@@ -39,13 +40,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_local;
 
+use super::discovery::api::{self, Peer};
 use super::log::{Log, Throttle};
 use super::view::View;
 use crate::config::Address;
 use crate::io::clock;
 use crate::limits::{ADMIN_CONNECTIONS, ADMIN_DEADLINE, ADMIN_HEAD_BYTES, ADMIN_HEAD_TIMEOUT};
 use answer::Answer;
-use guard::Reach;
+use guard::{Caller, Reach};
 
 /// Pause after a failed accept: out of descriptors, and asking again at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -75,12 +77,12 @@ impl Drop for SocketFile {
 }
 
 impl Admin {
-    /// Listens on `address`. A Unix socket is for its owner only, and takes the place of one that
-    /// nobody listens on any more.
+    /// Listens on `address`. A Unix socket is for its owner only unless it is for others as well,
+    /// who are told apart by their user; it takes the place of one that nobody listens on any more.
     ///
     /// # Errors
     /// What `bind(2)` says; `AddrInUse` for a Unix socket somebody listens on.
-    pub fn bind(address: &Address) -> io::Result<Self> {
+    pub fn bind(address: &Address, is_for_others: bool) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => {
                 let socket = net::TcpListener::bind(address)?;
@@ -100,7 +102,8 @@ impl Admin {
                 remove_stale(path)?;
                 let socket = unix::UnixListener::bind(path)?;
                 let file = SocketFile(path.clone());
-                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+                let mode = if is_for_others { 0o666 } else { 0o600 };
+                fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
                 socket.set_nonblocking(true)?;
                 Ok(Self {
                     socket: Socket::Unix(socket, file),
@@ -125,12 +128,19 @@ impl Admin {
         match self.socket {
             Socket::Tcp(socket) => {
                 let listener = tokio::net::TcpListener::from_std(socket)?;
-                let accept = async || listener.accept().await.map(|(stream, _)| stream);
+                let accept = async || {
+                    let (stream, _) = listener.accept().await?;
+                    Ok((stream, Peer::Network))
+                };
                 Ok(accept_all(accept, reach, view).await)
             }
             Socket::Unix(socket, _file) => {
                 let listener = tokio::net::UnixListener::from_std(socket)?;
-                let accept = async || listener.accept().await.map(|(stream, _)| stream);
+                let accept = async || {
+                    let (stream, _) = listener.accept().await?;
+                    let user = stream.peer_cred().ok().map(|peer| peer.uid());
+                    Ok((stream, Peer::User(user)))
+                };
                 Ok(accept_all(accept, reach, view).await)
             }
         }
@@ -153,7 +163,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 async fn accept_all<Stream, Accept>(accept: Accept, reach: Reach, view: Rc<View>) -> Infallible
 where
     Stream: AsyncRead + AsyncWrite + Unpin + 'static,
-    Accept: AsyncFn() -> io::Result<Stream>,
+    Accept: AsyncFn() -> io::Result<(Stream, Peer)>,
 {
     let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
     let throttle = Throttle::new(Duration::from_secs(10));
@@ -163,8 +173,9 @@ where
             continue;
         };
         match accept().await {
-            Ok(stream) => {
-                spawn_local(serve_connection(stream, reach, Rc::clone(&view), place));
+            Ok((stream, peer)) => {
+                let caller = Caller { reach, peer };
+                spawn_local(serve_connection(stream, caller, Rc::clone(&view), place));
             }
             Err(error) => {
                 tell(view.log, &throttle, &error);
@@ -186,7 +197,7 @@ fn tell(log: Log, throttle: &Throttle, error: &io::Error) {
 /// One connection, one request. What goes wrong here is the client's to see.
 fn serve_connection<Stream>(
     stream: Stream,
-    reach: Reach,
+    caller: Caller,
     view: Rc<View>,
     place: OwnedSemaphorePermit,
 ) -> impl Future<Output = ()>
@@ -195,10 +206,7 @@ where
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let view = Rc::clone(&view);
-        async move {
-            let answer = answer::answer(&view, reach, &request).await;
-            Ok::<_, Infallible>(encode(answer))
-        }
+        async move { Ok::<_, Infallible>(respond(&view, caller, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -209,6 +217,18 @@ where
     async move {
         let _client_went_away = tokio::time::timeout(ADMIN_DEADLINE, connection).await;
         drop(place);
+    }
+}
+
+/// Registration has paths of its own; everything else is a page.
+async fn respond(view: &View, caller: Caller, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let is_api = request.uri().path().starts_with(api::PREFIX);
+    let refused = caller.refuse(request.method(), request.headers(), is_api);
+    match (refused, is_api, &view.discovery.api) {
+        (Some(why), _, _) => encode(Answer::forbidden(why)),
+        (None, true, Some(api)) => api.answer(caller.peer, request).await.into_response(),
+        (None, true, None) => api::Reply::disabled().into_response(),
+        (None, false, _) => encode(answer::answer(view, &request).await),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::balance::{ClusterId, ClusterReport, EndpointReport};
 use crate::config::{
     Address, Cluster, Config, Endpoint, EndpointAddress, LbPolicy, Listener, Profile,
 };
+use crate::control::discovery::directory::SourceRow;
 use crate::forward::CircuitReport;
 use crate::record::access_log::write_time;
 use crate::record::{
@@ -45,6 +46,9 @@ struct ClusterRow<'a> {
     name: &'a str,
     lb_policy: LbPolicy,
     endpoints: Vec<EndpointRow<'a>>,
+    /// Where they come from besides the configuration, and how that goes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    discovery: Vec<SourceRow>,
     requests_active: u32,
     requests_pending: u32,
     requests_queued: u64,
@@ -100,14 +104,15 @@ pub(super) fn listeners(config: &Config, ledger: &Ledger) -> String {
     print(&rows.collect::<Vec<_>>())
 }
 
-/// The page `/clusters`; `reports` is what the balancers of all shards count,
-/// and `circuits` what their circuits do.
+/// The page `/clusters`; `reports` is what the balancers of all shards count, `circuits` what
+/// their circuits do, and `sources` where endpoints come from besides the configuration.
 pub(super) fn clusters(
     config: &Config,
     ledger: &Ledger,
     reports: &BTreeMap<ClusterId, ClusterReport>,
     circuits: &HashMap<ClusterId, CircuitReport>,
     checks: &HealthChecks,
+    sources: &dyn Fn(&str) -> Vec<SourceRow>,
 ) -> String {
     let rows = config.clusters.iter().filter_map(|cluster| {
         let place = ledger.names().clusters.find(&cluster.name)?;
@@ -115,7 +120,10 @@ pub(super) fn clusters(
         let id = ClusterId(u32::try_from(place).ok()?);
         let circuit = circuits.get(&id).copied().unwrap_or_default();
         let report = reports.get(&id);
-        Some(ClusterRow::new(cluster, series, report, circuit, checks))
+        Some(ClusterRow {
+            discovery: sources(&cluster.name),
+            ..ClusterRow::new(cluster, series, report, circuit, checks)
+        })
     });
     print(&rows.collect::<Vec<_>>())
 }
@@ -169,6 +177,7 @@ impl<'a> ClusterRow<'a> {
                     ..EndpointRow::new(endpoint, reports.get(id))
                 })
                 .collect(),
+            discovery: Vec::new(),
             requests_active: report.map_or(0, |report| report.active),
             requests_pending: circuit.pending,
             requests_queued: circuit.queued,

@@ -14,6 +14,7 @@ use super::*;
 use crate::balance::{ClusterId, ClusterReport, EndpointId, EndpointReport};
 use crate::config;
 use crate::control::collect::Collector;
+use crate::control::discovery::Discovery;
 use crate::control::health::HealthChecks;
 use crate::control::log::Level;
 use crate::control::reload::{self, generations::Generations};
@@ -30,6 +31,7 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
     let snapshot = Snapshot::compile(&config).expect("no files");
     let view = View {
         checks: HealthChecks::new(Vec::new(), Log::new(Level::Error)),
+        discovery: Discovery::none(),
         collector: Collector::new(shards, names),
         generations: Generations::new(reload::first(config.clone(), config, Arc::new(snapshot))),
         lifecycle: Cell::new(Lifecycle::Serving),
@@ -98,7 +100,7 @@ fn run<T>(shards: usize, silent: usize, test: impl AsyncFnOnce(SocketAddr, Rc<Vi
         let collecting = Rc::clone(&view);
         spawn_local(async move { collecting.collector.run().await });
         let address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
-        let admin = Admin::bind(&address).expect("bound");
+        let admin = Admin::bind(&address, false).expect("bound");
         let Socket::Tcp(socket) = &admin.socket else {
             panic!("TCP")
         };
@@ -266,7 +268,7 @@ fn a_dead_shard_makes_the_process_neither_live_nor_ready() {
         drop(mailboxes);
         for path in ["/livez", "/readyz"] {
             let request = Request::get(path).body(()).expect("a request");
-            let answer = answer::answer(&view, Reach::Socket, &request).await;
+            let answer = answer::answer(&view, &request).await;
             assert_eq!(answer.status, 503, "{path}");
             assert_eq!(answer.body, "shards ended: [0, 1]\n");
         }
@@ -291,10 +293,10 @@ fn a_unix_socket_is_private_replaces_a_stale_one_and_is_removed() {
     let path = std::env::temp_dir().join(format!("weft-admin-{}.sock", std::process::id()));
     let address = Address::Unix(path.clone());
     drop(unix::UnixListener::bind(&path).expect("a socket that nobody serves any more"));
-    let admin = Admin::bind(&address).expect("replaces it");
+    let admin = Admin::bind(&address, false).expect("replaces it");
     let mode = fs::metadata(&path).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let error = Admin::bind(&address).expect_err("somebody listens");
+    let error = Admin::bind(&address, false).expect_err("somebody listens");
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

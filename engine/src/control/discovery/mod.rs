@@ -2,8 +2,210 @@
 //!
 //! Each source says what the endpoints of one service or name are now: the registry, in which
 //! instances register themselves; files; DNS; etcd, through which proxies share their registries.
-//! All of it runs on the control thread; a change travels to the shards as the new endpoints of one
-//! cluster, and costs as much as that cluster is large.
+//! The [`directory`] merges what they found for each cluster; the [`feed`] tells the shards.
+//!
+//! Must stay true: all of it runs on the control thread; a change costs as much as the clusters
+//! that it concerns are large, whatever else there is; a source that fails keeps what it found
+//! last, and says so.
 
+pub mod api;
+pub mod check;
+pub mod directory;
+pub mod feed;
+mod figures;
 pub mod journal;
+mod recovery;
+pub mod registrar;
 pub mod registry;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use flume::Sender;
+use tokio::task::spawn_local;
+
+use self::api::{Access, AccessError, Api};
+use self::directory::Directory;
+use self::feed::Feed;
+use self::journal::{Journal, OpenError, Recovered};
+use self::registrar::Registrar;
+use super::log::Log;
+use crate::config::{Config, Endpoint};
+use crate::proxy::Snapshot;
+use crate::shard::ShardCommand;
+
+/// What discovery has of its own before the control thread runs.
+#[derive(Debug)]
+pub struct Opened {
+    registry: Option<(Journal, Recovered, Access)>,
+    /// The endpoints that stand in the configuration, of clusters that got others as well.
+    own: HashMap<Arc<str>, Vec<Endpoint>>,
+}
+
+/// Why discovery cannot start.
+#[derive(Debug)]
+pub enum Fault {
+    /// The registry's journal cannot be opened.
+    Journal(OpenError),
+    /// The registry's tokens cannot be read.
+    Access(AccessError),
+}
+
+/// Discovery at work.
+#[derive(Debug)]
+pub struct Discovery {
+    /// What the sources found.
+    pub directory: Rc<Directory>,
+    /// What the shards were told.
+    pub feed: Rc<Feed>,
+    /// The registry's API, if there is a registry.
+    pub api: Option<Rc<Api>>,
+}
+
+impl Opened {
+    /// Opens what a configuration asks for, and puts the endpoints that are known already into its
+    /// clusters, so that the first request finds them.
+    ///
+    /// # Errors
+    /// What cannot be opened or read.
+    pub fn open(config: &mut Config) -> Result<Self, Fault> {
+        let registry = match &config.registry {
+            None => None,
+            Some(settings) => {
+                let access = Access::read(settings).map_err(Fault::Access)?;
+                let opened = Journal::open(&settings.path, recovery::wall_millis() / 1000);
+                let (journal, recovered) = opened.map_err(Fault::Journal)?;
+                Some((journal, recovered, access))
+            }
+        };
+        let mut own = HashMap::new();
+        if let Some((_, recovered, _)) = &registry {
+            for cluster in &mut config.clusters {
+                let Some(service) = &cluster.discovery.registry else {
+                    continue;
+                };
+                own.insert(Arc::clone(&cluster.name), cluster.endpoints.clone());
+                let entries = recovered
+                    .entries
+                    .iter()
+                    .filter(|entry| entry.registration.service == *service && !entry.is_draining);
+                for entry in entries {
+                    let endpoint = registrar::endpoint(&entry.registration);
+                    let known = &mut cluster.endpoints;
+                    if known.iter().all(|other| other.address != endpoint.address) {
+                        known.push(endpoint);
+                    }
+                }
+            }
+        }
+        Ok(Self { registry, own })
+    }
+
+    /// Begins to work, on the control thread; `snapshot` is what the shards run.
+    pub fn start(
+        self,
+        config: &Config,
+        snapshot: &Snapshot,
+        shards: Vec<Sender<ShardCommand>>,
+        log: Log,
+    ) -> Discovery {
+        let directory = Rc::new(Directory::default());
+        let feed = Rc::new(Feed::new(shards));
+        feed.adopt(snapshot);
+        let mut meant = config.clone();
+        for cluster in &mut meant.clusters {
+            if let Some(own) = self.own.get(&cluster.name) {
+                cluster.endpoints.clone_from(own);
+            }
+        }
+        directory.adopt(&mut meant);
+        let told = Rc::clone(&feed);
+        directory.connect(Box::new(move |cluster, endpoints| {
+            told.publish(cluster, endpoints);
+        }));
+        let telling = Rc::clone(&feed);
+        spawn_local(async move { telling.run().await });
+        let registry = self.registry.zip(config.registry.as_ref());
+        let api = registry.map(|((journal, recovered, access), settings)| {
+            let registrar = Registrar::new(settings, journal, Rc::clone(&directory), log);
+            let registrar = Rc::new(registrar);
+            registrar.restore(recovered);
+            spawn_local(Rc::clone(&registrar).run());
+            spawn_local(Rc::clone(&registrar).keep_written());
+            spawn_local(Rc::clone(&registrar).keep_offered());
+            Rc::new(Api::new(registrar, access, settings.max_rate))
+        });
+        Discovery {
+            directory,
+            feed,
+            api,
+        }
+    }
+}
+
+impl Discovery {
+    /// Discovery of nothing, for tests of what stands beside it.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self {
+            directory: Rc::default(),
+            feed: Rc::new(Feed::new(Vec::new())),
+            api: None,
+        }
+    }
+
+    /// Puts what is known into a configuration that may take effect.
+    pub fn prepare(&self, config: &mut Config) {
+        // Wanted first, so that the registry has somebody to offer its instances to.
+        self.directory.fill(&mut config.clone());
+        if let Some(api) = &self.api {
+            let services = config.clusters.iter();
+            let services = services.filter_map(|cluster| cluster.discovery.registry.clone());
+            services.for_each(|service| api.registrar().offer(&service));
+        }
+        self.directory.fill(config);
+    }
+
+    /// A configuration has taken effect, and `snapshot` is what the shards run. What has changed
+    /// since it was prepared is told to them again.
+    pub fn commit(&self, mut meant: Config, snapshot: &Snapshot) {
+        self.feed.adopt(snapshot);
+        self.directory.adopt(&mut meant);
+        self.directory.republish();
+    }
+
+    /// The configuration with the endpoints that the shards have.
+    #[must_use]
+    pub fn current(&self, config: &Arc<Config>) -> Arc<Config> {
+        let is_fed = |config: &Config| config.clusters.iter().any(|c| !c.discovery.is_none());
+        if !is_fed(config) {
+            return Arc::clone(config);
+        }
+        let mut current = Config::clone(config);
+        for cluster in &mut current.clusters {
+            if let Some(endpoints) = self.feed.endpoints(&cluster.name) {
+                cluster.endpoints = endpoints;
+            }
+        }
+        Arc::new(current)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(error) => write!(
+                out,
+                "The registry's journal cannot be opened: {error}.\n  FIX  Make the folder of \
+                 registry.path writable, or stop the weft that uses it."
+            ),
+            Self::Access(error) => write!(
+                out,
+                "The registry's tokens cannot be read: {error}.\n  FIX  Write one into \
+                 registry.token_file: head -c 24 /dev/urandom | base64"
+            ),
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub(super) fn unchanged(running: &Config, next: &Config) -> Result<(), Vec<Probl
         fixed("admin", &running.admin, &next.admin),
         fixed("access_log", &running.access_log, &next.access_log),
         fixed("histograms", &running.histograms, &next.histograms),
+        fixed("registry", &running.registry, &next.registry),
+        fixed("dns", &running.dns, &next.dns),
     ]
     .into_iter()
     .flatten()

@@ -127,6 +127,8 @@ impl Reloader {
         self.origins
             .place(&mut config)
             .map_err(|error| refuse(vec![whole(format!("builtin:echo: {error}"))]))?;
+        let meant = config.clone();
+        self.view.discovery.prepare(&mut config);
         keep_ports(&running, &mut config);
         let open = running.config.listeners.iter();
         let open: HashSet<Address> = open.map(|listener| listener.address.clone()).collect();
@@ -158,6 +160,7 @@ impl Reloader {
             let message = format!("shards {silent:?} did not prepare it in time");
             return Err(refuse(vec![whole(message)]));
         }
+        self.view.discovery.commit(meant, &snapshot);
         let running = Running::new(written, config, snapshot, cause.clone());
         let running = self.view.generations.accepted(running, names, numbers);
         self.view.checks.follow(&running.snapshot);

@@ -77,7 +77,7 @@ pub struct ClusterPlan {
 }
 
 /// How the endpoints of one cluster are connected to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UpstreamPlan {
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
@@ -306,6 +306,21 @@ impl Snapshot {
 }
 
 impl ClusterPlan {
+    /// The same cluster with other endpoints.
+    ///
+    /// *Cost:* by the number of its endpoints.
+    pub fn with_endpoints(&self, endpoints: Vec<config::Endpoint>) -> Arc<Self> {
+        let source = config::Cluster {
+            endpoints,
+            ..self.source.clone()
+        };
+        Arc::new(Self {
+            cluster: Cluster::compile(self.cluster.id(), &source),
+            upstream: self.upstream.clone(),
+            source,
+        })
+    }
+
     /// The plan of `cluster`: the previous one, if nothing has changed.
     fn succeed(
         id: ClusterId,

@@ -90,6 +90,28 @@ pub struct EndpointHealth {
     /// Those of them that failed.
     pub failures: u64,
 }
+/// A metric that the control thread keeps: its samples, each with at most one label.
+#[derive(Debug)]
+pub struct Figure<'a> {
+    /// Which metric.
+    pub metric: Metric,
+    /// The name of the label; none for a metric with one sample.
+    pub label: Option<&'static str>,
+    /// The label's values, and what was counted.
+    pub samples: Vec<(&'a str, u64)>,
+}
+
+/// Appends figures of the control thread.
+pub fn write_figures(out: &mut String, figures: &[Figure<'_>]) {
+    for figure in figures.iter().filter(|figure| !figure.samples.is_empty()) {
+        head(out, figure.metric);
+        for (value, count) in &figure.samples {
+            let label = figure.label.map(|label| [(label, *value)]);
+            let labels = label.as_ref().map_or(&[][..], |label| &label[..]);
+            sample(out, figure.metric.name, labels, *count);
+        }
+    }
+}
 
 fn write_listeners(out: &mut String, ledger: &Ledger) {
     let listeners = || {

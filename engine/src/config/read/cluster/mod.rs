@@ -3,17 +3,19 @@
 //! A cluster that has a name but other problems still counts as existing, so that the routes that
 //! name it are not reported as well.
 
+pub(super) mod discovery;
+
 use std::sync::Arc;
 
 use super::defaults::{self, Defaults};
 use super::{Names, grammar, health, resilience};
 use crate::config::file::{Field, Section};
-use crate::config::model::{Cluster, Endpoint, Identity, LbPolicy, Pool};
+use crate::config::model::{Cluster, Discovery, Endpoint, Identity, LbPolicy, NamedEndpoint, Pool};
 use crate::config::scalar;
 use crate::limits;
 
 const ENDPOINT_ADDRESS: &str = "an IP address and port such as \"10.0.0.1:80\" or \"[::1]:80\", \
-    \"unix:/run/app.sock\" or \"builtin:echo\" (host names are not resolved)";
+    a host name and port such as \"app.internal:80\", \"unix:/run/app.sock\" or \"builtin:echo\"";
 const LB_POLICIES: [(&str, LbPolicy); 2] = [
     ("round_robin", LbPolicy::RoundRobin),
     ("least_request", LbPolicy::LeastRequest),
@@ -40,15 +42,16 @@ pub(super) fn cluster(
     let has_tls = section.has("tls");
     let health_check = section.section("health_check", |section| health::check(section, has_tls));
     let pool = section.section("pool", pool).unwrap_or_else(default_pool);
-    let endpoints = section
-        .required("endpoints", "a list of addresses (empty to answer 503)")
-        .map(|field| {
-            field
-                .list()
-                .into_iter()
-                .filter_map(endpoint)
-                .collect::<Vec<_>>()
-        });
+    let discovery = section.section("discovery", discovery::discovery);
+    let mut discovery_and_names = discovery.clone().unwrap_or_default();
+    let endpoints = match section.field("endpoints") {
+        None if discovery.is_some() => Some(Vec::new()),
+        None => {
+            section.missing("endpoints", "a list of addresses (empty to answer 503)");
+            None
+        }
+        Some(field) => Some(endpoints(&field, &mut discovery_and_names)),
+    };
     let name = name?;
     let cluster = endpoints.map(|endpoints| Cluster {
         name: Arc::clone(&name),
@@ -59,6 +62,7 @@ pub(super) fn cluster(
         retry_budget,
         health_check,
         pool,
+        discovery: discovery_and_names,
         endpoints,
     });
     Some((name, cluster))
@@ -81,16 +85,43 @@ fn default_pool() -> Pool {
     }
 }
 
+/// The endpoints of a list; names are given to discovery.
+fn endpoints(field: &Field<'_>, discovery: &mut Discovery) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    for field in field.clone().list() {
+        match endpoint(field) {
+            Some(Listed::Address(endpoint)) => endpoints.push(endpoint),
+            Some(Listed::Name(named)) => discovery.dns.push(named),
+            None => {}
+        }
+    }
+    endpoints
+}
+
+/// What stands in a list of endpoints.
+enum Listed {
+    Address(Endpoint),
+    Name(NamedEndpoint),
+}
+
 /// `"10.0.0.1:80"`, or `{ address = "10.0.0.1:80", weight = 2 }`.
-fn endpoint(field: Field<'_>) -> Option<Endpoint> {
+fn endpoint(field: Field<'_>) -> Option<Listed> {
     if !field.is_table() {
-        let address = field.parse(ENDPOINT_ADDRESS, scalar::parse_endpoint_address)?;
-        return Some(Endpoint { address, weight: 1 });
+        return listed(&field, 1);
     }
     field.section(|section| {
         let weight = section.count("weight", 1, 0..=limits::WEIGHT_MAX);
         let address = section.required("address", ENDPOINT_ADDRESS)?;
-        let address = address.parse(ENDPOINT_ADDRESS, scalar::parse_endpoint_address)?;
-        Some(Endpoint { address, weight })
+        listed(&address, weight)
     })?
+}
+
+fn listed(field: &Field<'_>, weight: u32) -> Option<Listed> {
+    // Without DNS in the build a name is no address like any other mistake.
+    let name = field.text().filter(|_| cfg!(feature = "dns"));
+    if let Some(address) = name.and_then(discovery::host_port) {
+        return Some(Listed::Name(NamedEndpoint { address, weight }));
+    }
+    let address = field.parse(ENDPOINT_ADDRESS, scalar::parse_endpoint_address)?;
+    Some(Listed::Address(Endpoint { address, weight }))
 }

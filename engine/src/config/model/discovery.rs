@@ -1,0 +1,186 @@
+//! Where endpoints come from besides the file itself, as meant.
+//!
+//! A cluster's [`Discovery`] names its sources; how the sources are reached is told once for the
+//! process, in [`Registry`] and [`Dns`]. Nothing here has been looked up.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::ClusterTls;
+use crate::config::scalar;
+use crate::limits;
+
+/// Where the endpoints of one cluster come from, besides those in the file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Discovery {
+    /// The service whose registered instances they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Arc<str>>,
+    /// The file that lists them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Names whose addresses (A and AAAA records) they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<NamedEndpoint>,
+    /// Names whose SRV records say where they are (RFC 2782).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub srv: Vec<HostName>,
+}
+
+impl Discovery {
+    /// Whether all endpoints stand in the configuration.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.registry.is_none() && self.file.is_none() && !self.asks_dns()
+    }
+
+    /// Whether names have to be resolved.
+    #[must_use]
+    pub fn asks_dns(&self) -> bool {
+        !self.dns.is_empty() || !self.srv.is_empty()
+    }
+}
+
+/// A name with a port, of which each address is an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct NamedEndpoint {
+    /// Name and port.
+    pub address: HostPort,
+    /// The share of each of its endpoints.
+    pub weight: u32,
+}
+
+/// A name with a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostPort {
+    /// The name.
+    pub host: HostName,
+    /// The port.
+    pub port: u16,
+}
+
+/// A name that DNS resolves, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct HostName(pub Arc<str>);
+
+/// The registry: where instances register themselves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Registry {
+    /// The folder of its journal.
+    pub path: PathBuf,
+    /// The file with the token that allows changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Users that may change it through the Unix socket of the admin interface.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uids: Vec<u32>,
+    /// Services at once.
+    pub max_services: u32,
+    /// Instances at once, of all services.
+    pub max_instances: u32,
+    /// Changes and renewals in a second.
+    pub max_rate: u32,
+    /// Where it is shared with other proxies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<Etcd>,
+}
+
+/// An etcd cluster through which proxies share their registries.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Etcd {
+    /// Its members; tried in turn.
+    pub endpoints: Vec<EtcdUrl>,
+    /// What the keys begin with.
+    pub prefix: String,
+    /// How long the instances of a proxy that is gone are believed by the others.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub ttl: Duration,
+    /// The user, where etcd asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The file with the user's password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// What `https` members are verified with, and what they are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClusterTls>,
+}
+
+/// A member of an etcd cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdUrl {
+    /// `https` rather than `http`.
+    pub is_secure: bool,
+    /// A name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// How names are resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dns {
+    /// Whom to ask; those of the system when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<SocketAddr>,
+    /// The least time between two questions, whatever the records say.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub ttl_min: Duration,
+    /// The most time between two questions.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub ttl_max: Duration,
+    /// How long one attempt may take.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            ttl_min: limits::DNS_TTL_MIN_DEFAULT,
+            ttl_max: limits::DNS_TTL_MAX_DEFAULT,
+            timeout: limits::DNS_TIMEOUT_DEFAULT,
+        }
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.host, self.port)
+    }
+}
+
+impl Serialize for HostPort {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for EtcdUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        if self.host.contains(':') {
+            write!(out, "{scheme}://[{}]:{}", self.host, self.port)
+        } else {
+            write!(out, "{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Serialize for EtcdUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,239 @@
+//! Where endpoints come from, from the file to the model: a cluster's `discovery`, and the
+//! process's `registry` and `dns`.
+//!
+//! A source that this build was made without is an error where it is asked for, rather than a
+//! cluster that stays empty.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::file::{Field, Section};
+use crate::config::model::{
+    Discovery, Dns, Etcd, EtcdUrl, HostName, HostPort, NamedEndpoint, Registry,
+};
+use crate::config::read::file_path;
+use crate::limits;
+
+const HOST_PORT: &str = "a host name and port such as \"orders.internal:8080\"";
+const HOST: &str = "a host name such as \"_http._tcp.orders.internal\"";
+const SERVICE: &str = "the name of a service: 1 to 128 letters, digits or -_.:";
+const ETCD_URL: &str = "a URL such as \"http://127.0.0.1:2379\"";
+const PREFIX: &str = "a text from / to /, such as \"/weft/\"";
+
+/// A cluster's `discovery`.
+pub(super) fn discovery(section: &mut Section<'_>) -> Discovery {
+    let registry = section.field("registry").and_then(|field| {
+        built_with(&field, cfg!(feature = "registration"), "registration")?;
+        field.parse(SERVICE, |text| is_service(text).then(|| Arc::from(text)))
+    });
+    let file = section.field("file").and_then(|field| {
+        built_with(&field, cfg!(feature = "endpoint-files"), "endpoint-files")?;
+        crate::config::read::path_in(&field)
+    });
+    let dns = section.list("dns").into_iter().filter_map(named_endpoint);
+    let dns = dns.collect();
+    let srv = section.list("srv").into_iter().filter_map(|field| {
+        built_with(&field, cfg!(feature = "dns"), "dns")?;
+        field.parse(HOST, host_name)
+    });
+    Discovery {
+        registry,
+        file,
+        dns,
+        srv: srv.collect(),
+    }
+}
+
+/// `"orders.internal:80"`, or `{ address = "orders.internal:80", weight = 2 }`.
+fn named_endpoint(field: Field<'_>) -> Option<NamedEndpoint> {
+    built_with(&field, cfg!(feature = "dns"), "dns")?;
+    if !field.is_table() {
+        let address = field.parse(HOST_PORT, host_port)?;
+        return Some(NamedEndpoint { address, weight: 1 });
+    }
+    field.section(|section| {
+        let weight = section.count("weight", 1, 0..=limits::WEIGHT_MAX);
+        let address = section.required("address", HOST_PORT)?;
+        let address = address.parse(HOST_PORT, host_port)?;
+        Some(NamedEndpoint { address, weight })
+    })?
+}
+
+/// Refuses what this build cannot do.
+fn built_with(field: &Field<'_>, is_built: bool, feature: &str) -> Option<()> {
+    if is_built {
+        return Some(());
+    }
+    field.refuse(&format!(
+        "this weft was built without it: build with --features {feature}"
+    ))
+}
+
+/// Whether `text` can name a service.
+fn is_service(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (1..=limits::REGISTRY_NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(fits)
+        && !text.bytes().all(|byte| byte == b'.')
+}
+
+/// `orders.internal:80`, if DNS can be asked for it in this build.
+pub(super) fn host_port(text: &str) -> Option<HostPort> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    let host = host_name(host)?;
+    Some(HostPort { host, port })
+}
+
+/// A name as RFC 1035 §2.3.4 bounds it, with underscores (RFC 8552); never an address.
+fn host_name(text: &str) -> Option<HostName> {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(fits)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_name = text.len() <= 253
+        && text.split('.').all(is_label)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && text.parse::<IpAddr>().is_err();
+    is_name.then(|| HostName(text.to_ascii_lowercase().into()))
+}
+
+/// The process's `registry`.
+pub(in crate::config::read) fn registry(
+    section: &mut Section<'_>,
+    has_admin: bool,
+) -> Option<Registry> {
+    if !cfg!(feature = "registration") {
+        let why = "this weft was built without it: build with --features registration";
+        section.refuse("", why);
+    }
+    let token_file = file_path(section, "token_file");
+    let uids = section.list("uids").into_iter();
+    let uids: Vec<u32> = uids
+        .filter_map(|field| field.count(0..=u32::MAX - 1))
+        .collect();
+    let max_services = section.count(
+        "max_services",
+        limits::REGISTRY_SERVICES_DEFAULT,
+        1..=limits::REGISTRY_SERVICES_DEFAULT * 100,
+    );
+    let max_instances = section.count(
+        "max_instances",
+        limits::REGISTRY_INSTANCES_DEFAULT,
+        1..=limits::REGISTRY_INSTANCES_DEFAULT * 10,
+    );
+    let max_rate = section.count("max_rate", limits::REGISTRY_RATE_DEFAULT, 1..=1_000_000);
+    let etcd = section.section("etcd", etcd).flatten();
+    let path = crate::config::read::required_path(section)?;
+    if !has_admin {
+        section.refuse("", "needs `admin`: instances register there");
+    }
+    if token_file.is_none() && uids.is_empty() {
+        let why = "needs `token_file` or `uids`: nobody could register";
+        section.refuse("", why);
+    }
+    Some(Registry {
+        path,
+        token_file,
+        uids,
+        max_services,
+        max_instances,
+        max_rate,
+        etcd,
+    })
+}
+
+fn etcd(section: &mut Section<'_>) -> Option<Etcd> {
+    if !cfg!(feature = "etcd") {
+        let why = "this weft was built without it: build with --features etcd";
+        section.refuse("", why);
+    }
+    let fields = section.some_list("endpoints", "at least one URL");
+    let read = |field: Field<'_>| field.parse(ETCD_URL, etcd_url);
+    let endpoints: Vec<EtcdUrl> = fields.into_iter().filter_map(read).collect();
+    let prefix = section.field("prefix").and_then(|field| {
+        let is_prefix = |text: &&str| {
+            text.len() <= limits::REGISTRY_NAME_BYTES_MAX
+                && text.starts_with('/')
+                && text.ends_with('/')
+        };
+        let text = field.text().filter(is_prefix);
+        text.map(str::to_owned).or_else(|| field.expected(PREFIX))
+    });
+    let ttl = section.duration("ttl", Duration::from_secs(30));
+    if ttl < limits::ETCD_TTL_MIN {
+        section.refuse("ttl", "expected at least 5s: a pause is no end");
+    }
+    let username = section.field("username");
+    let username = username.and_then(|field| {
+        field.parse("a user's name", |text| {
+            (!text.is_empty()).then(|| text.to_owned())
+        })
+    });
+    let password_file = file_path(section, "password_file");
+    if username.is_some() != password_file.is_some() {
+        section.refuse("", "`username` and `password_file` go together");
+    }
+    let tls = section
+        .section("tls", |section| {
+            crate::config::read::tls::cluster(section, None)
+        })
+        .flatten();
+    Some(Etcd {
+        endpoints,
+        prefix: prefix.unwrap_or_else(|| "/weft/".to_owned()),
+        ttl,
+        username,
+        password_file,
+        tls,
+    })
+}
+
+fn etcd_url(text: &str) -> Option<EtcdUrl> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_secure = match scheme {
+        "http" => false,
+        "https" => true,
+        _ => return None,
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if let Ok(address) = authority.parse::<SocketAddr>() {
+        return Some(EtcdUrl {
+            is_secure,
+            host: address.ip().to_string(),
+            port: address.port(),
+        });
+    }
+    let HostPort { host, port } = host_port(authority)?;
+    Some(EtcdUrl {
+        is_secure,
+        host: host.0.to_string(),
+        port,
+    })
+}
+
+/// The process's `dns`.
+pub(in crate::config::read) fn dns(section: &mut Section<'_>) -> Dns {
+    let expected = "an IP address and port such as \"127.0.0.1:53\"";
+    let servers = section.list("servers").into_iter();
+    let servers = servers
+        .filter_map(|field| field.parse(expected, |text| text.parse().ok()))
+        .collect();
+    let default = Dns::default();
+    let ttl_min = section.duration("ttl_min", default.ttl_min);
+    let ttl_max = section.duration("ttl_max", default.ttl_max);
+    if ttl_max < ttl_min {
+        section.refuse("ttl_max", "is below `ttl_min`");
+    }
+    Dns {
+        servers,
+        ttl_min,
+        ttl_max,
+        timeout: section.duration("timeout", default.timeout),
+    }
+}

@@ -1,0 +1,87 @@
+//! From the directory to the shards: the new endpoints of one cluster, as a plan of it.
+//!
+//! Changes of one cluster that follow each other faster than the shards take them become one. A
+//! shard that is slow makes this task wait, and nothing else.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use flume::Sender;
+use tokio::sync::Notify;
+
+use crate::config::Endpoint;
+use crate::proxy::{ClusterPlan, Snapshot};
+use crate::shard::ShardCommand;
+
+/// The clusters of the running generation, and what has to be told about them.
+#[derive(Debug)]
+pub struct Feed {
+    shards: Vec<Sender<ShardCommand>>,
+    plans: RefCell<HashMap<Arc<str>, Arc<ClusterPlan>>>,
+    pending: RefCell<BTreeMap<Arc<str>, Vec<Endpoint>>>,
+    bell: Notify,
+}
+
+impl Feed {
+    /// A feed to `shards`, which run no generation yet.
+    pub fn new(shards: Vec<Sender<ShardCommand>>) -> Self {
+        Self {
+            shards,
+            plans: RefCell::default(),
+            pending: RefCell::default(),
+            bell: Notify::new(),
+        }
+    }
+
+    /// The shards run this generation now.
+    pub fn adopt(&self, snapshot: &Snapshot) {
+        let plans = snapshot.clusters.iter().flatten();
+        let plans = plans.map(|plan| (Arc::clone(&plan.source.name), Arc::clone(plan)));
+        self.plans.replace(plans.collect());
+    }
+
+    /// The endpoints of a cluster are these now.
+    pub fn publish(&self, cluster: &Arc<str>, endpoints: &[Endpoint]) {
+        let mut pending = self.pending.borrow_mut();
+        pending.insert(Arc::clone(cluster), endpoints.to_vec());
+        self.bell.notify_one();
+    }
+
+    /// The endpoints that the shards have, or are about to have.
+    pub fn endpoints(&self, cluster: &str) -> Option<Vec<Endpoint>> {
+        let plans = self.plans.borrow();
+        plans.get(cluster).map(|plan| plan.source.endpoints.clone())
+    }
+
+    /// Tells the shards, until the future is dropped.
+    pub async fn run(&self) {
+        loop {
+            self.bell.notified().await;
+            while let Some(plan) = self.next() {
+                for shard in &self.shards {
+                    let plan = Arc::clone(&plan);
+                    // Fails for a shard that has ended, which needs no endpoints.
+                    let _ended = shard.send_async(ShardCommand::Replace { plan }).await;
+                }
+            }
+        }
+    }
+
+    /// The next cluster that is different, as a plan.
+    fn next(&self) -> Option<Arc<ClusterPlan>> {
+        loop {
+            let (cluster, endpoints) = self.pending.borrow_mut().pop_first()?;
+            let mut plans = self.plans.borrow_mut();
+            // Absent when a reload has taken the cluster away meanwhile.
+            let Some(plan) = plans.get_mut(&cluster) else {
+                continue;
+            };
+            if plan.source.endpoints == endpoints {
+                continue;
+            }
+            *plan = plan.with_endpoints(endpoints);
+            return Some(Arc::clone(plan));
+        }
+    }
+}

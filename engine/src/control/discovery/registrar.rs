@@ -1,0 +1,563 @@
+//! The registrar: the registry at work.
+//!
+//! *In:* what instances ask for through the API, and what other proxies tell through etcd. *Out:*
+//! answers when changes are in the journal, endpoints for the directory, and a bell for whoever
+//! shares what is registered here.
+//!
+//! Must stay true: what was answered with success survives the process; what a failing disk did not
+//! take is in effect all the same, is answered with an error, and is written as soon as the disk
+//! takes it; leases run out on time whether or not anybody asks.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use super::check;
+use super::directory::{Directory, Source};
+use super::journal::{Journal, Record, Recovered, WriteError};
+use super::recovery::{put, tell, until, wall_millis};
+use super::registry::{
+    Bounds, Full, Health, Instance, Key, Missing, Owner, Registered, Registration, Registry,
+};
+use crate::config::{self, Address, Endpoint, EndpointAddress};
+use crate::control::log::{Log, Throttle};
+use crate::io::Instant;
+use crate::io::clock;
+use crate::limits;
+
+/// Why a change was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It does not fit.
+    Full(Full),
+    /// There is no such instance.
+    Missing(Missing),
+    /// It is not in the journal.
+    Unwritten(WriteError),
+}
+
+/// What happened since the start, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Instances that were new.
+    pub registered: u64,
+    /// Leases that began anew.
+    pub renewed: u64,
+    /// Instances that were told to drain.
+    pub drained: u64,
+    /// Instances that left.
+    pub deregistered: u64,
+    /// Leases that ran out.
+    pub expired: u64,
+    /// Writes of the journal that failed.
+    pub unwritten: u64,
+}
+
+/// The registry, its journal, and who has to know of changes.
+#[derive(Debug)]
+pub struct Registrar {
+    registry: RefCell<Registry>,
+    journal: Journal,
+    directory: Rc<Directory>,
+    log: Log,
+    /// Rung when the next lease to run out may be another one.
+    deadlines: Notify,
+    /// Instances whose sharing is behind.
+    unshared: RefCell<BTreeSet<Key>>,
+    /// Rung when there is one.
+    sharing: Notify,
+    is_shared: Cell<bool>,
+    is_healing: Cell<bool>,
+    events: Cell<Events>,
+    checks: Semaphore,
+    throttle: Throttle,
+}
+
+impl Registrar {
+    /// A registrar with nobody registered.
+    pub fn new(
+        settings: &config::Registry,
+        journal: Journal,
+        directory: Rc<Directory>,
+        log: Log,
+    ) -> Self {
+        let bounds = Bounds {
+            services: settings.max_services as usize,
+            instances: settings.max_instances as usize,
+            metadata_bytes: limits::REGISTRY_METADATA_BYTES_MAX,
+        };
+        Self {
+            registry: RefCell::new(Registry::new(bounds)),
+            journal,
+            directory,
+            log,
+            deadlines: Notify::new(),
+            unshared: RefCell::default(),
+            sharing: Notify::new(),
+            is_shared: Cell::new(settings.etcd.is_some()),
+            is_healing: Cell::new(false),
+            events: Cell::default(),
+            checks: Semaphore::new(limits::CHECKS_AT_ONCE),
+            throttle: Throttle::new(Duration::from_secs(10)),
+        }
+    }
+
+    /// Lets leases run out and checks instances, until the future is dropped.
+    pub async fn run(self: Rc<Self>) {
+        let restored: Vec<Key> = self.local().iter().map(|known| key_of(known)).collect();
+        restored.into_iter().for_each(|key| self.watch(key));
+        loop {
+            let next = self.registry.borrow().next_deadline();
+            let wait = next.map(|deadline| deadline.since(clock::now()));
+            tokio::select! {
+                () = self.deadlines.notified() => {}
+                () = sleep(wait.unwrap_or(limits::LEASE_TTL_MAX)) => self.expire(clock::now()),
+            }
+        }
+    }
+
+    /// Registers an instance.
+    ///
+    /// # Errors
+    /// When it does not fit, or is not in the journal (it is in effect then).
+    pub async fn register(
+        self: &Rc<Self>,
+        registration: Registration,
+    ) -> Result<Registered, Refused> {
+        let key = (
+            Arc::clone(&registration.service),
+            Arc::clone(&registration.id),
+        );
+        let now = clock::now();
+        let outcome = self
+            .registry
+            .borrow_mut()
+            .register(registration, Owner::Local, now)
+            .map_err(Refused::Full)?;
+        self.count(|events| match outcome {
+            Registered::Created | Registered::Replaced => events.registered += 1,
+            Registered::Renewed => events.renewed += 1,
+        });
+        let record = self.registry.borrow().instance(&key.0, &key.1).map(put);
+        self.after_change(&key);
+        if outcome != Registered::Renewed {
+            self.watch(key);
+        }
+        self.write(record).await?;
+        Ok(outcome)
+    }
+
+    /// Begins a lease anew; gives how long it is.
+    ///
+    /// # Errors
+    /// When there is no such instance here.
+    pub fn renew(&self, service: &str, id: &str) -> Result<Duration, Refused> {
+        let now = clock::now();
+        let renewed = self.registry.borrow_mut().renew(service, id, now);
+        let deadline = renewed.map_err(Refused::Missing)?;
+        self.count(|events| events.renewed += 1);
+        let record = Record::Renew {
+            service: service.into(),
+            id: id.into(),
+            until: until(deadline, now),
+        };
+        if let Err(error) = self.journal.note(&[record]) {
+            self.heal(&error);
+        }
+        Ok(deadline.since(now))
+    }
+
+    /// Gives an instance nothing new.
+    ///
+    /// # Errors
+    /// When there is no such instance here, or it is not in the journal.
+    pub async fn drain(self: &Rc<Self>, service: &str, id: &str) -> Result<(), Refused> {
+        self.must_be_local(service, id)?;
+        let drained = self.registry.borrow_mut().drain(service, id);
+        drained.map_err(Refused::Missing)?;
+        self.count(|events| events.drained += 1);
+        let record = self.registry.borrow().instance(service, id).map(put);
+        self.after_change(&(service.into(), id.into()));
+        self.write(record).await
+    }
+
+    /// Takes an instance out.
+    ///
+    /// # Errors
+    /// When there is no such instance here, or it is not in the journal.
+    pub async fn deregister(self: &Rc<Self>, service: &str, id: &str) -> Result<(), Refused> {
+        self.must_be_local(service, id)?;
+        let gone = self.registry.borrow_mut().deregister(service, id);
+        let gone = gone.map_err(Refused::Missing)?;
+        self.count(|events| events.deregistered += 1);
+        let key = key_of(&gone.registration);
+        self.after_change(&key);
+        let (service, id) = key;
+        self.write(Some(Record::Gone { service, id })).await
+    }
+
+    /// Another proxy vouches for an instance. One that is registered here as well has moved there.
+    pub fn learn(&self, registration: Registration) {
+        let key = key_of(&registration);
+        let mut registry = self.registry.borrow_mut();
+        let was_local = is_local(registry.instance(&key.0, &key.1));
+        let learnt = registry.register(registration, Owner::Remote, clock::now());
+        drop(registry);
+        match learnt {
+            Ok(_) if was_local => self.forget_in_journal(&key),
+            Ok(_) => {}
+            Err(full) => self.tell_full(full),
+        }
+        self.publish();
+    }
+
+    /// No other proxy vouches for an instance any more.
+    pub fn unlearn(&self, service: &str, id: &str) {
+        let mut registry = self.registry.borrow_mut();
+        let is_remote = registry
+            .instance(service, id)
+            .is_some_and(|instance| instance.owner == Owner::Remote);
+        if is_remote {
+            // Present: it has just been looked at.
+            let _gone = registry.deregister(service, id);
+        }
+        drop(registry);
+        self.publish();
+    }
+
+    /// Looks at the registry.
+    pub fn read<T>(&self, read: impl FnOnce(&Registry) -> T) -> T {
+        read(&self.registry.borrow())
+    }
+
+    /// What is registered here.
+    pub fn local(&self) -> Vec<Arc<Registration>> {
+        self.pick(|instance| instance.owner == Owner::Local)
+    }
+
+    /// What other proxies vouch for.
+    pub fn remote(&self) -> Vec<Arc<Registration>> {
+        self.pick(|instance| instance.owner == Owner::Remote)
+    }
+
+    /// The registration that others should know under a key: of an instance that is registered here
+    /// and takes requests.
+    pub fn shared(&self, key: &Key) -> Option<Arc<Registration>> {
+        let registry = self.registry.borrow();
+        let instance = registry.instance(&key.0, &key.1)?;
+        let is_shared = instance.owner == Owner::Local && instance.is_endpoint();
+        is_shared.then(|| Arc::clone(&instance.registration))
+    }
+
+    /// Instances whose sharing is behind, and no longer is.
+    pub fn take_unshared(&self) -> BTreeSet<Key> {
+        self.unshared.take()
+    }
+
+    /// Puts back what could not be shared.
+    pub fn put_back_unshared(&self, keys: impl IntoIterator<Item = Key>) {
+        self.unshared.borrow_mut().extend(keys);
+    }
+
+    /// Waits until the sharing of an instance is behind.
+    pub async fn unshared(&self) {
+        self.sharing.notified().await;
+    }
+
+    /// What happened since the start.
+    pub fn events(&self) -> Events {
+        self.events.get()
+    }
+
+    /// Whether the journal is behind what is registered.
+    pub fn is_unwritten(&self) -> bool {
+        self.is_healing.get()
+    }
+
+    fn pick(&self, which: impl Fn(&Instance) -> bool) -> Vec<Arc<Registration>> {
+        let registry = self.registry.borrow();
+        let services = registry.services().map(|(name, _, _)| name);
+        services
+            .flat_map(|name| registry.instances(name))
+            .filter(|instance| which(instance))
+            .map(|instance| Arc::clone(&instance.registration))
+            .collect()
+    }
+
+    fn must_be_local(&self, service: &str, id: &str) -> Result<(), Refused> {
+        let registry = self.registry.borrow();
+        if is_local(registry.instance(service, id)) {
+            return Ok(());
+        }
+        Err(Refused::Missing(registry.missing(service, id)))
+    }
+
+    /// Takes back who was registered when the process ended. Leases go on by the wall clock; one
+    /// that would have run out meanwhile gets a grace: its instance had nobody to renew it with.
+    pub fn restore(&self, recovered: Recovered) {
+        tell(&recovered, self.log);
+        let (wall, now) = (wall_millis(), clock::now());
+        let mut refused = 0_usize;
+        for entry in recovered.entries {
+            let left = Duration::from_millis(entry.until.saturating_sub(wall));
+            let ttl = entry.registration.ttl;
+            let left = left.clamp(limits::LEASE_RESTART_GRACE.min(ttl), ttl);
+            let registration = Arc::unwrap_or_clone(entry.registration);
+            let mut registry = self.registry.borrow_mut();
+            if registry
+                .restore(registration, entry.is_draining, now + left)
+                .is_err()
+            {
+                refused += 1;
+            }
+        }
+        if refused > 0 {
+            self.log.error(
+                "Instances of the journal do not fit the bounds of the configuration any more.",
+                &[("instances", &refused)],
+            );
+        }
+        let all: Vec<Key> = self.local().iter().map(|known| key_of(known)).collect();
+        self.put_back_unshared(all);
+        self.publish();
+    }
+
+    fn expire(&self, now: Instant) {
+        let expired = self.registry.borrow_mut().expire(now);
+        if expired.is_empty() {
+            return;
+        }
+        self.count(|events| events.expired += expired.len() as u64);
+        for key in &expired {
+            self.forget_in_journal(key);
+            self.log.note(
+                "A lease ran out.",
+                &[("service", &key.0), ("instance", &key.1)],
+            );
+        }
+        self.after_changes(&expired);
+    }
+
+    fn forget_in_journal(&self, key: &Key) {
+        let (service, id) = key.clone();
+        if let Err(error) = self.journal.note(&[Record::Gone { service, id }]) {
+            self.heal(&error);
+        }
+    }
+
+    fn after_change(&self, key: &Key) {
+        self.after_changes(std::slice::from_ref(key));
+    }
+
+    fn after_changes(&self, keys: &[Key]) {
+        self.deadlines.notify_one();
+        if self.is_shared.get() {
+            self.put_back_unshared(keys.iter().cloned());
+            self.sharing.notify_one();
+        }
+        self.publish();
+    }
+
+    /// Gives the directory what has changed.
+    pub(super) fn publish(&self) {
+        let changed = self.registry.borrow_mut().take_changed();
+        for service in changed {
+            self.offer(&service);
+        }
+    }
+
+    /// Gives the directory the endpoints of one service.
+    pub(super) fn offer(&self, service: &Arc<str>) {
+        let source = Source::Registry(Arc::clone(service));
+        if !self.directory.wants(&source) {
+            return;
+        }
+        let endpoints: Vec<Endpoint> = {
+            let registry = self.registry.borrow();
+            let instances = registry.instances(service);
+            let serving = instances.filter(|instance| instance.is_endpoint());
+            serving
+                .map(|instance| endpoint(&instance.registration))
+                .collect()
+        };
+        let left_out = self.directory.found(&source, endpoints, clock::now());
+        if left_out > 0 {
+            self.log.warn(
+                "A service has more instances than are used.",
+                &[("service", service), ("left_out", &left_out)],
+            );
+        }
+    }
+
+    /// Writes a record and waits until the disk has it.
+    async fn write(self: &Rc<Self>, record: Option<Record>) -> Result<(), Refused> {
+        let Some(record) = record else {
+            return Ok(());
+        };
+        let written = match self.journal.write(&[record]) {
+            Ok(answer) => answer.await.unwrap_or(Err(WriteError::Behind)),
+            Err(error) => Err(error),
+        };
+        written.map_err(|error| {
+            self.heal(&error);
+            Refused::Unwritten(error)
+        })
+    }
+
+    /// The journal is behind: it is to be written as a whole.
+    fn heal(&self, error: &WriteError) {
+        self.count(|events| events.unwritten += 1);
+        self.is_healing.set(true);
+        if let Some(suppressed) = self.throttle.admit(clock::now()) {
+            self.log.error(
+                "The registry's journal cannot be written; changes are in effect, but would not \
+                 survive a restart.",
+                &[("error", error), ("suppressed", &suppressed)],
+            );
+        }
+        self.deadlines.notify_one();
+    }
+
+    /// Offers what is registered whenever the clusters want other services. A task of its own.
+    pub async fn keep_offered(self: Rc<Self>) {
+        loop {
+            self.directory.changed().await;
+            for source in self.directory.wanted() {
+                if let Source::Registry(service) = source {
+                    self.offer(&service);
+                }
+            }
+        }
+    }
+
+    /// Writes the whole journal, as long as it is behind. A task of its own.
+    pub async fn keep_written(self: Rc<Self>) {
+        loop {
+            sleep(limits::JOURNAL_PAUSE).await;
+            if !self.is_healing.get() {
+                continue;
+            }
+            let records: Vec<Record> = {
+                let registry = self.registry.borrow();
+                let names = registry.services().map(|(name, _, _)| name);
+                let instances = names.flat_map(|name| registry.instances(name));
+                let local = instances.filter(|instance| instance.owner == Owner::Local);
+                local.map(put).collect()
+            };
+            // What fails from here on is behind again.
+            self.is_healing.set(false);
+            let written = match self.journal.rewrite(records.into_iter()) {
+                Ok(answer) => answer.await.unwrap_or(Err(WriteError::Behind)),
+                Err(error) => Err(error),
+            };
+            match written {
+                Ok(()) => self
+                    .log
+                    .note("The registry's journal is written again.", &[]),
+                Err(error) => self.heal(&error),
+            }
+        }
+    }
+
+    /// Checks an instance until it is gone or another one.
+    fn watch(self: &Rc<Self>, key: Key) {
+        let registry = self.registry.borrow();
+        let registration = registry
+            .instance(&key.0, &key.1)
+            .map(|instance| Arc::clone(&instance.registration));
+        drop(registry);
+        if let Some(registration) = registration
+            && registration.check.is_some()
+        {
+            let registrar = Rc::clone(self);
+            spawn_local(async move { registrar.check(registration).await });
+        }
+    }
+
+    async fn check(self: Rc<Self>, registration: Arc<Registration>) {
+        let Some(settings) = &registration.check else {
+            return;
+        };
+        let (service, id) = (&*registration.service, &*registration.id);
+        let mut verdict = check::Verdict::default();
+        loop {
+            let answer = {
+                // The semaphore is never closed.
+                let _place = self.checks.acquire().await;
+                check::probe(&registration.address, &settings.probe, settings.timeout).await
+            };
+            let is_watched = self.registry.borrow().instance(service, id).is_some_and(
+                // The same instance, however often it was renewed.
+                |instance| instance.owner == Owner::Local && instance.registration == registration,
+            );
+            if !is_watched {
+                return;
+            }
+            if let Some(health) = verdict.after(answer.is_ok()) {
+                let why = answer.err().unwrap_or_default();
+                self.set_health(&registration, health, &why);
+            }
+            sleep(settings.interval).await;
+        }
+    }
+
+    fn set_health(&self, registration: &Registration, health: Health, why: &str) {
+        let (service, id) = (&registration.service, &registration.id);
+        // Present: it has just been looked at.
+        let _known = self.registry.borrow_mut().set_health(service, id, health);
+        let facts: [crate::control::log::Field<'_>; 3] =
+            [("service", service), ("instance", id), ("error", &why)];
+        if health == Health::Failing {
+            self.log.warn("An instance fails its checks.", &facts);
+        } else {
+            self.log.note("An instance passes its checks.", &facts[..2]);
+        }
+        self.after_change(&key_of(registration));
+    }
+
+    fn tell_full(&self, full: Full) {
+        if let Some(suppressed) = self.throttle.admit(clock::now()) {
+            let bound = format!("{full:?}");
+            self.log.warn(
+                "An instance of another proxy does not fit the bounds of the registry.",
+                &[("bound", &bound), ("suppressed", &suppressed)],
+            );
+        }
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Events)) {
+        let mut events = self.events.get();
+        count(&mut events);
+        self.events.set(events);
+    }
+}
+
+fn is_local(instance: Option<&Instance>) -> bool {
+    instance.is_some_and(|instance| instance.owner == Owner::Local)
+}
+
+/// The key of an instance.
+pub(super) fn key_of(registration: &Registration) -> Key {
+    (
+        Arc::clone(&registration.service),
+        Arc::clone(&registration.id),
+    )
+}
+
+/// An instance as an endpoint of a cluster.
+pub(super) fn endpoint(registration: &Registration) -> Endpoint {
+    let address = match &registration.address {
+        Address::Tcp(address) => EndpointAddress::Tcp(*address),
+        Address::Unix(path) => EndpointAddress::Unix(path.clone()),
+    };
+    Endpoint {
+        address,
+        weight: registration.weight,
+    }
+}
