@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use clap::Parser as _;
 use engine::control::arguments::{Arguments, Command};
 use engine::control::doctor;
+use engine::control::explain::{self, Question};
 use engine::control::identity;
 use engine::control::log::Log;
 use engine::control::secrets::{self, SecretError};
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Some(Command::Check { config }) => check(config.as_deref()),
         Some(Command::Doctor { config }) => diagnose(config.as_deref()),
         Some(Command::Identity { command }) => make_identity(command),
+        Some(Command::Explain(question)) => explain(question),
         Some(Command::HashKey) => print(secrets::hash_key()),
         Some(Command::HashPassword) => print(secrets::hash_password()),
     };
@@ -49,6 +51,12 @@ fn diagnose(file: Option<&Path>) -> Result<u8, Refusal> {
     let diagnosis = start::diagnose(file)?;
     print!("{}", doctor::report(&diagnosis));
     Ok(u8::from(!diagnosis.can_run()))
+}
+
+fn explain(question: &Question) -> Result<u8, Refusal> {
+    let explanation = explain::run(question)?;
+    print!("{}", explanation.text);
+    Ok(explanation.code())
 }
 
 fn make_identity(command: &identity::Command) -> Result<u8, Refusal> {

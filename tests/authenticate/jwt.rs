@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{ANSWER, FAILURES, curl};
 use crate::harness::{Origin, Proxy, Setup, ports, proxy, python, scratch::Scratch};
 
-const ISSUER: &str = "https://issuer.test";
+pub(crate) const ISSUER: &str = "https://issuer.test";
 
-fn tokens(names: &[&str]) -> Value {
+pub(crate) fn tokens(names: &[&str]) -> Value {
     let printed = python::run("jwt_tokens.py", &[&[ISSUER, "orders"], names].concat());
     serde_json::from_str(&printed).expect("JSON")
 }
@@ -21,7 +21,7 @@ fn setup(origin: &Origin, keys: &str, lines: &str) -> Setup {
         .listener("authenticate = { any_of = [\"issuer\"] }")
 }
 
-fn with(token: &str) -> [String; 2] {
+pub(crate) fn with(token: &str) -> [String; 2] {
     ["-H".into(), format!("Authorization: Bearer {token}")]
 }
 

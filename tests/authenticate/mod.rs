@@ -2,7 +2,7 @@
 
 mod api_key;
 mod basic;
-mod jwt;
+pub(crate) mod jwt;
 
 use std::{
     io::Write,
@@ -15,7 +15,7 @@ const FAILURES: &str = "weft_listener_failures_total";
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// What `weft COMMAND` prints for a secret on its standard input.
-fn hash(command: &str, secret: &str) -> Result<String, String> {
+pub(crate) fn hash(command: &str, secret: &str) -> Result<String, String> {
     let mut weft = proxy::weft();
     weft.arg(command)
         .stdin(Stdio::piped())

@@ -3,7 +3,7 @@
 //! Each aspect is judged by itself, so that an explanation can say which one failed. Hosts are
 //! compared in any case, everything else byte for byte.
 
-use crate::authenticate::Principal;
+use crate::authenticate::{Principal, Token};
 use crate::config::{
     HeaderMatch, HeaderValue, HostPattern, IpNetwork, PathMatch, PolicyConditions, PrincipalMatch,
     Proved, SpiffeId,
@@ -205,7 +205,25 @@ fn proved_holds(wanted: &Proved, principal: &Principal<'_>) -> bool {
         Some(_) => owner.as_deref() == principal.key_owner,
         None => true,
     };
-    is_it(&wanted.spiffe) && begins(&wanted.spiffe_prefix) && owns(&wanted.key_owner)
+    is_it(&wanted.spiffe)
+        && begins(&wanted.spiffe_prefix)
+        && owns(&wanted.key_owner)
+        && (wanted.user.is_none() || wanted.user.as_deref() == principal.user)
+        && token_holds(wanted, principal.token.as_deref())
+}
+
+fn token_holds(wanted: &Proved, token: Option<&Token>) -> bool {
+    let Some(token) = token else {
+        return wanted.issuer.is_none() && wanted.subject.is_none() && wanted.claims.is_empty();
+    };
+    let issuer = wanted.issuer.as_deref();
+    let subject = wanted.subject.as_deref();
+    issuer.is_none_or(|issuer| issuer == &*token.issuer)
+        && subject.is_none_or(|subject| Some(subject) == token.subject.as_deref())
+        && wanted.claims.iter().all(|wanted| {
+            let claim = token.claim(&wanted.claim);
+            claim.is_some_and(|claim| claim.is(&wanted.is))
+        })
 }
 
 fn path_holds(wanted: &PathMatch, path: &[u8]) -> bool {

@@ -53,6 +53,9 @@ enum Kind {
     Anonymous,
     Authenticated,
     Owner,
+    User,
+    Issuer,
+    Subject,
 }
 
 /// The keys of a policy by `aspect`: `None` if it has an element that no key stands for, or no
@@ -169,7 +172,14 @@ fn proved_key(proved: &Proved) -> Option<Key> {
     let owner = || owner.map(|owner| text(owner.as_bytes(), Kind::Owner));
     let leading = proved.spiffe_prefix.as_ref();
     let leading = || leading.map(|id| text(id.as_str().as_bytes(), Kind::Leading));
-    exact.or_else(owner).or_else(leading)
+    let of_text =
+        |text: &Option<String>, kind| text.as_ref().map(|it| self::text(it.as_bytes(), kind));
+    exact
+        .or_else(|| of_text(&proved.subject, Kind::Subject))
+        .or_else(|| of_text(&proved.user, Kind::User))
+        .or_else(owner)
+        .or_else(leading)
+        .or_else(|| of_text(&proved.issuer, Kind::Issuer))
 }
 
 fn principals(attributes: &Attributes<'_>, found: &mut dyn FnMut(Key)) {
@@ -183,6 +193,15 @@ fn principals(attributes: &Attributes<'_>, found: &mut dyn FnMut(Key)) {
     }
     if let Some(owner) = principal.key_owner {
         found(text(owner.as_bytes(), Kind::Owner));
+    }
+    if let Some(user) = principal.user {
+        found(text(user.as_bytes(), Kind::User));
+    }
+    if let Some(token) = &principal.token {
+        found(text(token.issuer.as_bytes(), Kind::Issuer));
+        if let Some(subject) = &token.subject {
+            found(text(subject.as_bytes(), Kind::Subject));
+        }
     }
 }
 

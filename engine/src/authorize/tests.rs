@@ -115,6 +115,14 @@ fn conditions(dice: &mut Dice) -> PolicyConditions {
         PrincipalMatch::Authenticated,
         proved(Some(IDENTITIES[0]), None),
         proved(Some(IDENTITIES[1]), None),
+        PrincipalMatch::Proved(Proved {
+            user: Some("ann".into()),
+            ..Proved::default()
+        }),
+        PrincipalMatch::Proved(Proved {
+            issuer: Some("https://a.org".into()),
+            ..Proved::default()
+        }),
         proved(None, Some("spiffe://a.org/ns/x")),
         proved(None, Some("spiffe://a.org")),
         proved(Some(IDENTITIES[0]), Some("spiffe://b.org")),

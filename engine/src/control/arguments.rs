@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::explain;
 use super::identity;
 use super::log::Level;
 
@@ -81,6 +82,13 @@ pub enum Command {
         #[command(subcommand)]
         command: identity::Command,
     },
+    /// Say what would become of a request, and what decides it, step by step
+    ///
+    /// Goes through listener, virtual host, route, authentication, policies, rate limits and
+    /// clusters with the functions that serve traffic. Sends nothing and opens no socket. Exits 0
+    /// when the request would be forwarded or answered as configured, 3 when it would be refused, 1
+    /// when the configuration or the question is wrong.
+    Explain(explain::Question),
     /// Print the hash under which an API key is configured
     ///
     /// Reads the key from standard input (a newline at its end is not part of it), so that it does
@@ -107,6 +115,8 @@ Examples:
   weft                                serve the embedded default on 127.0.0.1:8080
   weft --config config/minimal.toml   serve a configuration
   weft check --config my.toml         is it valid? prints every problem at once
+  weft explain --config my.toml --url http://shop.example.com/admin --source 192.0.2.7
+                                      who decides about this request, and how
   weft doctor                         can this machine run it? says what to change
   weft identity init --trust-domain example.org && weft identity issue /orders
                                       certificates with which proxies know each other
@@ -123,6 +133,7 @@ Exit codes:
   0    drained and stopped; `check`, `doctor`, `identity`: all well
   1    could not start, or the process failed; `check`, `doctor`, `identity`: problems found
   2    the command line is wrong
+  3    `explain`: the request would be refused
   130  a second SIGINT arrived while draining; exchanges were cut
   143  a second SIGTERM arrived while draining; exchanges were cut";
 

@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod doctor;
 pub mod dump;
 pub mod echo;
+pub mod explain;
 pub mod health;
 pub mod identity;
 pub mod log;

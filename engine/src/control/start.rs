@@ -17,7 +17,7 @@ use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
 use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
-use super::{Charge, Control, echo, identity, passwords, reload};
+use super::{Charge, Control, echo, explain, identity, passwords, reload};
 use crate::config::{self, Address, Config};
 use crate::proxy::{Errands, Snapshot};
 use crate::shard::{Doors, Shards, StartError};
@@ -43,6 +43,8 @@ pub enum Refusal {
     Identity(identity::Fault),
     /// A secret cannot be hashed.
     Secret(SecretError),
+    /// A request cannot be explained.
+    Question(explain::Unanswerable),
 }
 
 /// Runs until drained. Returns the exit code.
@@ -117,7 +119,7 @@ pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
     ))
 }
 
-fn compile(config: &Config, file: Option<&Path>) -> Result<Snapshot, Refusal> {
+pub(super) fn compile(config: &Config, file: Option<&Path>) -> Result<Snapshot, Refusal> {
     let snapshot = Snapshot::compile(config);
     snapshot.map_err(|problems| Refusal::Config(config::Errors::of(file, problems)))
 }
@@ -243,6 +245,7 @@ impl fmt::Display for Refusal {
             Self::Shards(error) => error.fmt(f),
             Self::Identity(fault) => fault.fmt(f),
             Self::Secret(error) => error.fmt(f),
+            Self::Question(why) => why.fmt(f),
             Self::Control(error) => write!(f, "The control thread cannot start: {error}."),
         }
     }

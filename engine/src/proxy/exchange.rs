@@ -6,6 +6,7 @@
 
 use super::authentication;
 use super::authorization;
+use super::authorization::course::{self, Course};
 use super::connection::Connection;
 use super::fold::{self, Reason};
 use super::local_reply;
@@ -15,9 +16,7 @@ use super::telling::Telling;
 use crate::authenticate::{Token, query_without};
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
-use crate::http::{
-    BodyLength, FieldEdits, Forwarded, Method, Request, RequestHead, TargetForm, trusted_request_id,
-};
+use crate::http::{FieldEdits, Forwarded, Request, RequestHead, trusted_request_id};
 use crate::io::Instant;
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, ProxyFailure};
@@ -111,8 +110,8 @@ async fn steps<'a>(
 ) -> Result<bool, Reason> {
     let connection = telling.connection();
     let (local, plan) = (&*connection.local, telling.plan());
-    if request.method() == Method::Connect && !plan.is_connect_allowed {
-        return Err((DownstreamFailure::MethodRefused.into(), ""));
+    if let Some(failure) = course::refusal(plan, &request) {
+        return Err((failure.into(), ""));
     }
     if !connection.is_for(plan, request.host()) {
         return Err((DownstreamFailure::Misdirected.into(), ""));
@@ -124,25 +123,12 @@ async fn steps<'a>(
     }
     // Before anything is said about the request, also that there is nothing for it.
     let permit = authorization::run(telling, request, location, text)?;
-    if local_reply::is_last_recipient(&request) {
-        return Ok(local_reply::last_recipient(telling, text));
-    }
-    let Some(route) = location.route else {
-        // RFC 9110 §9.3.7: asks about the server, not about anything that has a route.
-        if request.target_form() == TargetForm::Asterisk {
-            return Ok(local_reply::last_recipient(telling, text));
-        }
-        return Err((DownstreamFailure::NoRoute.into(), ""));
+    let course = course::of(plan, &request, location).map_err(|failure| (failure.into(), ""))?;
+    let (route, clusters) = match course {
+        Course::Local(answer) => return Ok(local_reply::answer(telling, answer, text)),
+        Course::Forward(route, clusters) => (route, clusters),
     };
     let edits = &route.response_edits;
-    let clusters = match &route.action {
-        RouteAction::Forward(clusters) => clusters,
-        RouteAction::Redirect(to) => return Ok(local_reply::redirect(telling, to, edits, text)),
-        RouteAction::Direct(response) => return Ok(local_reply::direct(telling, response, edits)),
-    };
-    if matches!(request.body(), BodyLength::Sized(bytes) if bytes > plan.body_bytes_max) {
-        return Err((DownstreamFailure::BodyTooLarge.into(), ""));
-    }
     let random = local.random.next();
     // The upper half chooses the cluster, all of it the endpoint.
     let cluster = clusters.pick((random >> 32) as u32);

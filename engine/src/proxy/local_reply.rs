@@ -8,6 +8,7 @@
 
 use std::io::Write as _;
 
+use super::authorization::course::LocalAnswer;
 use super::telling::Telling;
 use crate::authenticate::Fault;
 use crate::http::h1::encode::{self, ConnectionReply, LocalReply};
@@ -121,6 +122,11 @@ impl Answer {
     }
 }
 
+/// The status that answers `failure`; `None` when nobody is there to read one.
+pub fn status_of(failure: Failure) -> Option<u16> {
+    Answer::to(failure).map(|answer| answer.status)
+}
+
 /// Answers a failure, if there is somebody to answer. Says whether the connection may go on.
 /// `storage` is scratch space.
 pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure, storage: &mut Vec<u8>) -> bool {
@@ -192,8 +198,22 @@ const RETRY_AFTER: &[u8] = limits::OVERLOAD_RETRY_AFTER.as_bytes();
 /// Methods that are routed wherever CONNECT is not allowed.
 const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 
+/// Answers a request that is not to be forwarded; `text` is scratch space. Says whether the
+/// connection may go on.
+pub(super) fn answer(
+    telling: &mut Telling<'_>,
+    answer: LocalAnswer<'_>,
+    text: &mut Vec<u8>,
+) -> bool {
+    match answer {
+        LocalAnswer::LastRecipient => last_recipient(telling, text),
+        LocalAnswer::Redirect(route, to) => redirect(telling, to, &route.response_edits, text),
+        LocalAnswer::Direct(route, response) => direct(telling, response, &route.response_edits),
+    }
+}
+
 /// Answers with another location, which is written into `location`.
-pub(super) fn redirect(
+fn redirect(
     telling: &mut Telling<'_>,
     redirect: &Redirect,
     edits: &FieldEdits,
@@ -215,11 +235,7 @@ pub(super) fn redirect(
 }
 
 /// Answers from the configuration.
-pub(super) fn direct(
-    telling: &mut Telling<'_>,
-    response: &DirectResponse,
-    edits: &FieldEdits,
-) -> bool {
+fn direct(telling: &mut Telling<'_>, response: &DirectResponse, edits: &FieldEdits) -> bool {
     let reply = LocalReply {
         status: response.status,
         body: &response.body,
@@ -236,7 +252,7 @@ pub(super) fn is_last_recipient(request: &Request<'_>) -> bool {
 }
 
 /// Answers TRACE or OPTIONS as the last recipient.
-pub(super) fn last_recipient(telling: &mut Telling<'_>, echo: &mut Vec<u8>) -> bool {
+fn last_recipient(telling: &mut Telling<'_>, echo: &mut Vec<u8>) -> bool {
     let Some(request) = telling.request() else {
         return false;
     };

@@ -44,5 +44,7 @@ mod telling;
 
 pub use access_log::LogLines;
 pub use authentication::{ErrandQueues, Errands, PasswordErrand};
+pub use authorization::course;
 pub use local::Local;
+pub use local_reply::status_of;
 pub use snapshot::{ClusterPlan, ListenerPlan, Predecessor, Snapshot, UpstreamPlan};

@@ -17,7 +17,12 @@ pub(super) fn caller(key: &[LimitKey], attributes: &Attributes<'_>, keys: &Rando
         match part {
             LimitKey::Client => client(attributes, &mut hasher),
             LimitKey::Principal => match attributes.facts.principal.label() {
-                Some(principal) => ("principal", principal).hash(&mut hasher),
+                Some(principal) => {
+                    // Two issuers may call different callers the same.
+                    let token = attributes.facts.principal.token.as_ref();
+                    let issuer = token.map(|token| &*token.issuer);
+                    ("principal", issuer, principal).hash(&mut hasher);
+                }
                 // Who has proved nothing is told apart by address: strangers do not share a bucket.
                 None => client(attributes, &mut hasher),
             },

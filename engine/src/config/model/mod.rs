@@ -32,8 +32,8 @@ pub use authentication::{
     MethodRule, PasswordHash, User,
 };
 pub use authorization::{
-    Authorization, AuthorizationLevel, HeaderMatch, HeaderValue, IpNetwork, LimitKey, Policy,
-    PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
+    Authorization, AuthorizationLevel, ClaimMatch, HeaderMatch, HeaderValue, IpNetwork, LimitKey,
+    Policy, PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
 };
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
 pub use discovery::{Discovery, Dns, Etcd, EtcdUrl, HostName, HostPort, NamedEndpoint, Registry};

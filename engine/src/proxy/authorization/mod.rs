@@ -3,6 +3,8 @@
 //! In: a routed request. Out: the [`Permit`] that forwarding wants, or the reason why there is
 //! none. Every decision is counted, also those that only would have been made.
 
+pub mod course;
+
 use super::fold::Reason;
 use super::telling::Telling;
 use crate::authorize::{

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 pub use network::IpNetwork;
 pub use rate_limit::{LimitKey, RateLimit};
 
-use super::{HostPattern, Listener, PathMatch, Pattern, SpiffeId};
+use super::{ClaimPath, HostPattern, Listener, PathMatch, Pattern, SpiffeId};
 
 /// The policies of one listener, virtual host or route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -188,6 +188,27 @@ pub struct Proved {
     /// Its API key belongs to this owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_owner: Option<String>,
+    /// It gave the password of this user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Its token is from this issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Its token is about this subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Its token says all of this.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimMatch>,
+}
+
+/// A condition on what a token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClaimMatch {
+    /// Where.
+    pub claim: ClaimPath,
+    /// The text that stands there, or in the list that stands there.
+    pub is: String,
 }
 
 /// A condition on a field.

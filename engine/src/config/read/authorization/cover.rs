@@ -150,7 +150,12 @@ fn proved(first: &Proved, second: &Proved) -> bool {
             .any(|id| spiffe_begins(id, prefix))
     });
     let owner = first.key_owner.is_none() || first.key_owner == second.key_owner;
-    identity && begins && owner
+    let user = first.user.is_none() || first.user == second.user;
+    let issuer = first.issuer.is_none() || first.issuer == second.issuer;
+    let subject = first.subject.is_none() || first.subject == second.subject;
+    let mut claims = first.claims.iter();
+    let claims = claims.all(|claim| second.claims.contains(claim));
+    identity && begins && owner && user && issuer && subject && claims
 }
 
 fn spiffe_begins(id: &SpiffeId, prefix: &SpiffeId) -> bool {

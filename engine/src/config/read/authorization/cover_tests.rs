@@ -158,6 +158,11 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "not = { methods = ['GET', 'PUT'] }: excludes every one of `methods`",
         ),
         (
+            "default = 'allow'\npolicies = [{ name = 'a', action = 'deny', \
+             principals = [{ subject = '42' }] }]",
+            "subject = '42': says nothing without `issuer`",
+        ),
+        (
             "default = 'allow'\npolicies = [{ name = 'default', action = 'deny' }]",
             "name = 'default': stands for the default of the level",
         ),

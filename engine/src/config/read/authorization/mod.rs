@@ -6,10 +6,10 @@
 mod cover;
 pub(super) mod rate_limit;
 
-use super::{Names, grammar, route};
+use super::{Names, grammar, jwt, route};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
-    Authorization, HeaderMatch, HeaderValue, IpNetwork, Listener, Policy, PolicyAction,
+    Authorization, ClaimMatch, HeaderMatch, HeaderValue, IpNetwork, Listener, Policy, PolicyAction,
     PolicyConditions, PrincipalMatch, Proved, RateLimit, SpiffeId,
 };
 use crate::limits;
@@ -216,12 +216,42 @@ fn proved(section: &mut Section<'_>) -> Option<Proved> {
         spiffe,
         spiffe_prefix,
         key_owner: key_owner.map(|owner| owner.to_string()),
+        user: text(section, "user"),
+        issuer: text(section, "issuer"),
+        subject: text(section, "subject"),
+        claims: some(section, "claims", claim),
     };
+    if proved.subject.is_some() && proved.issuer.is_none() {
+        section.refuse(
+            "subject",
+            "says nothing without `issuer`: another one may call somebody else so",
+        );
+    }
     if proved == Proved::default() {
         section.refuse("", "expected at least one thing that must be proved");
         return None;
     }
     Some(proved)
+}
+
+/// The text under `key`, if it is there.
+fn text(section: &mut Section<'_>, key: &'static str) -> Option<String> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    section.field(key)?.parse("a text that is not empty", some)
+}
+
+/// `{ claim = "groups", is = "admin" }`
+fn claim(field: Field<'_>) -> Option<ClaimMatch> {
+    field.section(|section| {
+        let claim = section.required("claim", "the name of a claim");
+        let claim = claim.and_then(|field| jwt::claim_path(&field));
+        let is = section.required("is", "a text");
+        let is = is.and_then(|field| field.parse("a text", |text| Some(text.to_owned())));
+        Some(ClaimMatch {
+            claim: claim?,
+            is: is?,
+        })
+    })?
 }
 
 /// A name with `exact = "1"`, `regex = "1|2"` or `present = true`.
