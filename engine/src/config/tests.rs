@@ -296,6 +296,7 @@ fn what_needs_a_request_cannot_be_had_with_passthrough() {
     let problems = |lines: &str, route: &str| {
         let text = format!(
             "[[clusters]]\nname = \"c\"\nendpoints = []\n\
+             [[clusters]]\nname = \"tls\"\nendpoints = []\ntls = {{}}\n\
              [[listeners]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\npassthrough = true\n{lines}\n\
              virtual_hosts = [{{ name = \"v\", hosts = [\"*\"], routes = [{route}] }}]"
         );
@@ -317,6 +318,12 @@ fn what_needs_a_request_cannot_be_had_with_passthrough() {
             "{lines}: {found}"
         );
     }
+    let tls = good.replace("\"c\"", "\"tls\"");
+    let found = problems("", &tls);
+    assert!(
+        found.contains("expected clusters without `tls`, which \"tls\" has"),
+        "{found}"
+    );
     for route in [
         "{ redirect = { path = \"/x\" } }",
         "{ forward = \"c\", rewrite = { host = \"x\" } }",

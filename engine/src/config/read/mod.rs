@@ -74,6 +74,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     };
     let mut listeners = listeners(root, profile, &mut places, known);
     authorization::number(&mut listeners);
+    passthrough::refuse_tls_behind(root, &listeners, &clusters);
     Some(Config {
         profile,
         max_connections,
