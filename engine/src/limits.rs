@@ -361,6 +361,26 @@ pub const ENDPOINT_CHANGES_KEPT: usize = 64;
 pub const SUCCESS_RATE_DISTANCE: f64 = 0.1;
 /// Requests from which on one shard judges a success rate, however many shards there are.
 pub const SUCCESS_RATE_REQUESTS_MIN: u32 = 20;
+/// Points on a hash ring: at least so many, so that a few endpoints have even shares; so many for
+/// each endpoint; and at most so many (12 MiB), with which 100,000 endpoints have ten each.
+pub const RING_POINTS_MIN: usize = 1024;
+/// See above.
+pub const RING_POINTS_EACH: usize = 100;
+/// See above.
+pub const RING_POINTS_MAX: usize = 1 << 20;
+/// Entries of a Maglev table, a prime (256 KiB)...
+pub const MAGLEV_ENTRIES: u64 = 65_537;
+/// ...for up to so many endpoints, which then have eight entries each or more...
+pub const MAGLEV_ENDPOINTS: usize = 8_192;
+/// ...and for more (4 MiB).
+pub const MAGLEV_ENTRIES_LARGE: u64 = 1_048_583;
+/// Entries of a hash table that are looked at for one pick before chance decides: far more than a
+/// bounded load or a few endpoints that are out need.
+pub const HASH_STEPS_MAX: usize = 4_096;
+/// Bytes of the secret that a sticky cookie is signed with: 128 bits, if they are random...
+pub const COOKIE_KEY_BYTES_MIN: usize = 16;
+/// ...and no more are read from its file.
+pub const COOKIE_KEY_BYTES_MAX: u64 = 4096;
 /// Share of its weight that an endpoint has when it begins to warm up: enough to be warmed.
 pub const SLOW_START_SHARE_MIN: f64 = 0.1;
 

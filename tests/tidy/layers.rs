@@ -47,7 +47,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "aws_lc_rs",
-        &["tls", "authenticate"],
+        &["tls", "authenticate", "balance"],
         "secrets stay where they are compared",
     ),
     ("httparse", &["http"], "bytes become a message in one place"),

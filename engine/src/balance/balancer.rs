@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::cluster::{Balancing, Cluster, Policy};
 use super::draw::level::{Level, Levels};
@@ -20,6 +21,7 @@ use super::endpoint::health::{Health, Told};
 use super::endpoint::lease::Lease;
 use super::endpoint::state::ClusterState;
 use super::endpoint::{Endpoint, EndpointId, EndpointKey, EndpointState};
+use super::hash::Table;
 use super::report::{ClusterReport, EndpointReport};
 use crate::io::{Address, Instant};
 use crate::limits;
@@ -88,6 +90,7 @@ impl Avoided {
 pub struct Balancer {
     id: ClusterId,
     balancing: Balancing,
+    table: Option<Arc<Table>>,
     /// All endpoints, by id.
     endpoints: Rc<[Rc<EndpointState>]>,
     weights: Vec<u32>,
@@ -119,6 +122,7 @@ impl Balancer {
         Self {
             id: cluster.id(),
             balancing: cluster.balancing().clone(),
+            table: cluster.table().cloned(),
             endpoints,
             weights,
             levels: RefCell::new(levels),
@@ -223,8 +227,11 @@ impl Balancer {
         let mut draws = Draws::new(pick.random);
         if let Some(EndpointId(place)) = pick.sticky
             && levels.contains(place)
-            && self.passes(place, pick, &mut draws)
+            && self.is_open(place, pick)
         {
+            return Some(place);
+        }
+        if let Some(place) = self.hashed(levels, pick) {
             return Some(place);
         }
         let is_near_first = levels.prefers_near(&mut draws);
@@ -238,10 +245,38 @@ impl Balancer {
         levels.find_map(|level| level.roster.draw(&mut draws))
     }
 
+    /// The endpoint to which the request's key belongs; none without a key.
+    fn hashed(&self, levels: &Levels, pick: &Pick<'_>) -> Option<u32> {
+        let (table, hash) = (self.table.as_ref()?, pick.hash?);
+        let mut walk = table.walk(hash).take(limits::HASH_STEPS_MAX);
+        walk.find(|place| {
+            levels.contains(*place) && self.is_open(*place, pick) && self.has_room(levels, *place)
+        })
+    }
+
+    /// One more attempt keeps the endpoint within the bound of its load (Mirrokni et al. 2018):
+    /// so many percent of what would be its share.
+    fn has_room(&self, levels: &Levels, place: u32) -> bool {
+        let Some(percent) = self.balancing.bounded_load else {
+            return true;
+        };
+        let weight = self.weights.get(place as usize).copied().unwrap_or(0);
+        let (own, all) = levels.share(weight);
+        let load = u128::from(self.state.active.get()).saturating_add(1);
+        let most = load
+            .saturating_mul(u128::from(percent))
+            .saturating_mul(u128::from(own));
+        let most = most.div_ceil(u128::from(all).saturating_mul(100));
+        let active = self.state_of(place).map_or(0, |state| state.active.get());
+        u128::from(active) < most
+    }
+
     fn choose_from(&self, level: &mut Level, pick: &Pick<'_>, draws: &mut Draws) -> Option<u32> {
         let one = self.candidate(level, pick, draws)?;
         let is_better: fn(&Self, u32, u32, Instant) -> bool = match self.balancing.policy {
-            Policy::RoundRobin | Policy::Random => return Some(one),
+            Policy::RoundRobin | Policy::Random | Policy::RingHash | Policy::Maglev => {
+                return Some(one);
+            }
             Policy::LeastRequest => Self::is_less_busy,
             Policy::PeakEwma => Self::is_cheaper,
         };
@@ -267,9 +302,11 @@ impl Balancer {
         for _ in 0..limits::DRAWS_MAX {
             let place = match self.balancing.policy {
                 Policy::RoundRobin => level.turns.next(&level.roster),
-                Policy::Random | Policy::LeastRequest | Policy::PeakEwma => {
-                    level.roster.draw(draws)
-                }
+                Policy::Random
+                | Policy::LeastRequest
+                | Policy::PeakEwma
+                | Policy::RingHash
+                | Policy::Maglev => level.roster.draw(draws),
             };
             if self.passes(place?, pick, draws) {
                 return place;

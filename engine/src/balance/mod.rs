@@ -9,8 +9,8 @@
 //! no allocation.
 //!
 //! Where things are: [`cluster`] is what all shards share, [`balancer`] picks, [`draw`] is what it
-//! picks from, [`endpoint`] what is known of endpoints: leases take the outcomes of attempts, and
-//! outliers are judged by them.
+//! picks from, [`hash`] how requests that belong together find the same endpoint, [`endpoint`] what
+//! is known of endpoints: leases take the outcomes of attempts, and outliers are judged by them.
 
 #![deny(
     clippy::unwrap_used,
@@ -32,16 +32,21 @@ mod balancer;
 mod cluster;
 mod draw;
 mod endpoint;
+mod hash;
 mod report;
 
 pub use crate::route::ClusterId;
 pub use balancer::{Avoided, Balancer, Pick, PickError};
-pub use cluster::{Balancing, Cluster, ClusterTable, LocalityPolicy, Policy};
+pub use cluster::{
+    Affinity, Balancing, Cluster, ClusterTable, LocalityPolicy, Policy, StickyPolicy,
+};
 pub use endpoint::ewma::EwmaPolicy;
 pub use endpoint::health::Health;
 pub use endpoint::lease::{ConnectionHold, EndpointFault, Lease};
 pub use endpoint::outlier::{Ejection, OutlierPolicy, SuccessRatePolicy};
 pub use endpoint::{Endpoint, EndpointId, EndpointKey};
+pub use hash::key::KeySource;
+pub use hash::sticky::Sticky;
 pub use report::{ClusterReport, EndpointReport};
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl<'a> Section<'a> {
         path: String,
         span: Range<usize>,
         table: &'a DeTable<'a>,
-        read: impl FnOnce(&mut Section<'_>) -> T,
+        read: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let mut section = Section {
             notes,
@@ -485,7 +485,7 @@ impl<'a> Field<'a> {
     }
 
     /// The table, read with `read`.
-    pub(super) fn section<T>(self, read: impl FnOnce(&mut Section<'_>) -> T) -> Option<T> {
+    pub(super) fn section<T>(self, read: impl FnOnce(&mut Section<'a>) -> T) -> Option<T> {
         let (span, table) = self.table()?;
         Some(Section::read(self.notes, self.path, span, table, read))
     }

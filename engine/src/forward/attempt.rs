@@ -535,6 +535,7 @@ fn queue_head(call: &Call<'_>, response: &Response<'_>, reply: &Reply, trace: &m
         connection: reply.connection,
         date: date.as_ref().map(<[u8; DATE_BYTES]>::as_slice),
         body: Some(reply.body).filter(|body| *body != response.body()),
+        set_cookie: trace.endpoint.and_then(|id| call.affinity.set_cookie(id)),
         ..call.response_edits
     };
     trace.status = response.status();

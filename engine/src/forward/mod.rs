@@ -57,7 +57,9 @@ pub use trace::Trace;
 pub use tunnel::{Passage, pass};
 
 use crate::authorize::Permit;
-use crate::balance::{Avoided, Balancer, EndpointFault, Pick, PickError};
+use crate::balance::{
+    Affinity, Avoided, Balancer, EndpointFault, EndpointKey, Lease, Pick, PickError,
+};
 use crate::http::h1::HeadLimits;
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
 use crate::http::{HeadError, Request, ResponseHead};
@@ -105,6 +107,8 @@ pub struct Call<'a> {
     pub timer: &'a Timer,
     /// Gives the endpoints.
     pub balancer: &'a Balancer,
+    /// Which endpoint the request belongs to, if it says so.
+    pub affinity: Affinity<'a>,
     /// Gives the places in the cluster, and pays for retries.
     pub circuit: &'a Rc<Circuit>,
     /// When and how the request is tried again.
@@ -113,6 +117,19 @@ pub struct Call<'a> {
     pub pool: &'a ClusterPool,
     /// A random number for this request.
     pub random: u64,
+}
+
+impl Call<'_> {
+    /// The endpoint for the next attempt.
+    fn pick(&self, random: u64, avoid: &[EndpointKey]) -> Result<Lease, ForwardError> {
+        let pick = Pick {
+            hash: self.affinity.hash,
+            sticky: self.affinity.sticky,
+            avoid,
+            ..Pick::new(clock::recent(), random)
+        };
+        self.balancer.pick(&pick).map_err(ForwardError::Pick)
+    }
 }
 
 /// Storage that outlives one request, so that none is allocated for it.
@@ -220,8 +237,8 @@ async fn attempts(
 ) -> Result<Forwarded, ForwardError> {
     let slot = circuit::slot(call, upload).await?;
     let mut avoided = Avoided::default();
-    let lease = call.balancer.pick(&Pick::new(clock::recent(), call.random));
-    let mut way = Way::first(call, lease.map_err(ForwardError::Pick)?, slot);
+    let lease = call.pick(call.random, avoided.keys());
+    let mut way = Way::first(call, lease?, slot);
     loop {
         let grant = match attempt::run(call, &way, upload, head, gathered, trace).await {
             Tried::Forwarded(forwarded) => return Ok(forwarded),
@@ -259,13 +276,7 @@ async fn next_way(
     let random = call
         .random
         .rotate_left(u32::try_from(avoid.len()).unwrap_or(1));
-    let pick = || {
-        let pick = Pick {
-            avoid,
-            ..Pick::new(clock::recent(), random)
-        };
-        call.balancer.pick(&pick).map_err(ForwardError::Pick)
-    };
+    let pick = || call.pick(random, avoid);
     let mut way = Way {
         _slot: circuit::slot(call, upload).await?,
         lease: pick()?,

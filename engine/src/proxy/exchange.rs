@@ -16,7 +16,7 @@ use super::telling::Telling;
 use crate::authenticate::{Token, query_without};
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
-use crate::http::{FieldEdits, Forwarded, Request, RequestHead, trusted_request_id};
+use crate::http::{FieldEdits, Forwarded, Request, RequestHead, Scheme, trusted_request_id};
 use crate::io::Instant;
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, ProxyFailure};
@@ -137,6 +137,9 @@ async fn steps<'a>(
     let cluster = generation.cluster(cluster).ok_or(no_cluster)?;
     telling.sent_to(&cluster);
     let (balancer, upstream) = (&cluster.balancer, &cluster.plan.upstream);
+    let (source, is_secure) = (connection.peer, connection.scheme() == Scheme::Https);
+    let source = source.map(|peer| peer.ip());
+    let affinity = cluster.plan.cluster.affinity(&request, source, is_secure);
     let token = telling.principal().token.clone();
     let request_fields = request_fields(route, token.as_deref());
     let response_fields = [edits];
@@ -156,6 +159,7 @@ async fn steps<'a>(
         connector: upstream.tls.as_deref(),
         timer: &connection.timer,
         balancer,
+        affinity,
         circuit: &cluster.circuit,
         retry: &route.retry,
         pool: &cluster.pool,

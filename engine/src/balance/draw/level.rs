@@ -40,6 +40,7 @@ pub(in crate::balance) struct Levels {
     near_share: f64,
     is_panicking: bool,
     panic_threshold: u32,
+    is_equal: bool,
     /// What of the cluster's changes is taken account of.
     version: u64,
 }
@@ -70,6 +71,7 @@ impl Levels {
             near_share: 1.0,
             is_panicking: false,
             panic_threshold: cluster.balancing().panic_threshold,
+            is_equal,
             version: 0,
         }
     }
@@ -83,6 +85,14 @@ impl Levels {
     pub(in crate::balance) fn contains(&self, place: u32) -> bool {
         let far = self.far.as_ref();
         self.near.roster.contains(place) || far.is_some_and(|far| far.roster.contains(place))
+    }
+
+    /// The share of the load that a place of this weight should have, as a fraction.
+    pub(in crate::balance) fn share(&self, weight: u32) -> (u64, u64) {
+        let far = self.far.as_ref().map_or(0, |far| far.roster.total());
+        let all = self.near.roster.total().saturating_add(far);
+        let own = if self.is_equal { 1 } else { u64::from(weight) };
+        (own, all.max(1))
     }
 
     /// Whether this pick tries the near ones first.
@@ -178,7 +188,13 @@ impl Levels {
 
 /// By place, whether an endpoint is far; empty when none is preferred.
 fn far_ones(cluster: &Cluster) -> Vec<bool> {
-    let Some(locality) = &cluster.balancing().locality else {
+    let balancing = cluster.balancing();
+    // A key belongs to one endpoint, wherever that is.
+    let Some(locality) = balancing
+        .locality
+        .as_ref()
+        .filter(|_| !balancing.policy.is_hash())
+    else {
         return Vec::new();
     };
     let is_far = |endpoint: &Endpoint| endpoint.locality() != Some(&locality.home);

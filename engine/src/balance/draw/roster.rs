@@ -35,6 +35,12 @@ impl Roster {
         self.drawn.len()
     }
 
+    /// The sum of the weights of those that may be drawn, where equal weights count as one.
+    pub(in crate::balance) fn total(&self) -> u64 {
+        let tree = self.weights.as_ref();
+        tree.map_or(self.drawn.len() as u64, Fenwick::total)
+    }
+
     /// May `place` be drawn?
     pub(in crate::balance) fn contains(&self, place: u32) -> bool {
         self.slot(place).is_some()

@@ -21,6 +21,7 @@ mod tls;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -35,7 +36,8 @@ pub use authorization::{
     Authorization, AuthorizationLevel, ClaimMatch, HeaderMatch, HeaderValue, IpNetwork, LimitKey,
     Policy, PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
 };
-pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool};
+pub use cluster::balancing::{Balancing, Hash, HashKey, OutlierDetection, PeakEwma, Sticky};
+pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool, Subset};
 pub use discovery::{Discovery, Dns, Etcd, EtcdUrl, HostName, HostPort, NamedEndpoint, Registry};
 pub use health::{HealthCheck, HealthProtocol, HttpCheck};
 pub use jwt::{ClaimPath, Jwt, JwtAlgorithm, JwtKeys};
@@ -73,6 +75,9 @@ pub struct Config {
     pub watch: bool,
     /// When requests are refused for the sake of others.
     pub overload: Overload,
+    /// Where the process is; nowhere in particular when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locality: Option<Arc<str>>,
     /// How many shards run, and where.
     pub shards: Shards,
     /// The admin interface; none when absent.

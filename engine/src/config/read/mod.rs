@@ -6,6 +6,7 @@
 
 mod authentication;
 mod authorization;
+mod balancing;
 mod cluster;
 mod defaults;
 mod grammar;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use super::file::{Field, Section};
 use super::model::{
     AccessLog, AccessLogFormat, Address, Admin, Cluster, Config, HistogramDump, Histograms,
-    Identity, Listener, Profile, Shards,
+    Listener, Profile, Shards,
 };
 use super::scalar;
 use crate::limits;
@@ -45,6 +46,8 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let identity = root.section("identity", tls::identity).flatten();
     let watch = root.flag("watch", true);
     let overload = root.section_or_empty("overload", resilience::overload);
+    let locality = root.field("locality");
+    let locality = locality.and_then(|field| field.parse(grammar::NAME, grammar::name));
     let shards = root.section("shards", shards).unwrap_or_default();
     let mut places = Places::default();
     let admin = root
@@ -61,7 +64,12 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let dns = root
         .section("dns", cluster::discovery::dns)
         .unwrap_or_default();
-    let clusters = clusters(root, &defaults, identity.as_ref());
+    let surroundings = cluster::Surroundings {
+        defaults: &defaults,
+        identity: identity.as_ref(),
+        home: locality.as_ref(),
+    };
+    let clusters = clusters(root, &surroundings);
     let names = clusters
         .iter()
         .map(|(name, _)| Arc::clone(name))
@@ -82,6 +90,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         watch,
         identity,
         overload,
+        locality,
         shards,
         admin,
         access_log,
@@ -220,16 +229,18 @@ fn path_in(field: &Field<'_>) -> Option<PathBuf> {
 /// not wrong as well.
 fn clusters(
     root: &mut Section<'_>,
-    defaults: &Defaults,
-    identity: Option<&Identity>,
+    surroundings: &cluster::Surroundings<'_>,
 ) -> Vec<(Arc<str>, Option<Cluster>)> {
     let mut names = Names::default();
     let clusters = root.list("clusters").into_iter().filter_map(|field| {
         field
-            .section(|section| cluster::cluster(section, defaults, identity, &mut names))
+            .section(|section| cluster::cluster(section, surroundings, &mut names))
             .flatten()
     });
-    clusters.collect()
+    let mut clusters: Vec<_> = clusters.collect();
+    cluster::fill_subsets(&mut clusters);
+    let named = clusters.into_iter();
+    named.map(|read| (read.name, read.cluster)).collect()
 }
 
 fn listeners(

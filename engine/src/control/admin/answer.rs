@@ -85,8 +85,8 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
                 let (reports, circuits) = (view.collector.clusters(), view.collector.circuits());
                 let (config, checks) = (view.discovery.current(&view.config()), &view.checks);
                 let sources = |cluster: &str| view.discovery.directory.rows(cluster, clock::now());
-                let table =
-                    tables::clusters(&config, ledger, &reports, &circuits, checks, &sources);
+                let reports = (&reports, clock::now());
+                let table = tables::clusters(&config, ledger, reports, &circuits, checks, &sources);
                 Answer::ok(JSON, table)
             };
             figures(view, tell).await

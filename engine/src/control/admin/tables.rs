@@ -10,12 +10,13 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::super::health::{CheckError, HealthChecks};
-use crate::balance::{ClusterId, ClusterReport, EndpointReport};
+use crate::balance::{ClusterId, ClusterReport, EndpointReport, Health};
 use crate::config::{
     Address, Cluster, Config, Endpoint, EndpointAddress, LbPolicy, Listener, Profile,
 };
 use crate::control::discovery::directory::SourceRow;
 use crate::forward::CircuitReport;
+use crate::io::Instant;
 use crate::record::access_log::write_time;
 use crate::record::{
     CloseReason, ClusterSeries, CodeClass, Counters, Ledger, ListenerSeries, PoolEvent, Refusal,
@@ -55,6 +56,9 @@ struct ClusterRow<'a> {
     refused_by_max_pending: u64,
     refused_by_pending_timeout: u64,
     refused_without_endpoint: u64,
+    /// Attempts sent although too few endpoints were usable, and shards that do so now.
+    sent_in_panic: u64,
+    panicking_shards: u32,
     retries: u64,
     retry_reasons: Reasons,
     retry_budget_exhausted: u64,
@@ -71,6 +75,21 @@ struct EndpointRow<'a> {
     attempts: u64,
     failures: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    locality: Option<&'a str>,
+    /// Where it stands in the balancing, in one word.
+    state: &'static str,
+    /// Why, where there is something to say.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'static str,
+    /// For how long it has stood so, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+    /// Shards that leave it out because of its failures.
+    ejected_by_shards: u32,
+    /// When the last of them tries it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ejected_for_seconds: Option<f64>,
+    latency_seconds: f64,
     health_check: Option<CheckRow>,
 }
 
@@ -109,7 +128,7 @@ pub(super) fn listeners(config: &Config, ledger: &Ledger) -> String {
 pub(super) fn clusters(
     config: &Config,
     ledger: &Ledger,
-    reports: &BTreeMap<ClusterId, ClusterReport>,
+    (reports, now): (&BTreeMap<ClusterId, ClusterReport>, Instant),
     circuits: &HashMap<ClusterId, CircuitReport>,
     checks: &HealthChecks,
     sources: &dyn Fn(&str) -> Vec<SourceRow>,
@@ -122,7 +141,7 @@ pub(super) fn clusters(
         let report = reports.get(&id);
         Some(ClusterRow {
             discovery: sources(&cluster.name),
-            ..ClusterRow::new(cluster, series, report, circuit, checks)
+            ..ClusterRow::new(cluster, series, report, circuit, checks, now)
         })
     });
     print(&rows.collect::<Vec<_>>())
@@ -163,6 +182,7 @@ impl<'a> ClusterRow<'a> {
         report: Option<&ClusterReport>,
         circuit: CircuitReport,
         checks: &HealthChecks,
+        now: Instant,
     ) -> Self {
         let reports = report.map_or(&[][..], |report| &report.endpoints);
         let endpoints = cluster.endpoints.iter().enumerate();
@@ -174,7 +194,7 @@ impl<'a> ClusterRow<'a> {
             endpoints: endpoints
                 .map(|(id, endpoint)| EndpointRow {
                     health_check: CheckRow::of(cluster, endpoint, checks),
-                    ..EndpointRow::new(endpoint, reports.get(id))
+                    ..EndpointRow::new(endpoint, reports.get(id), now)
                 })
                 .collect(),
             discovery: Vec::new(),
@@ -184,6 +204,8 @@ impl<'a> ClusterRow<'a> {
             refused_by_max_pending: circuit.overflows,
             refused_by_pending_timeout: circuit.timeouts,
             refused_without_endpoint: report.map_or(0, |report| report.unavailable),
+            sent_in_panic: report.map_or(0, |report| report.panics),
+            panicking_shards: report.map_or(0, |report| report.panicking_shards),
             retries: series.counters.retries,
             retry_reasons: reasons(RetryReason::ALL.map(retry)),
             retry_budget_exhausted: series.retry_budget_exhausted,
@@ -194,7 +216,8 @@ impl<'a> ClusterRow<'a> {
 }
 
 impl<'a> EndpointRow<'a> {
-    fn new(endpoint: &'a Endpoint, report: Option<&EndpointReport>) -> Self {
+    fn new(endpoint: &'a Endpoint, report: Option<&EndpointReport>, now: Instant) -> Self {
+        let standing = Standing::of(endpoint, report);
         Self {
             address: &endpoint.address,
             weight: endpoint.weight,
@@ -202,6 +225,15 @@ impl<'a> EndpointRow<'a> {
             connections: report.map_or(0, |report| report.connections),
             attempts: report.map_or(0, |report| report.requests),
             failures: report.map_or(0, |report| report.failures),
+            locality: endpoint.locality.as_deref(),
+            state: standing.state,
+            reason: standing.reason,
+            seconds: standing.since.map(|since| now.since(since).as_secs_f64()),
+            ejected_by_shards: report.map_or(0, |report| report.ejected_shards),
+            ejected_for_seconds: report
+                .map(|report| report.ejected_until.since(now).as_secs_f64())
+                .filter(|seconds| *seconds > 0.0),
+            latency_seconds: report.map_or(0.0, |report| report.latency_nanos as f64 / 1e9),
             health_check: None,
         }
     }
@@ -238,6 +270,44 @@ impl Requests {
             by_response_flag: reasons(ResponseFlag::ALL.map(flag)),
             received_bytes: counters.received_bytes,
             sent_bytes: counters.sent_bytes,
+        }
+    }
+}
+
+/// Where an endpoint stands.
+struct Standing {
+    state: &'static str,
+    reason: &'static str,
+    since: Option<Instant>,
+}
+
+impl Standing {
+    /// By what was told from outside first, then by what the shards saw.
+    fn of(endpoint: &Endpoint, report: Option<&EndpointReport>) -> Self {
+        let simple = |state| Self {
+            state,
+            reason: "",
+            since: None,
+        };
+        let Some(report) = report.filter(|_| endpoint.weight > 0) else {
+            return simple("off");
+        };
+        match (report.health, report.ejection) {
+            (Health::Unknown | Health::Healthy, Some(ejection)) => Self {
+                state: if report.ejected_until == Instant::default() {
+                    "probing"
+                } else {
+                    "ejected"
+                },
+                reason: ejection.label(),
+                since: Some(report.ejected_since),
+            },
+            (Health::Unknown, None) => simple(Health::Unknown.label()),
+            (health, _) => Self {
+                state: health.label(),
+                reason: report.health_why,
+                since: Some(report.health_since),
+            },
         }
     }
 }

@@ -316,10 +316,7 @@ mod tests {
     }
 
     fn endpoint(port: u16) -> Endpoint {
-        Endpoint {
-            address: EndpointAddress::Tcp(([10, 0, 0, 1], port).into()),
-            weight: 1,
-        }
+        Endpoint::at(EndpointAddress::Tcp(([10, 0, 0, 1], port).into()))
     }
 
     fn ports(endpoints: &[Endpoint]) -> Vec<u16> {

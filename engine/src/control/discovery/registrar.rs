@@ -557,7 +557,8 @@ pub(super) fn endpoint(registration: &Registration) -> Endpoint {
         Address::Unix(path) => EndpointAddress::Unix(path.clone()),
     };
     Endpoint {
-        address,
         weight: registration.weight,
+        metadata: registration.metadata.clone(),
+        ..Endpoint::at(address)
     }
 }

@@ -84,6 +84,8 @@ pub struct ResponseEdits<'a> {
     pub server: ServerPolicy<'a>,
     /// Replaces any received `X-Request-Id`; `None` passes what was received.
     pub request_id: Option<&'a [u8]>,
+    /// A `Set-Cookie` beside those received.
+    pub set_cookie: Option<&'a [u8]>,
     /// How the body is framed, if not as received.
     pub body: Option<BodyLength>,
 }
@@ -212,6 +214,9 @@ pub fn response(out: &mut Vec<u8>, response: &Response<'_>, edits: &ResponseEdit
         }
         if let Some(id) = edits.request_id {
             adding.field(out, FieldName::XRequestId, id);
+        }
+        if let Some(cookie) = edits.set_cookie {
+            adding.field(out, FieldName::SetCookie, cookie);
         }
         if let Some(pseudonym) = edits.via {
             write_via(out, response.version(), pseudonym);

@@ -7,6 +7,7 @@
 //! What did not change from one generation to the next is the same object in both: shards keep the
 //! state of a cluster whose plan is the same, and TLS sessions can be resumed across reloads.
 
+mod cookie_key;
 pub(super) mod generation;
 
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use crate::io::Address;
 use crate::limits;
 use crate::record::{ListenerId, Numbers, SeriesCounts, SeriesNames};
 use crate::route::RouteTable;
+use cookie_key::CookieKey;
+
 use crate::tls::{Acceptor, Connector, InUse, Secrets};
 
 /// A compiled configuration.
@@ -72,6 +75,8 @@ pub struct ClusterPlan {
     pub cluster: Cluster,
     /// How they are connected to.
     pub upstream: UpstreamPlan,
+    /// What its sticky cookies are signed with.
+    cookie_key: CookieKey,
     /// What it was compiled from.
     pub source: config::Cluster,
 }
@@ -219,6 +224,7 @@ impl Snapshot {
             acceptors,
             connectors,
         } = Secrets::load(config, &after.snapshot.in_use())?;
+        let cookie_keys = cookie_key::load(config)?;
         let (previous, rules) = (after.snapshot, &after.numbers.rules);
         let generation = previous.generation.saturating_add(1);
         let methods = authentication::compile(config)?;
@@ -242,8 +248,8 @@ impl Snapshot {
         let mut clusters = Vec::new();
         clusters.resize_with(after.series.clusters, || None);
         let numbered = rules.clusters.iter().zip(&config.clusters);
-        for ((&id, cluster), tls) in numbered.zip(connectors) {
-            let plan = ClusterPlan::succeed(id, cluster, tls, previous.cluster(id));
+        for (((&id, cluster), tls), key) in numbered.zip(connectors).zip(cookie_keys) {
+            let plan = ClusterPlan::succeed(id, cluster, tls, key, previous.cluster(id));
             if let Some(place) = clusters.get_mut(id.0 as usize) {
                 *place = Some(plan);
             }
@@ -315,8 +321,9 @@ impl ClusterPlan {
             ..self.source.clone()
         };
         Arc::new(Self {
-            cluster: Cluster::compile(self.cluster.id(), &source),
+            cluster: Cluster::compile(self.cluster.id(), &source, self.cookie_key.as_deref()),
             upstream: self.upstream.clone(),
+            cookie_key: self.cookie_key.clone(),
             source,
         })
     }
@@ -326,6 +333,7 @@ impl ClusterPlan {
         id: ClusterId,
         cluster: &config::Cluster,
         tls: Option<Arc<Connector>>,
+        cookie_key: CookieKey,
         previous: Option<&Arc<Self>>,
     ) -> Arc<Self> {
         let is_same_tls = |before: &Option<Arc<Connector>>| match (before, &tls) {
@@ -334,12 +342,14 @@ impl ClusterPlan {
             (Some(_), None) | (None, Some(_)) => false,
         };
         let unchanged = previous
-            .filter(|before| before.source == *cluster && is_same_tls(&before.upstream.tls));
+            .filter(|before| before.source == *cluster && before.cookie_key == cookie_key)
+            .filter(|before| is_same_tls(&before.upstream.tls));
         if let Some(unchanged) = unchanged {
             return Arc::clone(unchanged);
         }
         Arc::new(Self {
-            cluster: Cluster::compile(id, cluster),
+            cluster: Cluster::compile(id, cluster, cookie_key.as_deref()),
+            cookie_key,
             upstream: compile_upstream(cluster, tls),
             source: cluster.clone(),
         })

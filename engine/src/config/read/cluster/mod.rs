@@ -5,67 +5,163 @@
 
 pub(super) mod discovery;
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::defaults::{self, Defaults};
-use super::{Names, grammar, health, resilience};
+use super::{Names, balancing, grammar, health, resilience};
 use crate::config::file::{Field, Section};
-use crate::config::model::{Cluster, Discovery, Endpoint, Identity, LbPolicy, NamedEndpoint, Pool};
+use crate::config::model::{
+    Cluster, Discovery, Endpoint, EndpointAddress, Identity, NamedEndpoint, Pool, Subset,
+};
 use crate::config::scalar;
 use crate::limits;
 
 const ENDPOINT_ADDRESS: &str = "an IP address and port such as \"10.0.0.1:80\" or \"[::1]:80\", \
     a host name and port such as \"app.internal:80\", \"unix:/run/app.sock\" or \"builtin:echo\"";
-const LB_POLICIES: [(&str, LbPolicy); 2] = [
-    ("round_robin", LbPolicy::RoundRobin),
-    ("least_request", LbPolicy::LeastRequest),
-];
+
+/// What a cluster is read with.
+pub(super) struct Surroundings<'a> {
+    pub(super) defaults: &'a Defaults,
+    pub(super) identity: Option<&'a Identity>,
+    /// Where the process is.
+    pub(super) home: Option<&'a Arc<str>>,
+}
+
+/// A cluster as far as it could be read.
+pub(super) struct Read<'a> {
+    pub(super) name: Arc<str>,
+    pub(super) cluster: Option<Cluster>,
+    /// Which cluster it is a subset of.
+    subset_of: Option<Field<'a>>,
+    /// Its own endpoints.
+    listed: Option<Field<'a>>,
+}
 
 /// A cluster: its name, and the rest if that is in order.
-pub(super) fn cluster(
-    section: &mut Section<'_>,
-    defaults: &Defaults,
-    identity: Option<&Identity>,
+pub(super) fn cluster<'a>(
+    section: &mut Section<'a>,
+    surroundings: &Surroundings<'_>,
     names: &mut Names,
-) -> Option<(Arc<str>, Option<Cluster>)> {
+) -> Option<Read<'a>> {
     let name = section.required("name", grammar::NAME).and_then(|field| {
         let name = field.parse(grammar::NAME, grammar::name)?;
         names.take(&name, &field);
         Some(name)
     });
-    let lb_policy = section.choice("lb_policy", LbPolicy::RoundRobin, &LB_POLICIES);
-    let connect_timeout = section.duration("connect_timeout", defaults.connect_timeout);
+    let (lb_policy, balancing) = balancing::balancing(section, surroundings.home);
+    let connect_timeout =
+        section.duration("connect_timeout", surroundings.defaults.connect_timeout);
     let circuit_breaker = section.section_or_empty("circuit_breaker", resilience::circuit_breaker);
     let retry_budget = section.section_or_empty("retry_budget", resilience::retry_budget);
-    let tls = section.section("tls", |section| super::tls::cluster(section, identity));
+    let tls = section.section("tls", |section| {
+        super::tls::cluster(section, surroundings.identity)
+    });
     let tls = tls.flatten();
     let has_tls = section.has("tls");
     let health_check = section.section("health_check", |section| health::check(section, has_tls));
     let pool = section.section("pool", pool).unwrap_or_else(default_pool);
     let discovery = section.section("discovery", discovery::discovery);
     let mut discovery_and_names = discovery.clone().unwrap_or_default();
-    let endpoints = match section.field("endpoints") {
-        None if discovery.is_some() => Some(Vec::new()),
+    let subset_of = section.field("subset_of");
+    let subset = subset(section, subset_of.as_ref());
+    // A subset's are those of its cluster; a dump lists them.
+    let listed = section.field("endpoints");
+    let endpoints = match &listed {
+        None if discovery.is_some() || subset_of.is_some() => Some(Vec::new()),
         None => {
             section.missing("endpoints", "a list of addresses (empty to answer 503)");
             None
         }
-        Some(field) => Some(endpoints(&field, &mut discovery_and_names)),
+        Some(field) => Some(endpoints(field, &mut discovery_and_names)),
     };
     let name = name?;
     let cluster = endpoints.map(|endpoints| Cluster {
         name: Arc::clone(&name),
         lb_policy,
+        balancing,
         connect_timeout,
-        tls,
+        tls: tls.clone(),
         circuit_breaker,
         retry_budget,
         health_check,
         pool,
         discovery: discovery_and_names,
+        subset,
         endpoints,
     });
-    Some((name, cluster))
+    Some(Read {
+        name,
+        cluster,
+        subset_of,
+        listed,
+    })
+}
+
+/// Which endpoints of another cluster are in this one.
+fn subset(section: &mut Section<'_>, of: Option<&Field<'_>>) -> Option<Subset> {
+    let metadata = section.field("metadata");
+    match (of, metadata) {
+        (None, None) => None,
+        (None, Some(field)) => {
+            field.refuse("only with `subset_of`; an endpoint's own belongs to the endpoint")
+        }
+        (Some(_), None) => {
+            section.missing(
+                "metadata",
+                "what its endpoints must say, `{ version = \"2\" }`",
+            );
+            None
+        }
+        (Some(of), Some(field)) => Some(Subset {
+            of: of.text()?.into(),
+            metadata: metadata_in(field),
+        }),
+    }
+}
+
+/// Gives subsets their endpoints.
+pub(super) fn fill_subsets(clusters: &mut [Read<'_>]) {
+    let whole: HashMap<Arc<str>, Option<Vec<Endpoint>>> = clusters
+        .iter()
+        .filter(|read| read.subset_of.is_none())
+        .map(|read| {
+            let cluster = read.cluster.as_ref();
+            let endpoints = cluster.map(|cluster| cluster.endpoints.clone());
+            (Arc::clone(&read.name), endpoints)
+        })
+        .collect();
+    for read in clusters {
+        let Some(field) = &read.subset_of else {
+            continue;
+        };
+        let found = field.text().and_then(|text| whole.get(text));
+        let expected = "the name of a cluster that is not a subset itself";
+        match (found, &mut read.cluster) {
+            (None, _) => read.cluster = field.expected(expected),
+            (Some(Some(endpoints)), Some(cluster)) => {
+                let subset = cluster.subset.as_ref();
+                let matching = subset.map_or_else(Vec::new, |it| it.endpoints(endpoints));
+                if let Some(listed) = &read.listed
+                    && cluster.endpoints != matching
+                {
+                    listed.refuse::<()>("a subset has those of its cluster that match");
+                }
+                cluster.endpoints = matching;
+            }
+            // The other cluster has been refused already.
+            (Some(_), _) => {}
+        }
+    }
+}
+
+fn metadata_in(field: Field<'_>) -> BTreeMap<String, String> {
+    let entries = field.entries().into_iter();
+    let entry = |(key, field): (&str, Field<'_>)| {
+        let value = field.parse("a text", |text| Some(text.to_owned()))?;
+        Some((key.to_owned(), value))
+    };
+    entries.filter_map(entry).collect()
 }
 
 fn pool(section: &mut Section<'_>) -> Pool {
@@ -88,9 +184,19 @@ fn default_pool() -> Pool {
 /// The endpoints of a list; names are given to discovery.
 fn endpoints(field: &Field<'_>, discovery: &mut Discovery) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
+    let mut places = HashMap::new();
     for field in field.clone().list() {
-        match endpoint(field) {
-            Some(Listed::Address(endpoint)) => endpoints.push(endpoint),
+        match endpoint(field.clone()) {
+            Some(Listed::Address(endpoint)) => {
+                let place = places.insert(endpoint.address.clone(), field.path.clone());
+                match place {
+                    // Every built-in origin is another one.
+                    Some(other) if endpoint.address != EndpointAddress::BuiltinEcho => {
+                        field.refuse::<()>(&format!("already used in {other}"));
+                    }
+                    _ => endpoints.push(endpoint),
+                }
+            }
             Some(Listed::Name(named)) => discovery.dns.push(named),
             None => {}
         }
@@ -111,8 +217,21 @@ fn endpoint(field: Field<'_>) -> Option<Listed> {
     }
     field.section(|section| {
         let weight = section.count("weight", 1, 0..=limits::WEIGHT_MAX);
+        let locality = section.field("locality");
+        let locality = locality.and_then(|field| field.parse(grammar::NAME, grammar::name));
+        let metadata = section
+            .field("metadata")
+            .map(metadata_in)
+            .unwrap_or_default();
         let address = section.required("address", ENDPOINT_ADDRESS)?;
-        listed(&address, weight)
+        match listed(&address, weight)? {
+            Listed::Name(named) => Some(Listed::Name(named)),
+            Listed::Address(endpoint) => Some(Listed::Address(Endpoint {
+                locality,
+                metadata,
+                ..endpoint
+            })),
+        }
     })?
 }
 
@@ -123,5 +242,8 @@ fn listed(field: &Field<'_>, weight: u32) -> Option<Listed> {
         return Some(Listed::Name(NamedEndpoint { address, weight }));
     }
     let address = field.parse(ENDPOINT_ADDRESS, scalar::parse_endpoint_address)?;
-    Some(Listed::Address(Endpoint { address, weight }))
+    Some(Listed::Address(Endpoint {
+        weight,
+        ..Endpoint::at(address)
+    }))
 }

@@ -4,6 +4,9 @@
 //! empty list of endpoints is valid: such a cluster answers 503. Not here: which endpoint is
 //! picked (`balance`) and how it is reached (`forward`).
 
+pub(super) mod balancing;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{CircuitBreaker, ClusterTls, Discovery, HealthCheck, RetryBudget};
+use super::{Balancing, CircuitBreaker, ClusterTls, Discovery, HealthCheck, RetryBudget};
 use crate::config::scalar;
 
 /// A named group of equivalent endpoints.
@@ -22,6 +25,9 @@ pub struct Cluster {
     pub name: Arc<str>,
     /// How an endpoint is picked.
     pub lb_policy: LbPolicy,
+    /// And what belongs to it.
+    #[serde(flatten)]
+    pub balancing: Balancing,
     /// Longest wait for a connection to an endpoint.
     #[serde(serialize_with = "scalar::serialize_duration")]
     pub connect_timeout: Duration,
@@ -37,6 +43,9 @@ pub struct Cluster {
     pub health_check: Option<HealthCheck>,
     /// Idle connections kept for reuse.
     pub pool: Pool,
+    /// The endpoints are those of another cluster that match.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<Subset>,
     /// Where further endpoints come from while it runs.
     #[serde(skip_serializing_if = "Discovery::is_none")]
     pub discovery: Discovery,
@@ -48,11 +57,19 @@ pub struct Cluster {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LbPolicy {
-    /// In turn, in proportion to the weights.
+    /// Of two picked at random, the one that is expected to answer sooner.
     #[default]
-    RoundRobin,
+    PeakEwma,
     /// Of two picked at random, the one with fewer requests in flight.
     LeastRequest,
+    /// In turn, in proportion to the weights.
+    RoundRobin,
+    /// At random, in proportion to the weights.
+    Random,
+    /// By the hash of a key, on a ring.
+    RingHash,
+    /// By the hash of a key, in a Maglev table.
+    Maglev,
 }
 
 /// Idle connections kept for reuse.
@@ -75,6 +92,45 @@ pub struct Endpoint {
     pub address: EndpointAddress,
     /// Its share of the requests, relative to the others; 0 takes none.
     pub weight: u32,
+    /// Where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locality: Option<Arc<str>>,
+    /// What subsets are made by.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Endpoint {
+    /// An endpoint of weight one of which nothing else is known.
+    pub const fn at(address: EndpointAddress) -> Self {
+        Self {
+            address,
+            weight: 1,
+            locality: None,
+            metadata: BTreeMap::new(),
+        }
+    }
+}
+
+/// A part of another cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Subset {
+    /// The other cluster.
+    #[serde(rename = "subset_of")]
+    pub of: Arc<str>,
+    /// What the metadata of its endpoints must say.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Subset {
+    /// Those of the other cluster's `endpoints` that are in it.
+    pub fn endpoints(&self, endpoints: &[Endpoint]) -> Vec<Endpoint> {
+        let says = |endpoint: &&Endpoint| {
+            let mut wanted = self.metadata.iter();
+            wanted.all(|(key, value)| endpoint.metadata.get(key) == Some(value))
+        };
+        endpoints.iter().filter(says).cloned().collect()
+    }
 }
 
 /// Where an endpoint is reached.
@@ -107,8 +163,12 @@ impl Serialize for EndpointAddress {
 impl fmt::Display for LbPolicy {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::RoundRobin => "round_robin",
+            Self::PeakEwma => "peak_ewma",
             Self::LeastRequest => "least_request",
+            Self::RoundRobin => "round_robin",
+            Self::Random => "random",
+            Self::RingHash => "ring_hash",
+            Self::Maglev => "maglev",
         })
     }
 }
