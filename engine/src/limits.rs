@@ -261,6 +261,16 @@ pub const KEY_TRIALS_MAX: usize = 4;
 pub const KEY_SET_BYTES_MAX: usize = 1 << 20;
 /// Keys of a key set; issuers have two or three.
 pub const KEY_SET_KEYS_MAX: usize = 128;
+/// How long fetching a key set may take.
+pub const KEYS_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time between two fetches of a key set that missed keys ask for: strangers can name any key.
+pub const KEYS_FETCH_PAUSE: Duration = Duration::from_secs(10);
+/// How soon a fetch that failed is repeated at first...
+pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
+/// ...and in the end.
+pub const KEYS_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long fetched keys are used while no newer ones can be had.
+pub const KEYS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of the address of a key set.
 pub const KEY_ADDRESS_BYTES_MAX: usize = 2048;
 /// Bytes of an RSA modulus: 2048 bits at least (RFC 7518 §3.3)...

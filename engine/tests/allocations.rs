@@ -13,8 +13,12 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use engine::authenticate::hash_api_key;
 use engine::proxy::{Errands, Snapshot};
 use engine::shard::{Doors, ShardCommand, Shards};
 use engine::{config, limits};
@@ -26,7 +30,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const CONNECTIONS: usize = 16;
 const WARM_UP: usize = 500;
 const ROUNDS: usize = 2000;
-const REQUEST: &[u8] = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: t\r\n\r\n";
+const API_KEY: &str = "a key that is known by its hash";
 /// Bodies that come with their head in one run: copied behind it, and left where they arrived.
 const BODY_BYTES: [usize; 2] = [1024, 16 * 1024];
 
@@ -51,10 +55,12 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 }
 
 /// Sends one request on every connection, then reads every answer to its end.
-fn round(clients: &mut [TcpStream], body_bytes: usize) {
+fn round(clients: &mut [TcpStream], request: &str, body_bytes: usize) {
     let mut received = [0; 32 * 1024];
     for client in &mut *clients {
-        client.write_all(REQUEST).expect("the proxy reads");
+        client
+            .write_all(request.as_bytes())
+            .expect("the proxy reads");
     }
     for client in clients {
         let (mut filled, mut body) = (0, None);
@@ -68,10 +74,46 @@ fn round(clients: &mut [TcpStream], body_bytes: usize) {
     }
 }
 
-/// The running proxy, and where it listens.
-fn start(origin: SocketAddr) -> (Shards, config::Address) {
+/// A token with the claims that `start` asks for, and the key set that verifies it.
+fn token() -> (String, String) {
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let key = Ed25519KeyPair::generate().expect("a key");
+    let x = encode(key.public_key().as_ref());
+    let keys = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}]}}"#);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let exp = now.expect("after 1970").as_secs() + 3600;
+    let claims = format!(r#"{{"iss":"i","aud":"a","sub":"alice","exp":{exp}}}"#);
+    let header = encode(br#"{"alg":"EdDSA"}"#);
+    let signed = format!("{header}.{}", encode(claims.as_bytes()));
+    let signature = key.sign(signed.as_bytes());
+    (format!("{signed}.{}", encode(signature.as_ref())), keys)
+}
+
+/// A request with an API key and a token.
+fn request(token: &str) -> String {
+    format!(
+        "GET /a/b?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: t\r\n\
+         X-Api-Key: {API_KEY}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    )
+}
+
+/// The running proxy, and where it listens. Who calls must prove it in two ways.
+fn start(origin: SocketAddr, keys: &str) -> (Shards, config::Address) {
+    let file = std::env::temp_dir().join(format!("weft-allocations-{}", std::process::id()));
+    std::fs::write(&file, keys).expect("a file of keys");
+    let (path, hash) = (file.display(), hash_api_key(API_KEY.as_bytes()));
     let text = format!(
         r#"
+        [[authentication.api_keys]]
+        name = "keys"
+        header = "x-api-key"
+        keys = [{{ owner = "o", hash = "{hash}" }}]
+        [[authentication.jwt]]
+        name = "issuer"
+        issuer = "i"
+        audiences = ["a"]
+        keys = {{ file = "{path}" }}
+        claim_headers = {{ x-user = "sub" }}
         [shards]
         count = 1
         [[listeners]]
@@ -82,6 +124,7 @@ fn start(origin: SocketAddr) -> (Shards, config::Address) {
         hosts = ["*"]
         [[listeners.virtual_hosts.routes]]
         name = "all"
+        authenticate = {{ all_of = ["keys", "issuer"] }}
         forward = "origin"
         [[clusters]]
         name = "origin"
@@ -91,7 +134,8 @@ fn start(origin: SocketAddr) -> (Shards, config::Address) {
     let parsed = config::parse(&text, "allocations.toml".as_ref());
     let mut config = parsed.expect("a valid configuration");
     let doors = Doors::open(&mut config).expect("a free port");
-    let snapshot = Arc::new(Snapshot::compile(&config).expect("a configuration without files"));
+    let snapshot = Arc::new(Snapshot::compile(&config).expect("keys that can be read"));
+    std::fs::remove_file(file).expect("the file of keys");
     let shards = Shards::start(snapshot, doors, &Errands::new().0).expect("io_uring");
     (shards, config.listeners[0].address.clone())
 }
@@ -110,7 +154,9 @@ fn allocates_nothing(body_bytes: usize) {
             std::thread::spawn(move || serve(stream, body_bytes));
         }
     });
-    let (shards, address) = start(origin);
+    let (token, keys) = token();
+    let (shards, address) = start(origin, &keys);
+    let request = request(&token);
     let config::Address::Tcp(proxy) = address else {
         panic!("a TCP listener")
     };
@@ -118,12 +164,12 @@ fn allocates_nothing(body_bytes: usize) {
         .map(|_| TcpStream::connect(proxy).expect("connect"))
         .collect();
     for _ in 0..WARM_UP {
-        round(&mut clients, body_bytes);
+        round(&mut clients, &request, body_bytes);
     }
 
     let region = Region::new(ALLOCATOR);
     for _ in 0..ROUNDS {
-        round(&mut clients, body_bytes);
+        round(&mut clients, &request, body_bytes);
     }
     let change = region.change();
 

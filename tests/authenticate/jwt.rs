@@ -12,7 +12,7 @@ pub(crate) fn tokens(names: &[&str]) -> Value {
     serde_json::from_str(&printed).expect("JSON")
 }
 
-fn setup(origin: &Origin, keys: &str, lines: &str) -> Setup {
+pub(super) fn setup(origin: &Origin, keys: &str, lines: &str) -> Setup {
     Setup::to(origin.address())
         .top(&format!(
             "[[authentication.jwt]]\nname = \"issuer\"\nissuer = \"{ISSUER}\"\n\
@@ -25,7 +25,7 @@ pub(crate) fn with(token: &str) -> [String; 2] {
     ["-H".into(), format!("Authorization: Bearer {token}")]
 }
 
-fn get(proxy: &Proxy, path: &str, token: &str) -> (u16, String) {
+pub(super) fn get(proxy: &Proxy, path: &str, token: &str) -> (u16, String) {
     let [flag, field] = with(token);
     curl(proxy, path, &[&flag, &field])
 }

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod basic;
+mod jwks;
 pub(crate) mod jwt;
 
 use std::{

@@ -54,7 +54,7 @@ pub use api_key::hash_api_key;
 pub use basic::Question;
 pub use claim::Claim;
 pub use fault::{Fault, Refusal};
-pub use jwt::{KeySet, KeySetError, Token};
+pub use jwt::{KeySet, KeySetError, Token, is_readable};
 pub use memory::{Memory, random_secret};
 pub use password::hash_password;
 pub use principal::Principal;
@@ -142,6 +142,19 @@ impl Methods {
         Self {
             methods: methods.collect(),
         }
+    }
+
+    /// Whether the keys that were read from files are the same as those of `other`, which is of the
+    /// same configuration.
+    #[must_use]
+    pub fn has_same_keys(&self, other: &Self) -> bool {
+        let keys = |method: &Method| match method {
+            Method::Jwt(issuer) => issuer.key_version(),
+            Method::Mtls | Method::ApiKeys(_) | Method::Basic(_) => None,
+        };
+        let both = self.methods.iter().zip(&other.methods);
+        both.into_iter()
+            .all(|(one, other)| keys(one) == keys(other))
     }
 
     /// Who sent the request, as far as `requirement` asks for it.

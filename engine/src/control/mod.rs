@@ -17,6 +17,7 @@ pub mod echo;
 pub mod explain;
 pub mod health;
 pub mod identity;
+pub mod jwks;
 pub mod log;
 pub mod passwords;
 pub mod reload;
@@ -32,10 +33,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use flume::Sender;
+use flume::{Receiver, Sender};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
@@ -46,6 +48,7 @@ use self::collect::Collector;
 use self::discovery::Opened;
 use self::dump::Dump;
 use self::health::HealthChecks;
+use self::jwks::KeySets;
 use self::log::Log;
 use self::reload::Reloader;
 use self::reload::generations::{Cause, Generations, Running};
@@ -74,6 +77,8 @@ pub struct Charge {
     pub discovery: Opened,
     /// The admin interface's socket.
     pub admin: Option<Admin>,
+    /// Addresses of key sets that lack a key.
+    pub wanted_keys: Receiver<Arc<str>>,
     /// The event log.
     pub log: Log,
 }
@@ -95,6 +100,7 @@ impl Charge {
         let names = SeriesNames::compile(&self.running.config);
         let view = View {
             checks: HealthChecks::new(self.shards.clone(), self.log),
+            key_sets: Rc::new(KeySets::new(self.shards.clone(), self.log)),
             collector: Collector::new(self.shards, names),
             generations: Generations::new(self.running),
             lifecycle: Cell::new(Lifecycle::Serving),
@@ -172,8 +178,11 @@ async fn run(
         .dump
         .as_ref()
         .map(|settings| Dump::new(settings, log));
+    let wanted_keys = charge.wanted_keys.clone();
     let (admin, reloader, view) = charge.into_view();
     view.checks.follow(&view.generations.running().snapshot);
+    view.key_sets.follow(&view.config());
+    spawn_local(Rc::clone(&view.key_sets).answer(wanted_keys));
     let watched = Rc::clone(&view);
     let memory_max = move || watched.config().overload.max_memory;
     let shards = view.collector.shards().to_vec();

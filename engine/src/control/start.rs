@@ -74,6 +74,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
         shards: shards.senders().to_vec(),
         discovery,
         admin,
+        wanted_keys: queues.keys,
         log,
     };
     let control = Control::start(charge).map_err(Refusal::Control)?;

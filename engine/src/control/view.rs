@@ -4,6 +4,7 @@
 //! loop and read by the pages. Figures of the shards are asked for when a page shows them.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use tokio::sync::Notify;
 use super::collect::Collector;
 use super::discovery::Discovery;
 use super::health::HealthChecks;
+use super::jwks::KeySets;
 use super::log::Log;
 use super::reload::generations::Generations;
 use super::signals::Lifecycle;
@@ -27,6 +29,8 @@ pub struct View {
     pub collector: Collector,
     /// Active health checks.
     pub checks: HealthChecks,
+    /// The keys of issuers that are fetched.
+    pub key_sets: Rc<KeySets>,
     /// Serving or draining.
     pub lifecycle: Cell<Lifecycle>,
     /// Rung by POST /drain; the control loop answers.

@@ -21,7 +21,7 @@ use super::random::Random;
 use super::snapshot::generation::{Generation, ListenerSlot, Site};
 use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::{Overload, Overloaded, Refused};
-use crate::authenticate::{Memory, random_secret};
+use crate::authenticate::{KeySet, Memory, random_secret};
 use crate::balance::{ClusterId, ClusterReport, EndpointId, Health};
 use crate::config;
 use crate::forward::{CircuitReport, ConnectionPool, DateCache};
@@ -89,6 +89,11 @@ impl Local {
         };
         local.seat(&current);
         Rc::new(local)
+    }
+
+    /// From now on these are the keys at `address`.
+    pub fn set_keys(&self, address: &Arc<str>, keys: Option<Arc<KeySet>>) {
+        self.memory.borrow_mut().set_keys(address, keys);
     }
 
     /// Which shard this is.

@@ -298,6 +298,21 @@ pub const DISCOVERY_UPDATES: Metric = counter(
     "weft_discovery_updates_total",
     "Changes of a cluster's endpoints that the shards were told.",
 );
+/// By address.
+pub const KEY_SET_KEYS: Metric = gauge(
+    "weft_key_set_keys",
+    "Usable keys of an issuer; 0 while there are none to verify tokens by.",
+);
+/// By address; only once keys were fetched.
+pub const KEY_SET_AGE: Metric = gauge(
+    "weft_key_set_age_seconds",
+    "Time since the keys of an issuer were fetched.",
+);
+/// By address and result.
+pub const KEY_SET_FETCHES: Metric = counter(
+    "weft_key_set_fetches_total",
+    "Fetches of an issuer's keys, by result: ok or error.",
+);
 
 /// Upper bounds of the buckets of the text exposition, in nanoseconds, with their labels in
 /// seconds. Fine below a millisecond, where the time that a proxy adds lies.

@@ -19,6 +19,7 @@ use flume::Sender;
 
 use super::doors::Door;
 use crate::accept::{Admitted, Arrival, Overloaded, Places, Refused};
+use crate::authenticate::KeySet;
 use crate::balance::{ClusterId, ClusterReport, EndpointId, Health};
 use crate::forward::CircuitReport;
 use crate::io::Address;
@@ -76,6 +77,13 @@ pub enum ShardCommand {
         health: Health,
         /// Why, in a word.
         why: &'static str,
+    },
+    /// Verify tokens by other keys of an issuer.
+    Keys {
+        /// Where they were fetched.
+        address: Arc<str>,
+        /// The keys; none when they are too old.
+        keys: Option<Arc<KeySet>>,
     },
     /// Stop accepting, finish exchanges, end after at most `deadline`.
     Drain {

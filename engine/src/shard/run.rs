@@ -264,6 +264,7 @@ impl Shard {
             ShardCommand::Replace { plan } => {
                 self.local.replace_cluster(&plan);
             }
+            ShardCommand::Keys { address, keys } => self.local.set_keys(&address, keys),
             ShardCommand::Drain { .. } => {}
         }
     }

@@ -4,6 +4,7 @@
 //! at. There is no way to trust just anybody.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -67,6 +68,27 @@ impl Connector {
         let result = stream.until(|| *handshake.borrow()).await;
         result.unwrap_or(Err(HandshakeError::Closed))
     }
+}
+
+/// What a client of its own needs to reach `host` by HTTPS: settings, and the name to be proved.
+///
+/// # Errors
+/// What is wrong with the authorities or the name, for a person.
+pub fn https(
+    ca: Option<&Path>,
+    host: &str,
+) -> Result<(Arc<ClientConfig>, ServerName<'static>), String> {
+    let tls = ClusterTls {
+        ca: ca.map(Path::to_owned),
+        ..ClusterTls::default()
+    };
+    let config = settings::client(&tls).map_err(|faults| {
+        let fault = faults.into_iter().next();
+        fault.map_or_else(String::new, |fault| fault.message)
+    })?;
+    let name = ServerName::try_from(host.to_owned());
+    let name = name.map_err(|_| format!("{host} is no name that a certificate could be for"))?;
+    Ok((Arc::new(config), name))
 }
 
 /// What a server without a configured name must prove.

@@ -30,7 +30,7 @@ mod settings;
 mod tests;
 
 pub use accept::{Acceptor, Secure};
-pub use connect::Connector;
+pub use connect::{Connector, https};
 pub use error::HandshakeError;
 pub use files::inspect_pem;
 pub use hello::{ClientHello, HelloReader, Taken, alert};

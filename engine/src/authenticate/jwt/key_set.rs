@@ -101,6 +101,12 @@ impl KeySet {
         self.ignored
     }
 
+    /// Whether both were read from the same text.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.version == other.version
+    }
+
     /// Tells sets with other content apart.
     pub(super) const fn version(&self) -> u64 {
         self.version

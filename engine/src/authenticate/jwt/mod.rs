@@ -28,8 +28,22 @@ pub use token::Token;
 pub(super) use cache::Tokens;
 pub(super) use provider::{Keys, Provider};
 
+use super::Claim;
+use header::Header;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Whether a token can be read, and so would be refused or taken for its signature and its claims
+/// alone. Verifies nothing: for fuzzing and tests, never for a decision.
+#[must_use]
+pub fn is_readable(token: &[u8]) -> bool {
+    let Some(parts) = Parts::split(token) else {
+        return false;
+    };
+    let payload = base64url(parts.payload).and_then(|json| Claim::parse(&json));
+    Header::parse(parts.header).is_ok() && base64url(parts.signature).is_some() && payload.is_some()
+}
 
 /// Decodes base64url without padding (RFC 7515 §2). Strict: one text for one run of bytes.
 fn base64url(text: &[u8]) -> Option<Vec<u8>> {

@@ -63,6 +63,14 @@ impl Provider {
         }
     }
 
+    /// Tells keys from a file from other ones; nothing where they are fetched.
+    pub(in super::super) fn key_version(&self) -> Option<u64> {
+        match &self.keys {
+            Keys::Fixed(keys) => Some(keys.version()),
+            Keys::Fetched(_) => None,
+        }
+    }
+
     /// The token in a request, verified.
     ///
     /// *Cost:* one hash of the token when it was verified before, without allocation.

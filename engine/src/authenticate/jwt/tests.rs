@@ -167,7 +167,7 @@ fn rfc7515_a_rfc8037_a_4_the_examples_are_verified() {
         let token = token.trim_end();
         let keys = KeySet::parse(keys.as_bytes()).unwrap();
         let parts = Parts::split(token.as_bytes()).unwrap();
-        let header = header::Header::parse(parts.header).unwrap();
+        let header = Header::parse(parts.header).unwrap();
         assert_eq!(header.algorithm, algorithm);
         let signature = base64url(parts.signature).unwrap();
         let check = |signature: &[u8]| keys.verify(algorithm, None, parts.signed, signature);

@@ -3,7 +3,7 @@
 //! Must stay true: an issuer has at least one audience, one algorithm and one source of keys; every
 //! algorithm is asymmetric.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +100,15 @@ pub enum JwtKeys {
 }
 
 impl JwtKeys {
+    /// The file, if they are in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { file } => Some(file),
+            Self::Url { .. } => None,
+        }
+    }
+
     /// What fetched keys are known by.
     #[must_use]
     pub fn address(&self) -> Arc<str> {

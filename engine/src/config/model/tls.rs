@@ -63,7 +63,7 @@ pub struct ListenerTls {
 }
 
 /// TLS towards the endpoints of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ClusterTls {
     /// The lowest version that is spoken.
     pub min_version: TlsVersion,

@@ -15,6 +15,7 @@ use crate::control::view::View;
 use crate::io::clock;
 use crate::limits::SCRAPE_PATIENCE;
 use crate::record::Ledger;
+use crate::record::expose::key_sets::{self, KeySetFigures};
 use crate::record::expose::{prometheus, stats};
 
 /// A response, before it is written.
@@ -78,6 +79,7 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
         Page::Ready => ready(view),
         Page::ConfigDump => Answer::ok(JSON, generation::config_dump(view)),
         Page::Metrics => figures(view, |ledger| metrics(view, ledger)).await,
+        Page::Keys => Answer::ok(JSON, tables::keys(&view.key_sets.reports())),
         Page::Stats => figures(view, statistics).await,
         Page::Histograms => figures(view, |ledger| histograms(view, query, ledger)).await,
         Page::Clusters => {
@@ -121,6 +123,14 @@ fn metrics(view: &View, ledger: &Ledger) -> Answer {
     generation::metrics(view, &mut body);
     prometheus::write_health(&mut body, &view.checks.all());
     view.discovery.write_metrics(&mut body);
+    let keys = view.key_sets.reports();
+    let keys = keys.iter().map(|keys| KeySetFigures {
+        url: &keys.url,
+        keys: keys.keys.unwrap_or(0),
+        age: keys.age,
+        fetched: keys.fetches,
+    });
+    key_sets::write_key_sets(&mut body, keys);
     Answer::ok(prometheus::CONTENT_TYPE, body)
 }
 

@@ -18,6 +18,7 @@ pub(super) enum Page {
     Histograms,
     Clusters,
     Listeners,
+    Keys,
     ConfigDump,
     Drain,
 }
@@ -44,7 +45,7 @@ const fn shows(path: &'static str, page: Page, description: &'static str) -> Ent
 }
 
 /// Every page, in the order of the index.
-pub(super) const PAGES: [Entry; 10] = [
+pub(super) const PAGES: [Entry; 11] = [
     shows("/", Page::Index, "this list"),
     shows("/livez", Page::Live, "200 while every shard runs"),
     shows(
@@ -68,6 +69,11 @@ pub(super) const PAGES: [Entry; 10] = [
         "/listeners",
         Page::Listeners,
         "listeners and their connections, as JSON",
+    ),
+    shows(
+        "/keys",
+        Page::Keys,
+        "key sets that are fetched from issuers, as JSON",
     ),
     shows(
         "/config_dump",

@@ -15,6 +15,7 @@ use crate::config::{
     Address, Cluster, Config, Endpoint, EndpointAddress, LbPolicy, Listener, Profile,
 };
 use crate::control::discovery::directory::SourceRow;
+use crate::control::jwks::KeySetReport;
 use crate::forward::CircuitReport;
 use crate::io::Instant;
 use crate::record::access_log::write_time;
@@ -40,6 +41,17 @@ struct ListenerRow<'a> {
     connections_closed: Reasons,
     requests_active: u64,
     requests: Requests,
+}
+
+#[derive(Serialize)]
+struct KeySetRow<'a> {
+    url: &'a str,
+    /// `null` while there are none to verify tokens by.
+    keys: Option<usize>,
+    age_seconds: Option<u64>,
+    last_error: &'a str,
+    fetches_ok: u64,
+    fetches_failed: u64,
 }
 
 #[derive(Serialize)]
@@ -119,6 +131,19 @@ pub(super) fn listeners(config: &Config, ledger: &Ledger) -> String {
         let id = ledger.names().listeners.find(&listener.name)?;
         let series = ledger.total().listeners.get(id)?;
         Some(row(id, listener, series, ledger))
+    });
+    print(&rows.collect::<Vec<_>>())
+}
+
+/// The page `/keys`.
+pub(super) fn keys(reports: &[KeySetReport]) -> String {
+    let rows = reports.iter().map(|report| KeySetRow {
+        url: &report.url,
+        keys: report.keys,
+        age_seconds: report.age.map(|age| age.as_secs()),
+        last_error: &report.error,
+        fetches_ok: report.fetches[0],
+        fetches_failed: report.fetches[1],
     });
     print(&rows.collect::<Vec<_>>())
 }

@@ -16,6 +16,7 @@ use crate::config;
 use crate::control::collect::Collector;
 use crate::control::discovery::Discovery;
 use crate::control::health::HealthChecks;
+use crate::control::jwks::KeySets;
 use crate::control::log::Level;
 use crate::control::reload::{self, generations::Generations};
 use crate::control::signals::Lifecycle;
@@ -29,15 +30,17 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
     let config = config::embedded();
     let names = SeriesNames::compile(&config);
     let snapshot = Snapshot::compile(&config).expect("no files");
+    let log = Log::new(Level::Error);
     let view = View {
-        checks: HealthChecks::new(Vec::new(), Log::new(Level::Error)),
+        checks: HealthChecks::new(Vec::new(), log),
+        key_sets: Rc::new(KeySets::new(Vec::new(), log)),
         discovery: Discovery::none(),
         collector: Collector::new(shards, names),
         generations: Generations::new(reload::first(config.clone(), config, Arc::new(snapshot))),
         lifecycle: Cell::new(Lifecycle::Serving),
         drain_bell: Notify::new(),
         started: (SystemTime::now(), clock::now()),
-        log: Log::new(Level::Error),
+        log,
     };
     (Rc::new(view), mailboxes)
 }

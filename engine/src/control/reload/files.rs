@@ -11,7 +11,9 @@ pub(super) fn named(file: &Path, config: &Config) -> Vec<PathBuf> {
     let tls = listeners
         .flat_map(|tls| tls.files())
         .chain(clusters.flat_map(|tls| tls.files()));
-    let mut files: Vec<PathBuf> = tls.map(Path::to_owned).collect();
+    let keys = config.authentication.jwt.iter();
+    let keys = keys.filter_map(|issuer| issuer.keys.file());
+    let mut files: Vec<PathBuf> = tls.chain(keys).map(Path::to_owned).collect();
     files.push(file.to_owned());
     files.sort();
     files.dedup();

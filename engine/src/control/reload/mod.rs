@@ -164,6 +164,7 @@ impl Reloader {
         let running = Running::new(written, config, snapshot, cause.clone());
         let running = self.view.generations.accepted(running, names, numbers);
         self.view.checks.follow(&running.snapshot);
+        self.view.key_sets.follow(&running.config);
         Ok(Verdict::Accepted(running))
     }
 

@@ -275,7 +275,11 @@ impl Snapshot {
         let same_listener = |one: &Option<Arc<ListenerPlan>>, other: &Option<Arc<ListenerPlan>>| {
             let tls =
                 |plan: &Option<Arc<ListenerPlan>>| plan.as_ref()?.tls.as_ref().map(Arc::as_ptr);
-            tls(one) == tls(other)
+            let has_same_keys = match (one, other) {
+                (Some(one), Some(other)) => one.methods.has_same_keys(&other.methods),
+                (_, _) => true,
+            };
+            tls(one) == tls(other) && has_same_keys
         };
         let same_cluster = |one: &Option<Arc<ClusterPlan>>, other: &Option<Arc<ClusterPlan>>| {
             one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)

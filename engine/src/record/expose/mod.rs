@@ -8,12 +8,14 @@
 //! | Prometheus text 0.0.4 | scrapers | `prometheus` |
 //! | `.hgrm` percentile spectrum | HdrHistogram plotter, hdr-plot | `hgrm` |
 //! | `.hlog` interval log, V2 deflate | HdrHistogram readers (Java, Python, JavaScript) | `hlog` |
+//! | … of fetched keys | scrapers | `key_sets` |
 //! | JSON | scripts | `json` |
 //! | plain text | people | `stats` |
 
 pub mod hgrm;
 pub mod hlog;
 pub mod json;
+pub mod key_sets;
 pub mod prometheus;
 pub mod stats;
 

@@ -456,7 +456,7 @@ fn with<'a>(labels: Labels<'a>, key: &'a str, value: &'a str) -> Vec<(&'a str, &
     more
 }
 
-fn head(out: &mut String, metric: Metric) {
+pub(super) fn head(out: &mut String, metric: Metric) {
     let Metric { name, kind, help } = metric;
     print(
         out,
@@ -470,7 +470,7 @@ fn unless_zero(out: &mut String, metric: Metric, labels: Labels<'_>, value: u64)
     }
 }
 
-fn sample(out: &mut String, name: &str, labels: Labels<'_>, value: u64) {
+pub(super) fn sample(out: &mut String, name: &str, labels: Labels<'_>, value: u64) {
     write_name(out, name, labels);
     print(out, format_args!(" {value}\n"));
 }
