@@ -434,6 +434,9 @@ pub const WATCH_REST_MAX: Duration = Duration::from_secs(2);
 /// How often watched files are looked at without being told: file systems of other machines tell
 /// nothing.
 pub const WATCH_POLL: Duration = Duration::from_secs(5);
+/// How often connections are looked at whose client's certificate has an end: one that is busy is
+/// cut by at most so much after its time.
+pub const PROOF_SWEEP: Duration = Duration::from_secs(5);
 /// Links that are followed from a file's name to the file; the kernel follows 40.
 pub const WATCH_LINKS_MAX: usize = 40;
 

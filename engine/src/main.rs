@@ -22,6 +22,10 @@ fn main() -> ExitCode {
     let outcome = match &arguments.command {
         None => start::run(arguments.config.as_deref(), Log::new(arguments.log)),
         Some(Command::Check { config }) => check(config.as_deref()),
+        Some(Command::Diff { old, new }) => start::diff(old, new).map(|text| {
+            print!("{text}");
+            0
+        }),
         Some(Command::Doctor { config }) => diagnose(config.as_deref()),
         Some(Command::Identity { command }) => make_identity(command),
         Some(Command::Explain(question)) => explain(question),

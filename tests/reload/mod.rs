@@ -1,9 +1,11 @@
 //! A configuration that changes while it serves: nothing is lost, and what is wrong changes
 //! nothing.
 
+mod certificates;
 mod endpoints;
 mod listeners;
 mod refused;
+mod soak;
 mod watch;
 
 use rustix::process::Signal;

@@ -58,6 +58,18 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Say what a reload from one configuration to another would change
+    ///
+    /// One line for each listener, route, cluster, endpoint and setting that is added (+), removed
+    /// (-) or changed (~, with the field), and for what a reload refuses because only a restart can
+    /// change it (!). Prints nothing when there is no difference. Files that both name are not
+    /// compared. Exits 0, or 1 when either has problems.
+    Diff {
+        /// The configuration that runs
+        old: PathBuf,
+        /// The one that is to follow
+        new: PathBuf,
+    },
     /// Say whether this machine can run weft, and what to change if not
     ///
     /// Asks the kernel for io_uring, its operations and features, and for the limits of locked
@@ -117,6 +129,7 @@ Examples:
   weft check --config my.toml         is it valid? prints every problem at once
   weft explain --config my.toml --url http://shop.example.com/admin --source 192.0.2.7
                                       who decides about this request, and how
+  weft diff my.toml new.toml          what would a reload change?
   weft doctor                         can this machine run it? says what to change
   weft identity init --trust-domain example.org && weft identity issue /orders
                                       certificates with which proxies know each other

@@ -125,6 +125,15 @@ pub(super) fn compile(config: &Config, file: Option<&Path>) -> Result<Snapshot, 
     snapshot.map_err(|problems| Refusal::Config(config::Errors::of(file, problems)))
 }
 
+/// What `weft diff` prints: what a reload from `old` to `new` would change.
+///
+/// # Errors
+/// Every problem of the first that has one.
+pub fn diff(old: &Path, new: &Path) -> Result<String, Refusal> {
+    let load = |file: &Path| config::load(Some(file)).map_err(Refusal::Config);
+    Ok(reload::changes::describe(&load(old)?, &load(new)?))
+}
+
 /// The machine, judged by the needs of a configuration.
 ///
 /// # Errors

@@ -95,6 +95,9 @@ async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
             // As if it had been closed a moment earlier: the client repeats it elsewhere.
             break Some(CloseReason::ProofExpired);
         }
+        if connection.is_distrusted.get() {
+            break Some(CloseReason::ProofRevoked);
+        }
         connection
             .requests
             .set(connection.requests.get().saturating_add(1));
@@ -118,6 +121,8 @@ pub(super) struct Connection {
     since: u64,
     /// It ends with its next response.
     pub(super) is_draining: Cell<bool>,
+    /// What its client has shown would not be taken any more: no further request is.
+    is_distrusted: Cell<bool>,
     /// It took too long to drain.
     pub(super) is_cut: Cell<bool>,
     pub(super) stream: Stream,
@@ -152,6 +157,7 @@ impl Connection {
             listener,
             since: slot.plan.since,
             is_cut: Cell::new(false),
+            is_distrusted: Cell::new(false),
             is_draining: Cell::new(local.is_draining() || slot.is_removed.get()),
             stream,
             peer,
@@ -165,6 +171,11 @@ impl Connection {
             _admitted: admitted,
             local,
         }))
+    }
+
+    /// By which listener it came in.
+    pub(super) fn listener(&self) -> ListenerId {
+        self.listener
     }
 
     /// What a request that begins now goes by. It is there as long as the connection is.
@@ -193,7 +204,27 @@ impl Connection {
         self.local
             .record(|recorder| recorder.handshake(self.listener, count));
         // It is set once in the life of a connection.
-        result.is_ok_and(|secure| self.secure.set(Box::new(secure)).is_ok())
+        let is_set = result.is_ok_and(|secure| self.secure.set(Box::new(secure)).is_ok());
+        if self.proof_ends() != Instant::NEVER {
+            self.local.watch_proofs();
+        }
+        // The certificates may have been replaced while the client was shown them.
+        is_set && self.is_trusted()
+    }
+
+    /// The listener's certificates, when it has TLS now.
+    pub(super) fn is_secured(&self) -> bool {
+        self.secure.get().is_some()
+    }
+
+    /// Whether what the client has shown would be taken now.
+    pub(super) fn is_trusted(&self) -> bool {
+        let Some(secure) = self.secure.get() else {
+            return true;
+        };
+        let slot = self.slot();
+        let acceptor = slot.as_ref().and_then(|slot| slot.plan.tls.as_ref());
+        acceptor.is_none_or(|acceptor| acceptor.trusts(secure))
     }
 
     /// The client, if it has shown a certificate.
@@ -202,7 +233,7 @@ impl Connection {
     }
 
     /// When the client's certificate expires; `NEVER` if it has shown none.
-    fn proof_ends(&self) -> Instant {
+    pub(super) fn proof_ends(&self) -> Instant {
         let secure = self.secure.get();
         secure.map_or(Instant::NEVER, |secure| secure.proof_ends)
     }
@@ -257,7 +288,7 @@ impl Connection {
         self.idle_since.set(Instant::NEVER);
         match (is_readable, self.is_draining.get()) {
             (true, _) => None,
-            (false, true) => Some(CloseReason::Drained),
+            (false, true) => Some(self.reason_to_drain()),
             (false, false) if clock::now() >= self.proof_ends() => Some(CloseReason::ProofExpired),
             (false, false) => Some(CloseReason::IdleTimeout),
         }
@@ -278,6 +309,24 @@ impl Connection {
     pub(super) fn drain(&self) {
         self.is_draining.set(true);
         self.shorten_wait();
+    }
+
+    /// Its client is not who may be served any more: nothing further is read, and what is under way
+    /// is its last.
+    pub(super) fn distrust(&self) {
+        self.is_distrusted.set(true);
+        self.is_draining.set(true);
+        if self.idle_since.get() != Instant::NEVER {
+            self.timer.arm(Instant::default());
+        }
+    }
+
+    fn reason_to_drain(&self) -> CloseReason {
+        if self.is_distrusted.get() {
+            CloseReason::ProofRevoked
+        } else {
+            CloseReason::Drained
+        }
     }
 
     /// It has to end: its listener was removed or moved.
@@ -319,7 +368,7 @@ impl Connection {
     /// [`CloseReason::Requested`] if there is no reason on our side.
     pub(super) fn reason_to_close(&self, plan: &ListenerPlan) -> CloseReason {
         if self.is_draining.get() {
-            return CloseReason::Drained;
+            return self.reason_to_drain();
         }
         if clock::recent() >= self.proof_ends() {
             return CloseReason::ProofExpired;

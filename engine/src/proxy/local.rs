@@ -47,6 +47,8 @@ pub struct Local {
     log_lines: Option<LogLines>,
     connections: RefCell<Slab<Weak<Connection>>>,
     is_draining: Cell<bool>,
+    /// Certificates of clients are looked at from time to time.
+    watches_proofs: Cell<bool>,
     /// Tokens and passwords that were verified.
     pub(super) memory: RefCell<Memory>,
     /// What others do for this shard.
@@ -83,6 +85,7 @@ impl Local {
             access_log,
             connections: RefCell::default(),
             is_draining: Cell::new(false),
+            watches_proofs: Cell::new(false),
             memory: RefCell::new(Memory::new(&random_secret())),
             errands,
             overload: RefCell::default(),
@@ -126,6 +129,11 @@ impl Local {
         let connections = self.connections();
         let over = connections.iter().filter(|connection| connection.is_over());
         cut_later(over, next.snapshot.drain);
+        let retold = connections.iter().filter(|connection| {
+            let id = connection.listener();
+            connection.is_secured() && !previous.snapshot.has_same_tls(&next.snapshot, id)
+        });
+        trust_again(retold.map(Rc::downgrade).collect(), next.snapshot.drain);
         Some(removed)
     }
 
@@ -279,6 +287,35 @@ impl Local {
         }
     }
 
+    /// Cuts connections whose client's certificate expired, when they have had their time to end
+    /// (the generation's `drain`). Looks once per [`limits::PROOF_SWEEP`], and while there is a
+    /// certificate only.
+    pub(super) fn watch_proofs(self: &Rc<Self>) {
+        if self.watches_proofs.replace(true) {
+            return;
+        }
+        let local = Rc::downgrade(self);
+        io::spawn(async move {
+            loop {
+                io::sleep(limits::PROOF_SWEEP).await;
+                let Some(local) = local.upgrade() else { return };
+                let patience = local.current.borrow().snapshot.drain;
+                let (now, mut is_needed) = (clock::now(), false);
+                for connection in local.connections() {
+                    let ends = connection.proof_ends();
+                    is_needed |= ends != Instant::NEVER;
+                    if ends != Instant::NEVER && now >= ends + patience {
+                        connection.cut();
+                    }
+                }
+                if !is_needed {
+                    local.watches_proofs.set(false);
+                    return;
+                }
+            }
+        });
+    }
+
     /// The connections that are being served.
     fn connections(&self) -> Vec<Rc<Connection>> {
         let connections = self.connections.borrow();
@@ -359,6 +396,31 @@ impl Local {
         };
         connections.try_remove(key);
     }
+}
+
+/// Verifies again what the clients of `connections` have shown, one at a time, so that requests
+/// do not wait for it. Those that would not be taken any more take no further request, and are cut
+/// after `patience` if they have not ended.
+fn trust_again(connections: Vec<Weak<Connection>>, patience: Duration) {
+    if connections.is_empty() {
+        return;
+    }
+    io::spawn(async move {
+        let mut distrusted = Vec::new();
+        for connection in connections {
+            if let Some(connection) = connection.upgrade()
+                && !connection.is_trusted()
+            {
+                connection.distrust();
+                distrusted.push(Rc::downgrade(&connection));
+            }
+            io::yield_now().await;
+        }
+        io::sleep(patience).await;
+        for connection in distrusted.iter().filter_map(Weak::upgrade) {
+            connection.cut();
+        }
+    });
 }
 
 /// Drains `connections`, and cuts after `patience` those that have not ended.

@@ -108,15 +108,17 @@ pub enum CloseReason {
     Failure,
     /// It had become a tunnel, which ended.
     TunnelEnded,
-    /// The shard drained.
+    /// The shard drained, or its listener was removed or moved.
     Drained,
     /// The client's certificate has expired.
     ProofExpired,
+    /// The client's certificate was revoked, or is not trusted any more for another reason.
+    ProofRevoked,
 }
 
 impl CloseReason {
     /// All reasons, in the order in which they are counted.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Downstream,
         Self::Requested,
         Self::IdleTimeout,
@@ -125,6 +127,7 @@ impl CloseReason {
         Self::TunnelEnded,
         Self::Drained,
         Self::ProofExpired,
+        Self::ProofRevoked,
     ];
 
     /// The name in metrics.
@@ -138,6 +141,7 @@ impl CloseReason {
             Self::TunnelEnded => "tunnel_ended",
             Self::Drained => "drained",
             Self::ProofExpired => "proof_expired",
+            Self::ProofRevoked => "proof_revoked",
         }
     }
 }

@@ -314,6 +314,12 @@ pub const KEY_SET_FETCHES: Metric = counter(
     "Fetches of an issuer's keys, by result: ok or error.",
 );
 
+/// By listener and place of the certificate in its configuration.
+pub const CERTIFICATE_EXPIRY: Metric = gauge(
+    "weft_listener_certificate_expiry_timestamp_seconds",
+    "When a certificate that the listener shows expires, since 1970.",
+);
+
 /// Upper bounds of the buckets of the text exposition, in nanoseconds, with their labels in
 /// seconds. Fine below a millisecond, where the time that a proxy adds lies.
 pub const BUCKETS: [(u64, &str); 19] = [

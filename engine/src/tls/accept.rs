@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustls::pki_types::UnixTime;
 use rustls::server::UnbufferedServerConnection;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{CommonState, HandshakeKind, ServerConfig};
 
 use super::certificates::{Asked, Certificates};
@@ -27,6 +29,7 @@ use crate::io::{Instant, Stream, clock};
 pub struct Acceptor {
     config: ServerConfig,
     certificates: Arc<Certificates>,
+    verifier: Arc<dyn ClientCertVerifier>,
     /// What it was made from.
     pub(super) source: Source<ListenerTls>,
 }
@@ -46,6 +49,8 @@ pub struct Secure {
     pub peer: Option<Peer>,
     /// Until when what it has shown holds; `NEVER` if it has shown nothing.
     pub proof_ends: Instant,
+    /// Where what the client has shown is kept.
+    side: Rc<RefCell<Side>>,
 }
 
 impl Acceptor {
@@ -54,10 +59,15 @@ impl Acceptor {
     /// *Errors:* everything that is wrong with the files, each with the field that names it,
     /// relative to the listener's `tls`.
     pub(super) fn load(source: Source<ListenerTls>) -> Result<Self, Vec<Fault>> {
-        let (config, certificates) = settings::server(&source.tls)?;
+        let settings::Listening {
+            config,
+            certificates,
+            verifier,
+        } = settings::server(&source.tls)?;
         Ok(Self {
             config,
             certificates,
+            verifier,
             source,
         })
     }
@@ -78,7 +88,8 @@ impl Acceptor {
         stream.secure(Box::new(channel));
         let result = stream.until(|| *handshake.borrow()).await;
         result.unwrap_or(Err(HandshakeError::Closed))?;
-        let Side::Server(connection) = &*side.borrow() else {
+        let established = side.borrow();
+        let Side::Server(connection) = &*established else {
             return Err(HandshakeError::Malformed);
         };
         let (now, mut proof_ends) = (since_1970(), Instant::NEVER);
@@ -90,14 +101,44 @@ impl Acceptor {
         }
         let server_name = name.get().cloned();
         let (version, cipher) = terms(connection);
+        let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        drop(established);
         Ok(Secure {
             server_name,
             version,
             cipher,
-            is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            is_resumed,
             peer,
             proof_ends,
+            side,
         })
+    }
+
+    /// Whether what the client of `secure` has shown, perhaps to an earlier acceptor, would be
+    /// taken now: its authority is still trusted, it is not revoked, and nothing more is asked.
+    ///
+    /// *Cost:* one verification of the chain: a signature for each certificate in it.
+    #[must_use]
+    pub fn trusts(&self, secure: &Secure) -> bool {
+        let Side::Server(connection) = &*secure.side.borrow() else {
+            return false;
+        };
+        match connection.peer_certificates() {
+            Some([leaf, issuers @ ..]) => {
+                self.verifier.offer_client_auth()
+                    && self
+                        .verifier
+                        .verify_client_cert(leaf, issuers, UnixTime::now())
+                        .is_ok()
+            }
+            Some([]) | None => !self.verifier.client_auth_mandatory(),
+        }
+    }
+
+    /// When each certificate that is shown expires, in seconds since 1970, in the order of the
+    /// configuration.
+    pub fn expiries(&self) -> impl Iterator<Item = u64> {
+        self.certificates.expiries()
     }
 
     /// Whether a connection on which the client asked for `asked` may serve requests for `host`,

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// The certificates of one listener.
 #[derive(Debug)]
@@ -63,6 +64,16 @@ impl Certificates {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         }
+    }
+
+    /// When each expires, in seconds since 1970.
+    pub(super) fn expiries(&self) -> impl Iterator<Item = u64> {
+        let leaves = self.keys.iter().map(|key| key.cert.first());
+        leaves.map(|leaf| {
+            let read = leaf.and_then(|leaf| X509Certificate::from_der(leaf).ok());
+            let not_after = read.map_or(0, |(_, it)| it.validity().not_after.timestamp());
+            u64::try_from(not_after).unwrap_or(0)
+        })
     }
 
     fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {

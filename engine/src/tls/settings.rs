@@ -29,7 +29,16 @@ use crate::config::{
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// What a listener's handshakes need.
-pub(super) fn server(tls: &ListenerTls) -> Result<(ServerConfig, Arc<Certificates>), Vec<Fault>> {
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) config: ServerConfig,
+    pub(super) certificates: Arc<Certificates>,
+    /// Which clients are taken, also later, when what is trusted has changed.
+    pub(super) verifier: Arc<dyn ClientCertVerifier>,
+}
+
+/// Decides what a listener's handshakes need.
+pub(super) fn server(tls: &ListenerTls) -> Result<Listening, Vec<Fault>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut faults = Faults::default();
     let certificates = shown(tls, &provider, &mut faults);
@@ -45,7 +54,7 @@ pub(super) fn server(tls: &ListenerTls) -> Result<(ServerConfig, Arc<Certificate
         .with_protocol_versions(versions(tls.min_version))
         .map_err(|error| general(&error))?;
     let mut config = builder
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::clone(&verifier))
         .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     // Tickets carry the session, so that shards and restarts of connections share nothing; the keys
@@ -55,7 +64,11 @@ pub(super) fn server(tls: &ListenerTls) -> Result<(ServerConfig, Arc<Certificate
     config.max_early_data_size = 0;
     // Ours is the strongest first. Nothing on the list is weak, but auditors ask for an order.
     config.ignore_client_order = true;
-    Ok((config, certificates))
+    Ok(Listening {
+        config,
+        certificates,
+        verifier,
+    })
 }
 
 /// What a cluster's handshakes need.

@@ -138,7 +138,11 @@ fn pair(listener: &ListenerTls, cluster: &ClusterTls) -> [End; 2] {
 }
 
 fn pair_with(listener: &ListenerTls, cluster: &ClusterTls, fragment: Option<usize>) -> [End; 2] {
-    let (mut server, certificates) = settings::server(listener).expect("a listener");
+    let settings::Listening {
+        config: mut server,
+        certificates,
+        ..
+    } = settings::server(listener).expect("a listener");
     server.cert_resolver = Arc::new(Asked::new(certificates, Arc::new(OnceLock::new())));
     server.max_fragment_size = fragment;
     let client = settings::client(cluster).expect("a cluster");

@@ -3,6 +3,7 @@
 //! In: what control knows of its generations. Out: `/config_dump` as JSON, metrics, and lines for
 //! people on the index. Nothing here asks a shard.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -137,6 +138,19 @@ pub(super) fn metrics(view: &View, out: &mut String) {
         (&[("result", "unchanged")][..], counts.unchanged),
     ];
     prometheus::write_metric(out, names::RELOADS, results);
+    let secured = running.snapshot.listeners.iter().flatten();
+    let expiries = secured.flat_map(|plan| {
+        let expiries = plan.tls.iter().flat_map(|tls| tls.expiries()).enumerate();
+        expiries.map(|(place, expiry)| (Arc::clone(&plan.name), place.to_string(), expiry))
+    });
+    let expiries: Vec<_> = expiries.collect();
+    let labels: Vec<[(&str, &str); 2]> = expiries
+        .iter()
+        .map(|(listener, place, _)| [("listener", &**listener), ("certificate", &**place)])
+        .collect();
+    let series = labels.iter().zip(&expiries);
+    let series = series.map(|(labels, (_, _, expiry))| (&labels[..], *expiry));
+    prometheus::write_metric(out, names::CERTIFICATE_EXPIRY, series);
 }
 
 fn text(time: SystemTime) -> String {

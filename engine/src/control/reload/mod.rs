@@ -8,6 +8,7 @@
 //! Must stay true: nothing takes effect before all of it can; shards never wait for this side; one
 //! attempt at a time.
 
+pub mod changes;
 pub mod generations;
 
 mod files;

@@ -290,6 +290,12 @@ impl Snapshot {
             && clusters.all(|(one, other)| same_cluster(one, other))
     }
 
+    /// Whether this listener has the same TLS in both.
+    pub fn has_same_tls(&self, other: &Self, id: ListenerId) -> bool {
+        let tls = |snapshot: &Self| Some(Arc::as_ptr(snapshot.listener(id)?.tls.as_ref()?));
+        tls(self) == tls(other)
+    }
+
     /// What TLS is in use, by the names of listeners and clusters.
     fn in_use(&self) -> InUse<'_> {
         let listeners = self.listeners.iter().flatten();
