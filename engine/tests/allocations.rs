@@ -120,6 +120,21 @@ fn start(origin: SocketAddr, keys: &str) -> (Shards, config::Address) {
         name = "main"
         address = "127.0.0.1:0"
         limits.requests_per_connection = "unlimited"
+        [[listeners.rate_limits]]
+        name = "each"
+        requests = 100000
+        burst = 1000000
+        key = ["client", "header:user-agent"]
+        [listeners.authorization]
+        policies = [
+            {{ name = "networks", action = "deny", sources = ["192.0.2.0/24"] }},
+            {{ name = "admin", action = "deny", paths = [{{ prefix = "/admin" }}] }},
+            {{ name = "named", action = "deny", principals = [{{ spiffe = "spiffe://a.org/x" }}] }},
+            {{ name = "hosts", action = "deny", hosts = ["*.example.org"] }},
+            {{ name = "posts", action = "deny", methods = ["POST"] }},
+            {{ name = "trial", action = "deny", audit = true, paths = [{{ regex = "/[a-z]/b" }}] }},
+            {{ name = "agents", action = "allow", headers = [{{ name = "user-agent", exact = "t" }}] }},
+        ]
         [[listeners.virtual_hosts]]
         hosts = ["*"]
         [[listeners.virtual_hosts.routes]]

@@ -311,6 +311,7 @@ fn what_needs_a_request_cannot_be_had_with_passthrough() {
         tls,
         "authenticate = \"none\"",
         "authorization = { default = \"deny\" }",
+        "rate_limits = [{ name = \"a\", requests = 1 }]",
     ] {
         let found = problems(lines, good);
         assert!(
