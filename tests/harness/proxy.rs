@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 
 use super::{Client, Response, Setup, ports, scratch::Scratch, wait};
@@ -208,9 +208,10 @@ impl Proxy {
 
     /// Sets how many descriptors it may open, while it runs.
     pub(crate) fn limit_descriptors(&self, count: usize) {
+        // Its maximum is ours, and stays: who lowers it may not be allowed to raise it again.
         let limit = Rlimit {
             current: Some(count as u64),
-            maximum: Some(count as u64),
+            maximum: getrlimit(Resource::Nofile).maximum,
         };
         prlimit(Some(self.pid()), Resource::Nofile, limit).expect("a child's limit");
     }
