@@ -483,8 +483,6 @@ pub const JOURNAL_QUEUE: usize = 4096;
 pub const REGISTRY_RATE_DEFAULT: u32 = 1000;
 /// Bytes of the body of a registration: its metadata, escaped, and some fields.
 pub const REGISTRATION_BYTES_MAX: usize = 32 << 10;
-/// The shortest time that other proxies believe the instances of one that is gone.
-pub const ETCD_TTL_MIN: Duration = Duration::from_secs(5);
 /// Time between two questions about a name, at least: what other proxies take.
 pub const DNS_TTL_MIN_DEFAULT: Duration = Duration::from_secs(5);
 /// Time between two questions about a name, at most: an address that moved is found in a minute.
@@ -504,3 +502,5 @@ pub const CHECKS_AT_ONCE: usize = 64;
 pub const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of a token that allows changes of the registry: fewer can be guessed.
 pub const REGISTRY_TOKEN_BYTES_MIN: usize = 16;
+/// SRV records of one name that are followed: each target is a question of its own.
+pub const SRV_RECORDS_MAX: usize = 128;

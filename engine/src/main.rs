@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser as _;
-use engine::control::arguments::{Arguments, Command};
+use engine::control::arguments::{Arguments, Command, Register};
 use engine::control::doctor;
 use engine::control::explain::{self, Question};
 use engine::control::identity;
 use engine::control::log::Log;
+use engine::control::register;
 use engine::control::secrets::{self, SecretError};
 use engine::control::start::{self, Refusal};
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some(Command::Doctor { config }) => diagnose(config.as_deref()),
         Some(Command::Identity { command }) => make_identity(command),
         Some(Command::Explain(question)) => explain(question),
+        Some(Command::Register(order)) => register(order, Log::new(arguments.log)),
         Some(Command::HashKey) => print(secrets::hash_key()),
         Some(Command::HashPassword) => print(secrets::hash_password()),
     };
@@ -61,6 +63,10 @@ fn explain(question: &Question) -> Result<u8, Refusal> {
     let explanation = explain::run(question)?;
     print!("{}", explanation.text);
     Ok(explanation.code())
+}
+
+fn register(order: &Register, log: Log) -> Result<u8, Refusal> {
+    register::run(&register::Order::of(order), log).map_err(Refusal::Register)
 }
 
 fn make_identity(command: &identity::Command) -> Result<u8, Refusal> {

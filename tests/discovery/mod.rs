@@ -1,6 +1,8 @@
-//! Instances come and go: the registry and its API, endpoint files, DNS, etcd.
+//! Instances come and go: the registry and its API, endpoint files, DNS.
 
+mod application;
 mod registration;
+mod sources;
 
 use crate::harness::{Client, Proxy, Response, Setup, ports};
 

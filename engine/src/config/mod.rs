@@ -60,6 +60,16 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, Errors> {
     file::read(text, read::config).map_err(|problems| Errors::new(file, problems))
 }
 
+/// The endpoints in `text`, which is TOML with `endpoints` alone; `file` is the name that problems
+/// are reported under.
+///
+/// # Errors
+/// Every problem of the text.
+pub fn parse_endpoints(text: &str, file: &Path) -> Result<Vec<Endpoint>, Errors> {
+    file::read(text, |root| Some(read::endpoints(root)))
+        .map_err(|problems| Errors::new(file, problems))
+}
+
 /// The duration that `text` is, as it is written in configurations: `"1h30m"`.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {

@@ -7,12 +7,15 @@
 //! listed in the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use super::discovery::registry::Probe;
 use super::explain;
 use super::identity;
 use super::log::Level;
+use crate::config::{self, Address};
 
 /// `weft --version`: the version, and the commit when the build knew it.
 pub const VERSION: &str = env!("WEFT_VERSION");
@@ -70,6 +73,13 @@ pub enum Command {
         /// The one that is to follow
         new: PathBuf,
     },
+    /// Run an application, and register it with a proxy for as long as it runs
+    ///
+    /// Starts the command, registers it once its check passes, renews its lease, and registers it
+    /// anew when the proxy was restarted without it. On SIGTERM or SIGINT it drains, waits for the
+    /// requests under way, leaves, and then passes the signal on. Other signals are passed on at
+    /// once. Exits as the command does (128 and the signal's number if one ended it).
+    Register(Box<Register>),
     /// Say whether this machine can run weft, and what to change if not
     ///
     /// Asks the kernel for io_uring, its operations and features, and for the limits of locked
@@ -121,6 +131,64 @@ Two workloads that know each other, each with a sidecar:
 and in each sidecar's configuration (config/sidecar.toml is complete):
   [identity]
   directory = \"shop/identity\"";
+
+/// What `weft register` is told.
+#[derive(Debug, clap::Args)]
+pub struct Register {
+    /// The service that the application is an instance of
+    #[arg(long, value_name = "NAME")]
+    pub service: String,
+    /// Where the application is reached: an address and port, or unix: and a path
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: String,
+    /// Its name among the service's instances; made from the address if there is none
+    #[arg(long, value_name = "NAME")]
+    pub id: Option<String>,
+    /// Its share of the requests
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub weight: u32,
+    /// How long it is believed without a heartbeat, which is sent three times as often
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub ttl: String,
+    /// What it says of itself; can be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub metadata: Vec<(String, String)>,
+    /// What has to answer with 2xx before it is registered, such as http://127.0.0.1:8000/healthz
+    #[arg(long, value_name = "URL", value_parser = check)]
+    pub check: Option<(Address, Probe)>,
+    /// How long requests under way may take after the drain
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub drain: Duration,
+    /// The admin interface of the proxy
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901", value_parser = admin)]
+    pub admin: Address,
+    /// The file with the proxy's token
+    #[arg(long, value_name = "FILE", default_value = "registry.token")]
+    pub token_file: PathBuf,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=');
+    let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "expected KEY=VALUE".to_owned())
+}
+
+fn check(text: &str) -> Result<(Address, Probe), String> {
+    let check = super::register::parse_check(text);
+    check.ok_or_else(|| "expected http://, an address with a port, and a path".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text).ok_or_else(|| "expected a duration such as 5s".to_owned())
+}
+
+fn admin(text: &str) -> Result<Address, String> {
+    let expected = "expected an address such as 127.0.0.1:9901 or unix:/run/weft.sock";
+    config::parse_address(text).ok_or_else(|| expected.to_owned())
+}
 
 const EXAMPLES: &str = "\
 Examples:

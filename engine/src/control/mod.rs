@@ -20,6 +20,7 @@ pub mod identity;
 pub mod jwks;
 pub mod log;
 pub mod passwords;
+pub mod register;
 pub mod reload;
 pub mod secrets;
 pub mod shortage;

@@ -17,7 +17,7 @@ use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
 use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
-use super::{Charge, Control, echo, explain, identity, passwords, reload};
+use super::{Charge, Control, echo, explain, identity, passwords, register, reload};
 use crate::config::{self, Address, Config};
 use crate::proxy::{Errands, Snapshot};
 use crate::shard::{Doors, Shards, StartError};
@@ -35,6 +35,8 @@ pub enum Refusal {
     Origins(io::Error),
     /// Discovery cannot start.
     Discovery(discovery::Fault),
+    /// An application cannot be run and registered.
+    Register(register::Fault),
     /// The shards cannot start.
     Shards(StartError),
     /// The control thread cannot start.
@@ -252,6 +254,7 @@ impl fmt::Display for Refusal {
                 write!(f, "The built-in echo endpoints cannot start: {error}.")
             }
             Self::Discovery(fault) => fault.fmt(f),
+            Self::Register(fault) => fault.fmt(f),
             Self::Shards(error) => error.fmt(f),
             Self::Identity(fault) => fault.fmt(f),
             Self::Secret(error) => error.fmt(f),

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::ClusterTls;
 use crate::config::scalar;
 use crate::limits;
 
@@ -85,41 +84,6 @@ pub struct Registry {
     pub max_instances: u32,
     /// Changes and renewals in a second.
     pub max_rate: u32,
-    /// Where it is shared with other proxies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub etcd: Option<Etcd>,
-}
-
-/// An etcd cluster through which proxies share their registries.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Etcd {
-    /// Its members; tried in turn.
-    pub endpoints: Vec<EtcdUrl>,
-    /// What the keys begin with.
-    pub prefix: String,
-    /// How long the instances of a proxy that is gone are believed by the others.
-    #[serde(serialize_with = "scalar::serialize_duration")]
-    pub ttl: Duration,
-    /// The user, where etcd asks for one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// The file with the user's password.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password_file: Option<PathBuf>,
-    /// What `https` members are verified with, and what they are shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<ClusterTls>,
-}
-
-/// A member of an etcd cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EtcdUrl {
-    /// `https` rather than `http`.
-    pub is_secure: bool,
-    /// A name or an address.
-    pub host: String,
-    /// The port.
-    pub port: u16,
 }
 
 /// How names are resolved.
@@ -163,23 +127,6 @@ impl fmt::Display for HostPort {
 }
 
 impl Serialize for HostPort {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl fmt::Display for EtcdUrl {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_secure { "https" } else { "http" };
-        if self.host.contains(':') {
-            write!(out, "{scheme}://[{}]:{}", self.host, self.port)
-        } else {
-            write!(out, "{scheme}://{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl Serialize for EtcdUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use super::file::{Field, Section};
 use super::model::{
-    AccessLog, AccessLogFormat, Address, Admin, Cluster, Config, HistogramDump, Histograms,
-    Listener, Profile, Shards,
+    AccessLog, AccessLogFormat, Address, Admin, Cluster, Config, Endpoint, HistogramDump,
+    Histograms, Listener, Profile, Shards,
 };
 use super::scalar;
 use crate::limits;
@@ -104,6 +104,12 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
             .map(|(_, cluster)| cluster)
             .collect::<Option<_>>()?,
     })
+}
+
+/// The endpoints of a file that lists nothing else.
+pub(super) fn endpoints(root: &mut Section<'_>) -> Vec<Endpoint> {
+    let field = root.required("endpoints", "a list of addresses");
+    field.map_or_else(Vec::new, |field| cluster::addresses(&field))
 }
 
 /// Addresses that are taken, with the field that took them.

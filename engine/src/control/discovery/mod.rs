@@ -1,7 +1,7 @@
 //! Discovery: instances come and go, and the clusters follow.
 //!
 //! Each source says what the endpoints of one service or name are now: the registry, in which
-//! instances register themselves; files; DNS; etcd, through which proxies share their registries.
+//! instances register themselves; files; DNS.
 //! The [`directory`] merges what they found for each cluster; the [`feed`] tells the shards.
 //!
 //! Must stay true: all of it runs on the control thread; a change costs as much as the clusters
@@ -11,8 +11,12 @@
 pub mod api;
 pub mod check;
 pub mod directory;
+#[cfg(feature = "dns")]
+mod dns;
 pub mod feed;
 mod figures;
+#[cfg(feature = "endpoint-files")]
+mod files;
 pub mod journal;
 mod recovery;
 pub mod registrar;
@@ -127,6 +131,10 @@ impl Opened {
         }));
         let telling = Rc::clone(&feed);
         spawn_local(async move { telling.run().await });
+        #[cfg(feature = "endpoint-files")]
+        spawn_local(files::run(Rc::clone(&directory), log));
+        #[cfg(feature = "dns")]
+        spawn_local(dns::run(Rc::clone(&directory), config.dns.clone(), log));
         let registry = self.registry.zip(config.registry.as_ref());
         let api = registry.map(|((journal, recovered, access), settings)| {
             let registrar = Registrar::new(settings, journal, Rc::clone(&directory), log);

@@ -1,15 +1,13 @@
 //! The registrar: the registry at work.
 //!
-//! *In:* what instances ask for through the API, and what other proxies tell through etcd. *Out:*
-//! answers when changes are in the journal, endpoints for the directory, and a bell for whoever
-//! shares what is registered here.
+//! *In:* what instances ask for through the API. *Out:* answers when changes are in the journal,
+//! and endpoints for the directory.
 //!
 //! Must stay true: what was answered with success survives the process; what a failing disk did not
 //! take is in effect all the same, is answered with an error, and is written as soon as the disk
 //! takes it; leases run out on time whether or not anybody asks.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,11 +66,6 @@ pub struct Registrar {
     log: Log,
     /// Rung when the next lease to run out may be another one.
     deadlines: Notify,
-    /// Instances whose sharing is behind.
-    unshared: RefCell<BTreeSet<Key>>,
-    /// Rung when there is one.
-    sharing: Notify,
-    is_shared: Cell<bool>,
     is_healing: Cell<bool>,
     events: Cell<Events>,
     checks: Semaphore,
@@ -98,9 +91,6 @@ impl Registrar {
             directory,
             log,
             deadlines: Notify::new(),
-            unshared: RefCell::default(),
-            sharing: Notify::new(),
-            is_shared: Cell::new(settings.etcd.is_some()),
             is_healing: Cell::new(false),
             events: Cell::default(),
             checks: Semaphore::new(limits::CHECKS_AT_ONCE),
@@ -145,7 +135,7 @@ impl Registrar {
             Registered::Renewed => events.renewed += 1,
         });
         let record = self.registry.borrow().instance(&key.0, &key.1).map(put);
-        self.after_change(&key);
+        self.after_change();
         if outcome != Registered::Renewed {
             self.watch(key);
         }
@@ -183,7 +173,7 @@ impl Registrar {
         drained.map_err(Refused::Missing)?;
         self.count(|events| events.drained += 1);
         let record = self.registry.borrow().instance(service, id).map(put);
-        self.after_change(&(service.into(), id.into()));
+        self.after_change();
         self.write(record).await
     }
 
@@ -197,38 +187,9 @@ impl Registrar {
         let gone = gone.map_err(Refused::Missing)?;
         self.count(|events| events.deregistered += 1);
         let key = key_of(&gone.registration);
-        self.after_change(&key);
+        self.after_change();
         let (service, id) = key;
         self.write(Some(Record::Gone { service, id })).await
-    }
-
-    /// Another proxy vouches for an instance. One that is registered here as well has moved there.
-    pub fn learn(&self, registration: Registration) {
-        let key = key_of(&registration);
-        let mut registry = self.registry.borrow_mut();
-        let was_local = is_local(registry.instance(&key.0, &key.1));
-        let learnt = registry.register(registration, Owner::Remote, clock::now());
-        drop(registry);
-        match learnt {
-            Ok(_) if was_local => self.forget_in_journal(&key),
-            Ok(_) => {}
-            Err(full) => self.tell_full(full),
-        }
-        self.publish();
-    }
-
-    /// No other proxy vouches for an instance any more.
-    pub fn unlearn(&self, service: &str, id: &str) {
-        let mut registry = self.registry.borrow_mut();
-        let is_remote = registry
-            .instance(service, id)
-            .is_some_and(|instance| instance.owner == Owner::Remote);
-        if is_remote {
-            // Present: it has just been looked at.
-            let _gone = registry.deregister(service, id);
-        }
-        drop(registry);
-        self.publish();
     }
 
     /// Looks at the registry.
@@ -239,35 +200,6 @@ impl Registrar {
     /// What is registered here.
     pub fn local(&self) -> Vec<Arc<Registration>> {
         self.pick(|instance| instance.owner == Owner::Local)
-    }
-
-    /// What other proxies vouch for.
-    pub fn remote(&self) -> Vec<Arc<Registration>> {
-        self.pick(|instance| instance.owner == Owner::Remote)
-    }
-
-    /// The registration that others should know under a key: of an instance that is registered here
-    /// and takes requests.
-    pub fn shared(&self, key: &Key) -> Option<Arc<Registration>> {
-        let registry = self.registry.borrow();
-        let instance = registry.instance(&key.0, &key.1)?;
-        let is_shared = instance.owner == Owner::Local && instance.is_endpoint();
-        is_shared.then(|| Arc::clone(&instance.registration))
-    }
-
-    /// Instances whose sharing is behind, and no longer is.
-    pub fn take_unshared(&self) -> BTreeSet<Key> {
-        self.unshared.take()
-    }
-
-    /// Puts back what could not be shared.
-    pub fn put_back_unshared(&self, keys: impl IntoIterator<Item = Key>) {
-        self.unshared.borrow_mut().extend(keys);
-    }
-
-    /// Waits until the sharing of an instance is behind.
-    pub async fn unshared(&self) {
-        self.sharing.notified().await;
     }
 
     /// What happened since the start.
@@ -323,8 +255,6 @@ impl Registrar {
                 &[("instances", &refused)],
             );
         }
-        let all: Vec<Key> = self.local().iter().map(|known| key_of(known)).collect();
-        self.put_back_unshared(all);
         self.publish();
     }
 
@@ -341,7 +271,7 @@ impl Registrar {
                 &[("service", &key.0), ("instance", &key.1)],
             );
         }
-        self.after_changes(&expired);
+        self.after_change();
     }
 
     fn forget_in_journal(&self, key: &Key) {
@@ -351,16 +281,8 @@ impl Registrar {
         }
     }
 
-    fn after_change(&self, key: &Key) {
-        self.after_changes(std::slice::from_ref(key));
-    }
-
-    fn after_changes(&self, keys: &[Key]) {
+    fn after_change(&self) {
         self.deadlines.notify_one();
-        if self.is_shared.get() {
-            self.put_back_unshared(keys.iter().cloned());
-            self.sharing.notify_one();
-        }
         self.publish();
     }
 
@@ -518,17 +440,7 @@ impl Registrar {
         } else {
             self.log.note("An instance passes its checks.", &facts[..2]);
         }
-        self.after_change(&key_of(registration));
-    }
-
-    fn tell_full(&self, full: Full) {
-        if let Some(suppressed) = self.throttle.admit(clock::now()) {
-            let bound = format!("{full:?}");
-            self.log.warn(
-                "An instance of another proxy does not fit the bounds of the registry.",
-                &[("bound", &bound), ("suppressed", &suppressed)],
-            );
-        }
+        self.after_change();
     }
 
     fn count(&self, count: impl FnOnce(&mut Events)) {

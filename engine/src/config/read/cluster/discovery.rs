@@ -4,22 +4,17 @@
 //! A source that this build was made without is an error where it is asked for, rather than a
 //! cluster that stays empty.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::file::{Field, Section};
-use crate::config::model::{
-    Discovery, Dns, Etcd, EtcdUrl, HostName, HostPort, NamedEndpoint, Registry,
-};
+use crate::config::model::{Discovery, Dns, HostName, HostPort, NamedEndpoint, Registry};
 use crate::config::read::file_path;
 use crate::limits;
 
 const HOST_PORT: &str = "a host name and port such as \"orders.internal:8080\"";
 const HOST: &str = "a host name such as \"_http._tcp.orders.internal\"";
 const SERVICE: &str = "the name of a service: 1 to 128 letters, digits or -_.:";
-const ETCD_URL: &str = "a URL such as \"http://127.0.0.1:2379\"";
-const PREFIX: &str = "a text from / to /, such as \"/weft/\"";
 
 /// A cluster's `discovery`.
 pub(super) fn discovery(section: &mut Section<'_>) -> Discovery {
@@ -128,7 +123,6 @@ pub(in crate::config::read) fn registry(
         1..=limits::REGISTRY_INSTANCES_DEFAULT * 10,
     );
     let max_rate = section.count("max_rate", limits::REGISTRY_RATE_DEFAULT, 1..=1_000_000);
-    let etcd = section.section("etcd", etcd).flatten();
     let path = crate::config::read::required_path(section)?;
     if !has_admin {
         section.refuse("", "needs `admin`: instances register there");
@@ -144,76 +138,6 @@ pub(in crate::config::read) fn registry(
         max_services,
         max_instances,
         max_rate,
-        etcd,
-    })
-}
-
-fn etcd(section: &mut Section<'_>) -> Option<Etcd> {
-    if !cfg!(feature = "etcd") {
-        let why = "this weft was built without it: build with --features etcd";
-        section.refuse("", why);
-    }
-    let fields = section.some_list("endpoints", "at least one URL");
-    let read = |field: Field<'_>| field.parse(ETCD_URL, etcd_url);
-    let endpoints: Vec<EtcdUrl> = fields.into_iter().filter_map(read).collect();
-    let prefix = section.field("prefix").and_then(|field| {
-        let is_prefix = |text: &&str| {
-            text.len() <= limits::REGISTRY_NAME_BYTES_MAX
-                && text.starts_with('/')
-                && text.ends_with('/')
-        };
-        let text = field.text().filter(is_prefix);
-        text.map(str::to_owned).or_else(|| field.expected(PREFIX))
-    });
-    let ttl = section.duration("ttl", Duration::from_secs(30));
-    if ttl < limits::ETCD_TTL_MIN {
-        section.refuse("ttl", "expected at least 5s: a pause is no end");
-    }
-    let username = section.field("username");
-    let username = username.and_then(|field| {
-        field.parse("a user's name", |text| {
-            (!text.is_empty()).then(|| text.to_owned())
-        })
-    });
-    let password_file = file_path(section, "password_file");
-    if username.is_some() != password_file.is_some() {
-        section.refuse("", "`username` and `password_file` go together");
-    }
-    let tls = section
-        .section("tls", |section| {
-            crate::config::read::tls::cluster(section, None)
-        })
-        .flatten();
-    Some(Etcd {
-        endpoints,
-        prefix: prefix.unwrap_or_else(|| "/weft/".to_owned()),
-        ttl,
-        username,
-        password_file,
-        tls,
-    })
-}
-
-fn etcd_url(text: &str) -> Option<EtcdUrl> {
-    let (scheme, rest) = text.split_once("://")?;
-    let is_secure = match scheme {
-        "http" => false,
-        "https" => true,
-        _ => return None,
-    };
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if let Ok(address) = authority.parse::<SocketAddr>() {
-        return Some(EtcdUrl {
-            is_secure,
-            host: address.ip().to_string(),
-            port: address.port(),
-        });
-    }
-    let HostPort { host, port } = host_port(authority)?;
-    Some(EtcdUrl {
-        is_secure,
-        host: host.0.to_string(),
-        port,
     })
 }
 

@@ -204,6 +204,22 @@ fn endpoints(field: &Field<'_>, discovery: &mut Discovery) -> Vec<Endpoint> {
     endpoints
 }
 
+/// The endpoints of a list that has no names.
+pub(super) fn addresses(field: &Field<'_>) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    for field in field.clone().list() {
+        match endpoint(field.clone()) {
+            Some(Listed::Address(endpoint)) => endpoints.push(endpoint),
+            Some(Listed::Name(_)) => {
+                let why = "a host name cannot stand in an endpoint file: use `discovery.dns`";
+                field.refuse::<()>(why);
+            }
+            None => {}
+        }
+    }
+    endpoints
+}
+
 /// What stands in a list of endpoints.
 enum Listed {
     Address(Endpoint),

@@ -1,0 +1,212 @@
+//! Endpoint files and DNS: what changes is followed, what fails keeps the last good answer.
+
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::harness::{Origin, Proxy, Setup, ports, running::Running, scratch::Scratch, wait};
+
+/// An origin that answers with `name`.
+fn named(address: SocketAddr, name: &str) -> Origin {
+    let length = name.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
+    Origin::start_at(address, move |peer| {
+        while peer.request().is_some() && peer.send(&answer) {}
+    })
+}
+
+/// Everything goes to what `discovery` finds.
+fn following(discovery: &str) -> Setup {
+    let lines = format!("discovery = {discovery}");
+    Setup::new()
+        .route("all", "forward = \"found\"")
+        .cluster_with("found", &[], &lines)
+}
+
+/// The row of the cluster's first source.
+fn source(proxy: &Proxy) -> Value {
+    proxy.admin_json("/clusters")[0]["discovery"][0].clone()
+}
+
+fn endpoints(proxy: &Proxy) -> usize {
+    let page = proxy.admin_json("/clusters");
+    page[0]["endpoints"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn an_endpoint_file_is_followed_and_a_bad_one_changes_nothing() {
+    let (a, b) = (named(ports::free(), "a"), named(ports::free(), "b"));
+    let (address, admin) = (ports::free(), ports::free());
+    let config = following("{ file = \"found.json\" }").render(address, admin);
+    let first = format!("[\"{}\"]", a.address());
+    let proxy = Proxy::start_with_file(&config, ("found.json", &first), address, admin);
+    wait::for_("the first list", || proxy.get("/").text() == "a");
+    let replace = |text: &str| {
+        fs::write(proxy.file("new"), text).expect("written");
+        fs::rename(proxy.file("new"), proxy.file("found.json")).expect("renamed");
+    };
+    replace(&format!(
+        "{{\"endpoints\": [{{\"address\": \"{}\"}}]}}",
+        b.address()
+    ));
+    wait::for_("the second list", || proxy.get("/").text() == "b");
+    replace("[\"10.0.0.1:80\", {\"adress\": 1}]");
+    wait::for_("the bad list to be told", || {
+        source(&proxy)["last_error"]
+            .to_string()
+            .contains("did you mean `address`?")
+    });
+    assert_eq!(proxy.get("/").text(), "b", "the last good one");
+    assert!(proxy.stderr().contains("the last good one stays in effect"));
+    fs::remove_file(proxy.file("found.json")).expect("removed");
+    wait::for_("the missing file to be told", || {
+        source(&proxy)["last_error"]
+            .to_string()
+            .contains("cannot be opened")
+    });
+    assert_eq!(proxy.get("/").text(), "b");
+    replace(&first);
+    wait::for_("the third list", || proxy.get("/").text() == "a");
+    assert_eq!(source(&proxy)["last_error"], Value::Null);
+}
+
+/// A running dnsmasq that knows what stands in its file of hosts.
+struct Dnsmasq {
+    child: Running,
+    address: SocketAddr,
+    scratch: Scratch,
+    more: Vec<String>,
+}
+
+impl Dnsmasq {
+    fn start(hosts: &str, more: &[&str]) -> Self {
+        let address = ports::free();
+        let scratch = Scratch::new();
+        scratch.write("hosts", hosts);
+        let more: Vec<String> = more.iter().map(ToString::to_string).collect();
+        let child = Self::launch(address, &scratch, &more);
+        Self {
+            child,
+            address,
+            scratch,
+            more,
+        }
+    }
+
+    fn launch(address: SocketAddr, scratch: &Scratch, more: &[String]) -> Running {
+        let program = Path::new("/usr/sbin/dnsmasq");
+        let mut command = Command::new(program);
+        command.args([
+            "--keep-in-foreground",
+            "--no-resolv",
+            "--no-hosts",
+            "--conf-file=/dev/null",
+        ]);
+        command.args([
+            "--bind-interfaces",
+            "--listen-address=127.0.0.1",
+            "--local-ttl=1",
+        ]);
+        command.args([
+            "--user=",
+            "--group=",
+            "--pid-file=",
+            "--domain-needed",
+            "--local=/test/",
+        ]);
+        command.arg(format!("--port={}", address.port()));
+        let hosts = scratch.file("hosts");
+        command.arg(format!("--addn-hosts={}", hosts.display()));
+        command
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = Running::start(&mut command);
+        wait::for_("dnsmasq to listen", || UdpSocket::bind(address).is_err());
+        child
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("sent");
+    }
+
+    /// Knows other hosts from now on.
+    fn set(&self, hosts: &str) {
+        self.scratch.write("hosts", hosts);
+        self.signal(Signal::HUP);
+    }
+
+    /// A proxy that asks it for `discovery`.
+    fn proxy(&self, discovery: &str) -> Proxy {
+        let dns = format!(
+            "dns = {{ servers = [\"{}\"], ttl_min = \"1s\", ttl_max = \"2s\", timeout = \"500ms\" }}",
+            self.address
+        );
+        Proxy::start(&following(discovery).top(&dns))
+    }
+}
+
+#[test]
+fn the_addresses_of_a_name_are_followed_and_kept_while_it_cannot_be_resolved() {
+    let port = ports::free().port();
+    let at = |last: u8| SocketAddr::from(([127, 0, 0, last], port));
+    let (_a, _b) = (named(at(1), "a"), named(at(2), "b"));
+    let mut dns = Dnsmasq::start("127.0.0.1 app.test\n", &[]);
+    let proxy = dns.proxy(&format!("{{ dns = [\"app.test:{port}\"] }}"));
+    wait::for_("the first address", || proxy.get("/").text() == "a");
+    dns.set("127.0.0.2 app.test\n");
+    wait::for_("the second address", || proxy.get("/").text() == "b");
+    // The name is gone: an empty cluster would be worse than an old one.
+    dns.set("127.0.0.9 other.test\n");
+    wait::for_("the loss to be told", || {
+        !source(&proxy)["last_error"].is_null()
+    });
+    assert_eq!(proxy.get("/").text(), "b");
+    dns.set("127.0.0.1 app.test\n");
+    wait::for_("the name to be back", || proxy.get("/").text() == "a");
+    assert_eq!(source(&proxy)["last_error"], Value::Null);
+    // A server that does not answer, and one that is not there.
+    dns.signal(Signal::STOP);
+    wait::for_("the silence to be told", || {
+        !source(&proxy)["last_error"].is_null()
+    });
+    assert_eq!(proxy.get("/").text(), "a");
+    dns.signal(Signal::KILL);
+    dns.child.wait().expect("ended");
+    assert_eq!(proxy.get("/").text(), "a");
+    dns.scratch.write("hosts", "127.0.0.2 app.test\n");
+    dns.child = Dnsmasq::launch(dns.address, &dns.scratch, &dns.more);
+    wait::for_("the next server", || proxy.get("/").text() == "b");
+    let failures = proxy.metric("weft_discovery_failures_total", "source=\"dns:app.test");
+    assert!(failures >= 2.0, "{failures}");
+}
+
+#[test]
+fn an_answer_that_does_not_fit_a_datagram_is_fetched_over_tcp() {
+    let hosts: String = (1..=200)
+        .map(|last| format!("127.0.1.{last} many.test\n"))
+        .collect();
+    let dns = Dnsmasq::start(&hosts, &["--edns-packet-max=512"]);
+    let proxy = dns.proxy("{ dns = [\"many.test:9\"] }");
+    wait::for_("all addresses", || endpoints(&proxy) == 200);
+}
+
+#[test]
+fn rfc2782_srv_records_tell_hosts_ports_and_the_best_priority() {
+    let (a, b) = (named(ports::free(), "a"), named(ports::free(), "b"));
+    let srv = |priority: u16, origin: &Origin| {
+        let port = origin.address().port();
+        format!("--srv-host=_http._tcp.app.test,host.test,{port},{priority},5")
+    };
+    let dns = Dnsmasq::start("127.0.0.1 host.test\n", &[&srv(1, &a), &srv(2, &b)]);
+    let proxy = dns.proxy("{ srv = [\"_http._tcp.app.test\"] }");
+    wait::for_("the best target", || proxy.get("/").text() == "a");
+    assert_eq!(endpoints(&proxy), 1);
+}
