@@ -21,8 +21,12 @@ fn named(name: &str) -> Origin {
 #[test]
 fn round_robin_takes_turns() {
     let origins = ["a", "b", "c"].map(named);
-    let addresses: Vec<_> = origins.iter().map(Origin::address).collect();
-    let proxy = Proxy::start(&Setup::new().cluster("origin", &addresses));
+    let addresses: Vec<_> = origins
+        .iter()
+        .map(|origin| origin.address().to_string())
+        .collect();
+    let policy = "lb_policy = \"round_robin\"";
+    let proxy = Proxy::start(&Setup::new().cluster_with("origin", &addresses, policy));
     let mut client = proxy.connect();
     let names: String = (0..60).map(|_| client.get("/").text()).collect();
     for name in ["a", "b", "c"] {
@@ -35,7 +39,8 @@ fn round_robin_minds_weights() {
     let origins = ["a", "b", "c"].map(named);
     let [a, b, c] = origins.each_ref().map(Origin::address);
     let endpoints = format!(
-        "[[clusters]]\nname = \"origin\"\nendpoints = [{{ address = \"{a}\", weight = 3 }}, \
+        "[[clusters]]\nname = \"origin\"\nlb_policy = \"round_robin\"\n\
+         endpoints = [{{ address = \"{a}\", weight = 3 }}, \
          \"{b}\", {{ address = \"{c}\", weight = 0 }}]"
     );
     let (address, admin) = (ports::free(), ports::free());
