@@ -150,12 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn at_twice_the_capacity_nine_tenths_of_the_peak_are_served_in_bounded_time() {
+    fn at_twice_the_capacity_most_of_the_peak_is_served_in_bounded_time() {
         let mut peak = Simulation::new();
         peak.offer(10_000.0, u64::MAX, Some(BOUND));
         let mut overloaded = Simulation::new();
         overloaded.offer(20_000.0, 4000, Some(BOUND));
         let share = overloaded.served as f64 / peak.served as f64;
+        // When a refusal costs a tenth of a request, no rule can serve more than 0.89.
         assert!(share >= 0.85, "{share}");
         assert!(overloaded.refused > 0);
         // Without it, as long as everything that is on its way takes.
