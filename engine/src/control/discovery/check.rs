@@ -3,12 +3,13 @@
 //! Used by the proxy that an instance registered with, and by `weft register` before it registers
 //! one. Each question is a connection of its own.
 
+use std::error::Error;
 use std::time::Duration;
 
 use http_body_util::Empty;
-use hyper::Request;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -83,19 +84,37 @@ where
     let Probe::Http(path) = probe else {
         return Ok(());
     };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| error.to_string())?;
     let request = Request::get(path.as_str())
         .header("host", host)
         .header("user-agent", "weft-check")
         .header("connection", "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
-    let answer = sender.send_request(request);
-    let mut answer = std::pin::pin!(answer);
+    let status = status_of(stream, request).await?;
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(format!("the answer was {status}"))
+    }
+}
+
+/// Asks one question on a connection of its own. The status of the answer; its body is not wanted.
+pub(in crate::control) async fn status_of<S, B>(
+    stream: S,
+    request: Request<B>,
+) -> Result<StatusCode, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    B: Body + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut answer = std::pin::pin!(sender.send_request(request));
     let mut connection = std::pin::pin!(connection);
-    // The connection is driven until the head of the answer is there; the rest is not wanted.
+    // The connection is driven until the head of the answer is there.
     let answer = tokio::select! {
         biased;
         answer = &mut answer => answer,
@@ -104,12 +123,9 @@ where
             Err(error) => Err(error),
         },
     };
-    let status = answer.map_err(|error| error.to_string())?.status();
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(format!("the answer was {status}"))
-    }
+    answer
+        .map(|answer| answer.status())
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

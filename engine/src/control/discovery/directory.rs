@@ -97,6 +97,19 @@ pub struct SourceRow {
     pub failures: u64,
 }
 
+impl SourceRow {
+    fn new(source: &Source, found: &Found, now: Instant) -> Self {
+        let age = found.answered.map(|answered| now.since(answered));
+        Self {
+            source: source.to_string(),
+            endpoints: found.endpoints.len(),
+            age_seconds: age.map(|age| age.as_secs_f64()),
+            last_error: found.error.clone(),
+            failures: found.failures,
+        }
+    }
+}
+
 impl Directory {
     /// Takes the clusters of a configuration in, and puts into them what their sources found last.
     /// To be called before it is compiled.
@@ -215,33 +228,15 @@ impl Directory {
         let Some(fed) = clusters.get(cluster) else {
             return Vec::new();
         };
-        let row = |source: &Source| {
-            let found = sources.get(source)?;
-            Some(SourceRow {
-                source: source.to_string(),
-                endpoints: found.endpoints.len(),
-                age_seconds: found
-                    .answered
-                    .map(|answered| now.since(answered).as_secs_f64()),
-                last_error: found.error.clone(),
-                failures: found.failures,
-            })
-        };
+        let row = |source: &Source| Some(SourceRow::new(source, sources.get(source)?, now));
         fed.sources.iter().filter_map(row).collect()
     }
 
     /// All sources, for metrics: the row and what was published in all.
     pub fn totals(&self, now: Instant) -> (Vec<SourceRow>, u64) {
         let sources = self.sources.borrow();
-        let rows = sources.iter().map(|(source, found)| SourceRow {
-            source: source.to_string(),
-            endpoints: found.endpoints.len(),
-            age_seconds: found
-                .answered
-                .map(|answered| now.since(answered).as_secs_f64()),
-            last_error: found.error.clone(),
-            failures: found.failures,
-        });
+        let row = |(source, found)| SourceRow::new(source, found, now);
+        let rows = sources.iter().map(row);
         (rows.collect(), self.published.get())
     }
 
