@@ -37,6 +37,35 @@ impl Edit {
     }
 }
 
+/// Several edits that apply one after the other, without those that change nothing: each costs a
+/// look at every field of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct EditList<'a, const N: usize> {
+    edits: [&'a FieldEdits; N],
+    len: usize,
+}
+
+impl<'a, const N: usize> EditList<'a, N> {
+    /// These, in this order.
+    pub fn new(all: [&'a FieldEdits; N]) -> Self {
+        let mut edits = all;
+        let changing = all.into_iter().filter(|edits| !edits.is_empty());
+        let len = edits
+            .iter_mut()
+            .zip(changing)
+            .fold(0, |len: usize, (place, edits)| {
+                *place = edits;
+                len.saturating_add(1)
+            });
+        Self { edits, len }
+    }
+
+    /// Those that change something.
+    pub fn as_slice(&self) -> &[&'a FieldEdits] {
+        self.edits.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// Fields to set, add and remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldEdits {
@@ -109,6 +138,18 @@ fn checked(name: &[u8], value: &[u8]) -> Result<Edit, EditError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_holds_what_changes_something_in_order() {
+        let (mut first, nothing, mut last) =
+            (FieldEdits::new(), FieldEdits::new(), FieldEdits::new());
+        first.set(b"X-A", b"1").expect("valid");
+        last.remove(b"X-A").expect("valid");
+        let list = EditList::new([&nothing, &first, &nothing, &last]);
+        assert_eq!(list.as_slice(), [&first, &last]);
+        assert!(EditList::new([&nothing]).as_slice().is_empty());
+        assert!(EditList::new([]).as_slice().is_empty());
+    }
 
     #[test]
     fn rfc9110_5_5_edits_cannot_split_a_message() {

@@ -40,7 +40,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use edits::{EditError, FieldEdits};
+pub use edits::{EditError, EditList, FieldEdits};
 pub use field::{Field, FieldName};
 pub use forwarded::{ALL_HOPS, Forwarded, client_address, trusted_request_id};
 pub use framing::{BodyLength, FramingError};

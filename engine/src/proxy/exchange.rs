@@ -16,7 +16,9 @@ use super::telling::Telling;
 use crate::authenticate::{Token, query_without};
 use crate::forward::{self, Call, Space, Timeouts};
 use crate::http::h1::encode::{RequestEdits, ResponseEdits};
-use crate::http::{FieldEdits, Forwarded, Request, RequestHead, Scheme, trusted_request_id};
+use crate::http::{
+    EditList, FieldEdits, Forwarded, Request, RequestHead, Scheme, trusted_request_id,
+};
 use crate::io::Instant;
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, ProxyFailure};
@@ -142,12 +144,12 @@ async fn steps<'a>(
     let affinity = cluster.plan.cluster.affinity(&request, source, is_secure);
     let token = telling.principal().token.clone();
     let request_fields = request_fields(route, token.as_deref());
-    let response_fields = [edits];
+    let response_fields = EditList::new([edits]);
     let call = Call {
         permit,
         request,
-        request_edits: request_edits(telling, &request, route, &request_fields, text),
-        response_edits: response_edits(telling, &response_fields),
+        request_edits: request_edits(telling, &request, route, request_fields.as_slice(), text),
+        response_edits: response_edits(telling, response_fields.as_slice()),
         response_limits: &generation.snapshot.response_limits,
         date: plan.fields.adds_date.then_some(&local.date),
         downstream: &connection.stream,
@@ -238,9 +240,9 @@ fn request_edits<'a>(
 
 /// What is changed in the fields of a request: credentials are taken out first, and what the token
 /// says is set last.
-fn request_fields<'a>(route: &'a Route, token: Option<&'a Token>) -> [&'a FieldEdits; 3] {
+fn request_fields<'a>(route: &'a Route, token: Option<&'a Token>) -> EditList<'a, 3> {
     let told = token.map_or(NO_EDITS, Token::forwarded);
-    [route.requirement.removals(), &route.request_edits, told]
+    EditList::new([route.requirement.removals(), &route.request_edits, told])
 }
 
 /// Writes the target as the upstream sees it. `false` when it is the one that was received.

@@ -4,6 +4,8 @@
 //! cluster, and from then on bytes go both ways. It is told and recorded as one exchange without a
 //! request: a tunnel. A client that cannot be served gets the alert that says why (RFC 8446 §6.2).
 
+use std::rc::Rc;
+
 use super::connection::Connection;
 use super::fold::{self, Reason};
 use super::snapshot::generation::ListenerSlot;
@@ -15,9 +17,9 @@ use crate::route::RouteAction;
 use crate::tls::{ClientHello, HandshakeError, HelloReader, alert};
 
 /// Serves `connection` to its end. Says why it ends.
-pub(super) async fn run(connection: &Connection, slot: &ListenerSlot) -> CloseReason {
+pub(super) async fn run(connection: &Connection, slot: Rc<ListenerSlot>) -> CloseReason {
     let mut reader = HelloReader::default();
-    let hello = match read(connection, slot, &mut reader).await {
+    let hello = match read(connection, &slot, &mut reader).await {
         Ok(hello) => hello,
         Err(error) => {
             let count = Handshake::Failed(error);
@@ -31,7 +33,7 @@ pub(super) async fn run(connection: &Connection, slot: &ListenerSlot) -> CloseRe
         }
     };
     let bytes = reader.bytes();
-    let mut telling = Telling::begin(connection, slot, None, b"", bytes.len(), clock::now());
+    let mut telling = Telling::begin(connection, &slot, None, b"", bytes.len(), clock::now());
     let name = hello.server_name.as_deref().unwrap_or_default();
     telling.asked_for(name);
     if let Err((failure, detail)) = pass(&mut telling, name, bytes).await {

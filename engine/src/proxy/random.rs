@@ -27,20 +27,25 @@ impl Random {
 
     /// Writes a request id: 128 random bits in the form of a UUID of version 4 (RFC 9562 §5.4).
     pub(super) fn write_request_id(&self, out: &mut Vec<u8>) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        /// Where the digits of each byte stand, between the hyphens.
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         let high = (self.next() & !0xf000) | 0x4000;
         let low = (self.next() & !(0b11 << 62)) | (0b10 << 62);
         let bits = (u128::from(high) << 64) | u128::from(low);
-        out.clear();
-        for place in (0..32_u32).rev() {
-            if matches!(place, 23 | 19 | 15 | 11) {
-                out.push(b'-');
+        let mut id = [b'-'; 36];
+        for (place, byte) in PLACES.into_iter().zip(bits.to_be_bytes()) {
+            if let Some(pair) = id.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
+                *pair = [hexadecimal(byte >> 4), hexadecimal(byte & 0xf)];
             }
-            let digit = (bits >> (place * 4)) & 0xf;
-            let digit = usize::try_from(digit).unwrap_or_default();
-            out.push(DIGITS.get(digit).copied().unwrap_or(b'0'));
         }
+        out.clear();
+        out.extend_from_slice(&id);
     }
+}
+
+/// The digit for a number below 16.
+fn hexadecimal(number: u8) -> u8 {
+    number.wrapping_add(if number < 10 { b'0' } else { b'a' - 10 })
 }
 
 #[cfg(test)]
@@ -61,6 +66,10 @@ mod tests {
             assert_eq!(lengths, [8, 4, 4, 4, 12]);
             assert_eq!(text.as_bytes()[14], b'4');
             assert!(matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'));
+            assert!(
+                text.bytes()
+                    .all(|it| matches!(it, b'-' | b'0'..=b'9' | b'a'..=b'f'))
+            );
         }
     }
 
