@@ -28,8 +28,8 @@ fn shipped() -> Vec<(String, String)> {
     files
 }
 
-/// Those that serve plain requests without any preparation. `tls/mesh.rs` and `tls/passthrough.rs`
-/// serve the others.
+/// Those that serve plain requests without any preparation. `tls/mesh.rs`, `tls/workload.rs` and
+/// `tls/passthrough.rs` serve the others.
 fn shipped_for_anybody() -> Vec<(String, String)> {
     let is_special =
         |text: &str| text.contains("\n[identity]\n") || text.contains("\npassthrough = true\n");
@@ -40,7 +40,7 @@ fn shipped_for_anybody() -> Vec<(String, String)> {
     special.sort_unstable();
     assert_eq!(
         special,
-        ["passthrough.toml", "sidecar.toml"],
+        ["passthrough.toml", "sidecar.toml", "spiffe.toml"],
         "serve the others in tls/"
     );
     plain

@@ -271,6 +271,21 @@ pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
 pub const KEYS_RETRY_MAX: Duration = Duration::from_secs(60);
 /// How long fetched keys are used while no newer ones can be had.
 pub const KEYS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of the hint of an identity.
+pub const WORKLOAD_HINT_BYTES_MAX: usize = 1024;
+/// How long the start waits for the first identity: an agent that starts beside us has to attest
+/// itself first.
+pub const WORKLOAD_START_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Bytes of an answer of the Workload API: what gRPC takes by default, a few thousand certificates.
+pub const WORKLOAD_MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// How long the Workload API may take for its first answer, which it owes at once.
+pub const WORKLOAD_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How soon the Workload API is asked again at first...
+pub const WORKLOAD_RETRY_MIN: Duration = Duration::from_millis(200);
+/// ...and in the end: an agent that is restarted is missed for no longer.
+pub const WORKLOAD_RETRY_MAX: Duration = Duration::from_secs(10);
+/// How often is looked whether a new identity is in use, and when the one in use ends.
+pub const WORKLOAD_LOOK: Duration = Duration::from_secs(1);
 /// Bytes of the address of a key set.
 pub const KEY_ADDRESS_BYTES_MAX: usize = 2048;
 /// Bytes of an RSA modulus: 2048 bits at least (RFC 7518 §3.3)...

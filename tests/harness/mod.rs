@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod curl;
 pub(crate) mod dice;
 pub(crate) mod haproxy;
+pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod nginx;
 pub(crate) mod node;
@@ -24,6 +25,7 @@ pub(crate) mod setup;
 pub(crate) mod wait;
 
 pub(crate) use client::{Client, Response};
+pub(crate) use load::Load;
 pub(crate) use message::{Message, Reading};
 pub(crate) use origin::{Origin, Peer};
 pub(crate) use proxy::Proxy;

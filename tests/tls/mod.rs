@@ -1,12 +1,16 @@
 //! TLS of the real binary, against curl, openssl, Python's ssl, nginx and raw bytes.
 
+mod agent;
 mod audit;
+mod domain;
 mod handshake;
 mod identity;
 mod listener;
 mod mesh;
 mod passthrough;
+mod sidecar;
 mod upstream;
+mod workload;
 
 use std::process::Output;
 

@@ -292,6 +292,59 @@ fn what_clients_must_show_has_to_go_together() {
 }
 
 #[test]
+fn an_identity_has_one_source() {
+    let problems = |identity: &str| {
+        let text = format!(
+            "identity = {{ {identity} }}\n\
+             [[listeners]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\ntls = {{}}\n\
+             virtual_hosts = [{{ hosts = [\"*\"], \
+             routes = [{{ direct_response = {{ status = 200 }} }}] }}]"
+        );
+        read_problems(&text).join("\n")
+    };
+    let asks = "workload_api = \"unix:///run/agent.sock\"";
+    assert_eq!(problems("directory = \"me\""), "");
+    assert_eq!(
+        problems(&format!("{asks}, hint = \"a\", start_timeout = \"2m\"")),
+        ""
+    );
+    assert_eq!(problems("workload_api = \"environment\""), "");
+    for (identity, expected) in [
+        (
+            String::new(),
+            "identity.directory: missing, expected the path of a folder, or `work",
+        ),
+        (
+            format!("directory = \"me\", {asks}"),
+            "has no use beside `workload_api`",
+        ),
+        (
+            "directory = \"me\", hint = \"a\"".into(),
+            "has no use without `workload_api`",
+        ),
+        (
+            "directory = \"me\", start_timeout = \"1s\"".into(),
+            "has no use without",
+        ),
+        (
+            "workload_api = \"/run/agent.sock\"".into(),
+            "expected a socket such as",
+        ),
+        (
+            "workload_api = \"tcp://10.0.0.1:80\"".into(),
+            "on this machine",
+        ),
+        (
+            format!("{asks}, hint = \"\""),
+            "expected the hint of an identity",
+        ),
+    ] {
+        let found = problems(&identity);
+        assert!(found.contains(expected), "{identity}: {found}");
+    }
+}
+
+#[test]
 fn what_needs_a_request_cannot_be_had_with_passthrough() {
     let problems = |lines: &str, route: &str| {
         let text = format!(

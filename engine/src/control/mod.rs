@@ -28,6 +28,7 @@ pub mod signals;
 pub mod start;
 pub mod view;
 pub mod welcome;
+pub mod workload;
 
 use std::cell::Cell;
 use std::io;
@@ -55,6 +56,7 @@ use self::reload::Reloader;
 use self::reload::generations::{Cause, Generations, Running};
 use self::signals::{Lifecycle, Signal, Signals, Step};
 use self::view::View;
+use self::workload::Workload;
 use crate::io::clock;
 use crate::limits::{COLLECT_INTERVAL, DRAIN_GRACE, LAST_DUMP_PATIENCE, SCRAPE_PATIENCE};
 use crate::record::SeriesNames;
@@ -76,6 +78,8 @@ pub struct Charge {
     pub shards: Vec<Sender<ShardCommand>>,
     /// What discovery has opened.
     pub discovery: Opened,
+    /// The identity, if the Workload API gives it.
+    pub workload: Option<Workload>,
     /// The admin interface's socket.
     pub admin: Option<Admin>,
     /// Addresses of key sets that lack a key.
@@ -108,6 +112,7 @@ impl Charge {
             drain_bell: Notify::new(),
             started: (clock::wall(), clock::now()),
             discovery,
+            workload: self.workload.map(Rc::new),
             log: self.log,
         };
         let view = Rc::new(view);
@@ -197,6 +202,7 @@ async fn run(
     if let Some(reloader) = reloader {
         spawn_local(reloader.run(wishes));
     }
+    keep_identity(&view, &wish);
     let (end_dump, dump_ends) = oneshot::channel();
     let dump = dump.map(|dump| spawn_local(dump.run(Rc::clone(&view), dump_ends)));
     let mut watch = steady(WATCH_INTERVAL);
@@ -243,6 +249,16 @@ fn steady(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+/// Keeps the identity up to date, if the Workload API gives it.
+fn keep_identity(view: &View, wish: &mpsc::Sender<Cause>) {
+    #[cfg(feature = "spiffe")]
+    if let Some(workload) = &view.workload {
+        spawn_local(Rc::clone(workload).keep(wish.clone()));
+    }
+    #[cfg(not(feature = "spiffe"))]
+    let _unused = (view, wish);
 }
 
 async fn serve_admin(admin: Admin, view: Rc<View>) {

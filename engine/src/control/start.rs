@@ -17,6 +17,7 @@ use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
 use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
+use super::workload::{self, Workload};
 use super::{Charge, Control, echo, explain, identity, passwords, register, reload};
 use crate::config::{self, Address, Config};
 use crate::proxy::{Errands, Snapshot};
@@ -41,6 +42,8 @@ pub enum Refusal {
     Shards(StartError),
     /// The control thread cannot start.
     Control(io::Error),
+    /// The Workload API gives no identity.
+    Workload(workload::Fault),
     /// An identity cannot be made.
     Identity(identity::Fault),
     /// A secret cannot be hashed.
@@ -56,7 +59,11 @@ pub enum Refusal {
 pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     let written = config::load(file).map_err(Refusal::Config)?;
     examine(&written, log)?;
+    let workload = Workload::open(&written, log).map_err(Refusal::Workload)?;
     let mut config = written.clone();
+    if let Some(workload) = &workload {
+        workload.place(&mut config);
+    }
     let mut origins = echo::Origins::default();
     let origin_count = origins.place(&mut config).map_err(Refusal::Origins)?;
     let admin = listen_for_admin(&config, log)?;
@@ -75,6 +82,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
         origins,
         shards: shards.senders().to_vec(),
         discovery,
+        workload,
         admin,
         wanted_keys: queues.keys,
         log,
@@ -99,7 +107,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
 /// # Errors
 /// Every problem of the configuration.
 pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
-    let config = config::load(file).map_err(Refusal::Config)?;
+    let config = load_to_try(file)?;
     let _compiles = compile(&config, file)?;
     let routes = config
         .listeners
@@ -120,6 +128,19 @@ pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
             "endpoint"
         ),
     ))
+}
+
+/// A configuration that is compiled, and not served with. Where a Workload API would give the
+/// identity, it is not asked: a machine that only checks has none.
+pub(super) fn load_to_try(file: Option<&Path>) -> Result<Config, Refusal> {
+    let mut config = config::load(file).map_err(Refusal::Config)?;
+    if let Some(identity) = &mut config.identity
+        && identity.workload_api().is_some()
+    {
+        let stand_in = identity::stand_in().map_err(Refusal::Identity)?;
+        identity.held = Some(Arc::new(stand_in));
+    }
+    Ok(config)
 }
 
 pub(super) fn compile(config: &Config, file: Option<&Path>) -> Result<Snapshot, Refusal> {
@@ -257,6 +278,7 @@ impl fmt::Display for Refusal {
             Self::Register(fault) => fault.fmt(f),
             Self::Shards(error) => error.fmt(f),
             Self::Identity(fault) => fault.fmt(f),
+            Self::Workload(fault) => fault.fmt(f),
             Self::Secret(error) => error.fmt(f),
             Self::Question(why) => why.fmt(f),
             Self::Control(error) => write!(f, "The control thread cannot start: {error}."),

@@ -17,6 +17,7 @@ use super::jwks::KeySets;
 use super::log::Log;
 use super::reload::generations::Generations;
 use super::signals::Lifecycle;
+use super::workload::Workload;
 use crate::config::Config;
 use crate::io::Instant;
 
@@ -31,6 +32,8 @@ pub struct View {
     pub checks: HealthChecks,
     /// The keys of issuers that are fetched.
     pub key_sets: Rc<KeySets>,
+    /// The identity, if the Workload API gives it.
+    pub workload: Option<Rc<Workload>>,
     /// Serving or draining.
     pub lifecycle: Cell<Lifecycle>,
     /// Rung by POST /drain; the control loop answers.

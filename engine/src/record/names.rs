@@ -313,6 +313,33 @@ pub const KEY_SET_FETCHES: Metric = counter(
     "weft_key_set_fetches_total",
     "Fetches of an issuer's keys, by result: ok or error.",
 );
+/// Only with a Workload API, as are those below.
+pub const IDENTITY_EXPIRY: Metric = gauge(
+    "weft_identity_expiry_timestamp_seconds",
+    "When the identity that the Workload API gave last expires, since 1970.",
+);
+/// Whether.
+pub const IDENTITY_CONNECTED: Metric = gauge(
+    "weft_identity_source_connected",
+    "1 while the Workload API's stream of answers is open.",
+);
+/// Whether.
+pub const IDENTITY_IN_USE: Metric = gauge(
+    "weft_identity_in_use",
+    "1 while connections are made with the identity that was given last; 0 while a configuration \
+     that cannot be used stands in its way.",
+);
+/// Times.
+pub const IDENTITY_FAILURES: Metric = counter(
+    "weft_identity_source_failures_total",
+    "Times the Workload API was not reached, refused, or ended its stream.",
+);
+/// By result.
+pub const IDENTITY_ANSWERS: Metric = counter(
+    "weft_identity_answers_total",
+    "Answers of the Workload API: accepted (another identity), unchanged, or rejected (the one \
+     before stays in use).",
+);
 
 /// By listener and place of the certificate in its configuration.
 pub const CERTIFICATE_EXPIRY: Metric = gauge(

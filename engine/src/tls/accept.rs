@@ -17,7 +17,7 @@ use rustls::{CommonState, HandshakeKind, ServerConfig};
 use super::certificates::{Asked, Certificates};
 use super::channel::{Channel, Side};
 use super::error::HandshakeError;
-use super::files::Fault;
+use super::files::{Fault, Files};
 use super::peer::Peer;
 use super::secrets::Source;
 use super::settings;
@@ -58,12 +58,12 @@ impl Acceptor {
     ///
     /// *Errors:* everything that is wrong with the files, each with the field that names it,
     /// relative to the listener's `tls`.
-    pub(super) fn load(source: Source<ListenerTls>) -> Result<Self, Vec<Fault>> {
+    pub(super) fn load(source: Source<ListenerTls>, files: Files<'_>) -> Result<Self, Vec<Fault>> {
         let settings::Listening {
             config,
             certificates,
             verifier,
-        } = settings::server(&source.tls)?;
+        } = settings::server(&source.tls, files)?;
         Ok(Self {
             config,
             certificates,

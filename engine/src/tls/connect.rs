@@ -14,7 +14,7 @@ use rustls::pki_types::ServerName;
 
 use super::channel::{Channel, Side};
 use super::error::HandshakeError;
-use super::files::Fault;
+use super::files::{Fault, Files};
 use super::secrets::Source;
 use super::settings;
 use crate::config::ClusterTls;
@@ -35,9 +35,9 @@ impl Connector {
     ///
     /// *Errors:* everything that is wrong with the files, each with the field that names it,
     /// relative to the cluster's `tls`.
-    pub(super) fn load(source: Source<ClusterTls>) -> Result<Self, Vec<Fault>> {
+    pub(super) fn load(source: Source<ClusterTls>, files: Files<'_>) -> Result<Self, Vec<Fault>> {
         let tls = &source.tls;
-        let config = Arc::new(settings::client(tls)?);
+        let config = Arc::new(settings::client(tls, files)?);
         let name = tls.server_name.as_ref();
         // The configuration takes only names that are valid here as well.
         let name = name.and_then(|name| ServerName::try_from(name.clone()).ok());
@@ -82,7 +82,7 @@ pub fn https(
         ca: ca.map(Path::to_owned),
         ..ClusterTls::default()
     };
-    let config = settings::client(&tls).map_err(|faults| {
+    let config = settings::client(&tls, Files::default()).map_err(|faults| {
         let fault = faults.into_iter().next();
         fault.map_or_else(String::new, |fault| fault.message)
     })?;

@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::peer;
-use crate::config::CertificateFiles;
+use crate::config::{CertificateFiles, Identity};
 use crate::limits;
 
 /// Bits of an RSA key below which it is refused (NIST SP 800-131A).
@@ -68,8 +68,13 @@ pub(super) struct Certified {
     pub(super) kind: &'static str,
 }
 
+/// Where files are read: those that stand for an identity in memory there, all others on the disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Files<'a>(pub(super) Option<&'a Identity>);
+
 /// Reads a certificate with its key, at `now` since 1970.
 pub(super) fn certified(
+    source: Files<'_>,
     files: &CertificateFiles,
     at: &str,
     now: Duration,
@@ -77,17 +82,19 @@ pub(super) fn certified(
     faults: &mut Faults,
 ) -> Option<Certified> {
     let chain_field = format!("{at}.chain");
-    let chain = read(&files.chain).and_then(|text| chain(&text));
+    let chain = source.read(&files.chain).and_then(|text| chain(&text));
     let chain = faults.sort(&chain_field, &files.chain, chain);
     let key_field = format!("{at}.key");
-    let key = read(&files.key).and_then(|text| key(&text));
+    let key = source.read(&files.key).and_then(|text| key(&text));
     let key = faults.sort(&key_field, &files.key, key);
     let ocsp = files.ocsp.as_ref().map(|path| {
-        let response = read(path).and_then(|response| match response.first() {
-            // A DER sequence; the client verifies the rest.
-            Some(0x30) => Ok(response),
-            Some(_) | None => Err("is not an OCSP response in DER".into()),
-        });
+        let response = source
+            .read(path)
+            .and_then(|response| match response.first() {
+                // A DER sequence; the client verifies the rest.
+                Some(0x30) => Ok(response),
+                Some(_) | None => Err("is not an OCSP response in DER".into()),
+            });
         faults.sort(&format!("{at}.ocsp"), path, response)
     });
     let chain = chain?;
@@ -103,7 +110,7 @@ pub(super) fn certified(
 }
 
 /// Holds a key against its certificate.
-fn pair(
+pub(super) fn pair(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
@@ -115,7 +122,7 @@ fn pair(
 }
 
 /// What a certificate that is to be shown is for, and the kind of its key.
-fn judge(
+pub(super) fn judge(
     chain: &[CertificateDer<'_>],
     now: Duration,
 ) -> Result<(Vec<Box<str>>, &'static str), String> {
@@ -185,7 +192,7 @@ pub fn inspect_pem(text: &[u8], now: Duration) -> [Result<usize, String>; 4] {
 }
 
 /// The certificates in a PEM text.
-fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     let chain = chain.map_err(|error| not_pem(&error))?;
     match chain.is_empty() {
@@ -194,7 +201,7 @@ fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+pub(super) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(text).map_err(|error| {
         let is_encrypted = memchr::memmem::find(text, b"ENCRYPTED").is_some();
         match error {
@@ -207,12 +214,30 @@ fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     })
 }
 
-/// The authorities in a PEM file.
-pub(super) fn authorities(path: &Path) -> Result<RootCertStore, String> {
-    authorities_in(&read(path)?)
+impl Files<'_> {
+    /// What a file holds.
+    pub(super) fn read(self, path: &Path) -> Result<Vec<u8>, String> {
+        match self.0.and_then(|identity| identity.content(path)) {
+            Some(content) => Ok(content.as_bytes().to_vec()),
+            None => read(path),
+        }
+    }
+
+    /// The authorities in a PEM file.
+    pub(super) fn authorities(self, path: &Path) -> Result<RootCertStore, String> {
+        authorities_in(&self.read(path)?)
+    }
+
+    /// The revocation lists in a PEM file.
+    pub(super) fn revocations(
+        self,
+        path: &Path,
+    ) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+        revocations_in(&self.read(path)?)
+    }
 }
 
-fn authorities_in(text: &[u8]) -> Result<RootCertStore, String> {
+pub(super) fn authorities_in(text: &[u8]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     for certificate in chain(text)? {
         let added = store.add(certificate);
@@ -234,14 +259,9 @@ pub(super) fn system_authorities() -> Result<RootCertStore, String> {
     }
 }
 
-/// The revocation lists in a PEM file.
-pub(super) fn revocations(
-    path: &Path,
+pub(super) fn revocations_in(
+    text: &[u8],
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
-    revocations_in(&read(path)?)
-}
-
-fn revocations_in(text: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(text).collect();
     let lists = lists.map_err(|error| not_pem(&error))?;
     match lists.is_empty() {
@@ -254,7 +274,7 @@ fn not_pem(error: &pem::Error) -> String {
     format!("is not PEM: {error}")
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     let mut bytes = Vec::new();
     file.take(limits::TLS_FILE_BYTES_MAX + 1)

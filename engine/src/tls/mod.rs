@@ -7,8 +7,9 @@
 //! `secrets.rs` reads for a whole configuration; `channel.rs` is one connection, `accept.rs` and
 //! `connect.rs` the two ends' handshakes, `certificates.rs` chooses by name, `files.rs` reads and
 //! judges what is configured, `settings.rs` decides what is allowed, `peer.rs` says who the other
-//! side is and `identity.rs` who it must be, `error.rs` why there is no connection. `hello/` is for
-//! listeners that take no part in it: what name a client asks for.
+//! side is, `identity/` who it must be and whether an SVID of our own is in order, `error.rs` why
+//! there is no connection. `hello/` is for listeners that take no part in it: what name a client
+//! asks for.
 //!
 //! What must stay true: keys never leave this module; a resumed session is as much bound to the
 //! peer's certificate as the one it was made in; no handshake is waited for without a deadline.
@@ -34,5 +35,6 @@ pub use connect::{Connector, https};
 pub use error::HandshakeError;
 pub use files::inspect_pem;
 pub use hello::{ClientHello, HelloReader, Taken, alert};
+pub use identity::{GivenSvid, UsableSvid};
 pub use peer::Peer;
 pub use secrets::{InUse, Secrets};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
-use super::files::{self, Fault};
+use super::files::{Fault, Files};
 use super::{Acceptor, Connector};
-use crate::config::{BUNDLE_FILE, Config, Identity, Problem, SVID_FILE};
+use crate::config::{BUNDLE_FILE, Config, Identity, IdentitySource, Problem, SVID_FILE};
 
 /// What is read from certificates, keys and authorities.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ impl Secrets {
     /// Everything that is wrong with them.
     pub fn load(config: &Config, in_use: &InUse<'_>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
+        let files = Files(config.identity.as_ref());
         let mut note = |kind: &str, place: usize, faults: Vec<Fault>| {
             let problems_of = faults
                 .into_iter()
@@ -54,12 +55,12 @@ impl Secrets {
         };
         let listeners = config.listeners.iter().enumerate();
         let acceptors = listeners.map(|(place, listener)| {
-            let source = Source::of(listener.tls.as_ref()?, |tls| tls.files());
+            let source = Source::of(listener.tls.as_ref()?, files, |tls| tls.files());
             let known = in_use.acceptors.get(&*listener.name);
             if let Some(known) = known.filter(|known| known.source == source) {
                 return Some(Arc::clone(known));
             }
-            Acceptor::load(source)
+            Acceptor::load(source, files)
                 .map_err(|faults| note("listeners", place, faults))
                 .ok()
                 .map(Arc::new)
@@ -67,12 +68,12 @@ impl Secrets {
         let acceptors = acceptors.collect();
         let clusters = config.clusters.iter().enumerate();
         let connectors = clusters.map(|(place, cluster)| {
-            let source = Source::of(cluster.tls.as_ref()?, |tls| tls.files());
+            let source = Source::of(cluster.tls.as_ref()?, files, |tls| tls.files());
             let known = in_use.connectors.get(&*cluster.name);
             if let Some(known) = known.filter(|known| known.source == source) {
                 return Some(Arc::clone(known));
             }
-            Connector::load(source)
+            Connector::load(source, files)
                 .map_err(|faults| note("clusters", place, faults))
                 .ok()
                 .map(Arc::new)
@@ -94,10 +95,10 @@ impl Secrets {
 impl<T: Clone> Source<T> {
     /// Looks at the files before they are loaded: one that changes in between differs the next
     /// time.
-    pub(super) fn of(tls: &T, files: impl FnOnce(&T) -> Vec<&Path>) -> Self {
+    pub(super) fn of(tls: &T, files: Files<'_>, named: impl FnOnce(&T) -> Vec<&Path>) -> Self {
         let mut contents = Context::new(&SHA256);
-        for file in files(tls) {
-            let held = files::read(file);
+        for file in named(tls) {
+            let held = files.read(file);
             let (mark, held) = match &held {
                 Ok(held) => (b'+', held.as_slice()),
                 Err(why) => (b'-', why.as_bytes()),
@@ -126,14 +127,22 @@ fn about_identity(identity: &Identity, problems: Vec<Problem>) -> Vec<Problem> {
             .into_iter()
             .find(|(path, _)| value == Some(&*format!("\"{}\"", path.display())));
         if let Some((path, name)) = file {
-            let directory = identity.directory.display();
-            problem.field = "identity.directory".to_owned();
-            problem.value = Some(format!("\"{directory}\""));
             problem.message = format!("{name} {}", problem.message);
-            if !path.exists() {
-                let make = format!("weft identity issue /NAME --directory {directory}");
-                problem.message.push_str(&format!("; make it: {make}"));
-            }
+            let (field, value) = match &identity.source {
+                IdentitySource::Directory { directory } => {
+                    let directory = directory.display();
+                    if !path.exists() {
+                        let make = format!("weft identity issue /NAME --directory {directory}");
+                        problem.message.push_str(&format!("; make it: {make}"));
+                    }
+                    ("identity.directory", directory.to_string())
+                }
+                IdentitySource::WorkloadApi(api) => {
+                    ("identity.workload_api", api.endpoint.to_string())
+                }
+            };
+            problem.field = field.to_owned();
+            problem.value = Some(format!("\"{value}\""));
         }
         if !told.contains(&problem) {
             told.push(problem);

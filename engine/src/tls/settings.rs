@@ -18,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion
 
 use super::accept::since_1970;
 use super::certificates::{Asked, Certificates};
-use super::files::{self, Certified, Fault, Faults};
+use super::files::{self, Certified, Fault, Faults, Files};
 use super::identity::{ClientIdentityVerifier, IdentityVerifier};
 use super::peer::Peer;
 use crate::config::{
@@ -38,11 +38,11 @@ pub(super) struct Listening {
 }
 
 /// Decides what a listener's handshakes need.
-pub(super) fn server(tls: &ListenerTls) -> Result<Listening, Vec<Fault>> {
+pub(super) fn server(tls: &ListenerTls, files: Files<'_>) -> Result<Listening, Vec<Fault>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut faults = Faults::default();
-    let certificates = shown(tls, &provider, &mut faults);
-    let verifier = client_verifier(tls, &certificates, &provider, &mut faults);
+    let certificates = shown(tls, files, &provider, &mut faults);
+    let verifier = client_verifier(tls, files, &certificates, &provider, &mut faults);
     let (Some(verifier), true) = (verifier, faults.0.is_empty()) else {
         return Err(faults.0);
     };
@@ -72,18 +72,18 @@ pub(super) fn server(tls: &ListenerTls) -> Result<Listening, Vec<Fault>> {
 }
 
 /// What a cluster's handshakes need.
-pub(super) fn client(tls: &ClusterTls) -> Result<ClientConfig, Vec<Fault>> {
+pub(super) fn client(tls: &ClusterTls, files: Files<'_>) -> Result<ClientConfig, Vec<Fault>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut faults = Faults::default();
     let roots = match &tls.ca {
-        Some(path) => faults.sort("ca", path, files::authorities(path)),
+        Some(path) => faults.sort("ca", path, files.authorities(path)),
         None => faults.sort("ca", Path::new("(system)"), files::system_authorities()),
     };
-    let crls = revocations("crls", &tls.crls, &mut faults);
+    let crls = revocations("crls", &tls.crls, files, &mut faults);
     let now = since_1970();
     let certificate = tls.certificate.as_ref();
     let certificate = certificate
-        .map(|shown| files::certified(shown, "certificate", now, &provider, &mut faults));
+        .map(|shown| files::certified(files, shown, "certificate", now, &provider, &mut faults));
     let verifier = roots.and_then(|roots| {
         let builder = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
         let built = builder.with_crls(crls).build();
@@ -127,13 +127,18 @@ fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
 }
 
 /// The certificates of a listener, each for its names.
-fn shown(tls: &ListenerTls, provider: &CryptoProvider, faults: &mut Faults) -> Certificates {
+fn shown(
+    tls: &ListenerTls,
+    files: Files<'_>,
+    provider: &CryptoProvider,
+    faults: &mut Faults,
+) -> Certificates {
     let now = since_1970();
     let mut taken: HashMap<(Box<str>, &'static str), usize> = HashMap::new();
     let mut keys = Vec::new();
     for (place, shown) in tls.certificates.iter().enumerate() {
         let at = format!("certificates[{place}]");
-        let certified = files::certified(shown, &at, now, provider, faults);
+        let certified = files::certified(files, shown, &at, now, provider, faults);
         let Some(Certified { key, names, kind }) = certified else {
             continue;
         };
@@ -153,6 +158,7 @@ fn shown(tls: &ListenerTls, provider: &CryptoProvider, faults: &mut Faults) -> C
 
 fn client_verifier(
     tls: &ListenerTls,
+    files: Files<'_>,
     certificates: &Certificates,
     provider: &Arc<CryptoProvider>,
     faults: &mut Faults,
@@ -160,8 +166,8 @@ fn client_verifier(
     let Some(path) = &tls.client_ca else {
         return Some(WebPkiClientVerifier::no_client_auth());
     };
-    let roots: RootCertStore = faults.sort("client_ca", path, files::authorities(path))?;
-    let crls = revocations("client_crls", &tls.client_crls, faults);
+    let roots: RootCertStore = faults.sort("client_ca", path, files.authorities(path))?;
+    let crls = revocations("client_crls", &tls.client_crls, files, faults);
     let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
     let builder = builder.with_crls(crls);
     let builder = match tls.client_certificate {
@@ -202,11 +208,12 @@ fn own_trust_domain(certificates: &Certificates) -> Result<SpiffePattern, String
 fn revocations(
     field: &str,
     paths: &[PathBuf],
+    files: Files<'_>,
     faults: &mut Faults,
 ) -> Vec<CertificateRevocationListDer<'static>> {
     let lists = paths.iter().enumerate().filter_map(|(place, path)| {
         let field = format!("{field}[{place}]");
-        faults.sort(&field, path, files::revocations(path))
+        faults.sort(&field, path, files.revocations(path))
     });
     lists.flatten().collect()
 }

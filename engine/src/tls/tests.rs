@@ -18,7 +18,7 @@ use rustls::server::UnbufferedServerConnection;
 use super::certificates::Asked;
 use super::channel::{Channel, Handshake, Side};
 use super::error::HandshakeError;
-use super::files::Fault;
+use super::files::{Fault, Files};
 use super::peer::Peer;
 use super::settings;
 use crate::config::{
@@ -142,10 +142,10 @@ fn pair_with(listener: &ListenerTls, cluster: &ClusterTls, fragment: Option<usiz
         config: mut server,
         certificates,
         ..
-    } = settings::server(listener).expect("a listener");
+    } = settings::server(listener, Files::default()).expect("a listener");
     server.cert_resolver = Arc::new(Asked::new(certificates, Arc::new(OnceLock::new())));
     server.max_fragment_size = fragment;
-    let client = settings::client(cluster).expect("a cluster");
+    let client = settings::client(cluster, Files::default()).expect("a cluster");
     let name = cluster.server_name.clone().expect("a name");
     let name = ServerName::try_from(name).expect("a name");
     let server = UnbufferedServerConnection::new(server.into()).expect("a connection");
@@ -350,7 +350,7 @@ fn whoever_must_prove_something_does_or_is_refused() {
         assert_eq!(server, Some(Err(HandshakeError::CertificateName)));
     }
     let nobody = authority.issue("a", |_| ());
-    let faults = settings::server(&own(&nobody)).expect_err("no trust domain");
+    let faults = settings::server(&own(&nobody), Files::default()).expect_err("no trust domain");
     assert!(faults[0].message.contains("has no SPIFFE ID"), "{faults:?}");
 }
 
@@ -423,7 +423,7 @@ fn files_that_are_wrong_are_named_with_the_reason() {
         ocsp: None,
     };
     let check = |shown: CertificateFiles, field: &str, complaint: &str| {
-        let faults = settings::server(&listener(vec![shown])).map(|_| ());
+        let faults = settings::server(&listener(vec![shown]), Files::default()).map(|_| ());
         let faults: Vec<Fault> = faults.expect_err(complaint);
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert_eq!(
@@ -448,11 +448,8 @@ fn files_that_are_wrong_are_named_with_the_reason() {
     };
     check(ocsp, "ocsp", "OCSP");
     // All faults at once, and two certificates that contradict each other.
-    let twice = settings::server(&listener(vec![
-        good.clone(),
-        good.clone(),
-        files(&missing, &empty),
-    ]));
+    let shown = vec![good.clone(), good.clone(), files(&missing, &empty)];
+    let twice = settings::server(&listener(shown), Files::default());
     let twice = twice.map(|_| ()).expect_err("three faults");
     let fields: Vec<&str> = twice.iter().map(|fault| fault.field.as_str()).collect();
     let expected = [
@@ -467,7 +464,7 @@ fn files_that_are_wrong_are_named_with_the_reason() {
         client_ca: Some(good.key.clone()),
         ..listener(vec![good])
     };
-    let faults = settings::server(&bad_ca)
+    let faults = settings::server(&bad_ca, Files::default())
         .map(|_| ())
         .expect_err("no authority");
     assert_eq!(faults[0].field, "client_ca");

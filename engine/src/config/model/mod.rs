@@ -54,8 +54,8 @@ pub use route::{
 };
 pub use spiffe::{SpiffeId, SpiffePattern};
 pub use tls::{
-    BUNDLE_FILE, CertificateFiles, ClientCertificate, ClientIdentities, ClusterTls, Identity,
-    ListenerTls, SVID_FILE, TlsVersion,
+    BUNDLE_FILE, CertificateFiles, ClientCertificate, ClientIdentities, ClusterTls, HeldIdentity,
+    Identity, IdentitySource, ListenerTls, SVID_FILE, TlsVersion, WorkloadApi, WorkloadEndpoint,
 };
 
 /// One whole configuration.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::control::reload::generations::Rejection;
 use crate::control::view::View;
+use crate::control::workload::WorkloadRow;
 use crate::record::access_log::write_time;
 use crate::record::expose::prometheus;
 use crate::record::names;
@@ -22,6 +23,8 @@ struct Dump<'a> {
     cause: String,
     generations_alive: usize,
     reloads: Reloads,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<WorkloadRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_rejection: Option<RejectionRow>,
     config: &'a Config,
@@ -67,6 +70,7 @@ pub(super) fn config_dump(view: &View) -> String {
             rejected: counts.rejected,
             unchanged: counts.unchanged,
         },
+        identity: view.workload.as_ref().map(|workload| workload.row()),
         last_rejection: generations
             .last_rejection()
             .map(|it| RejectionRow::new(&it)),
@@ -106,6 +110,9 @@ pub(super) fn line(view: &View) -> String {
         text(running.since),
         running.cause
     );
+    if let Some(workload) = &view.workload {
+        line.push_str(&workload.line());
+    }
     if let Some(rejection) = view.generations.last_rejection() {
         line.push_str(&format!(
             "refused {} ({}):\n{}\n",
@@ -138,6 +145,9 @@ pub(super) fn metrics(view: &View, out: &mut String) {
         (&[("result", "unchanged")][..], counts.unchanged),
     ];
     prometheus::write_metric(out, names::RELOADS, results);
+    if let Some(workload) = &view.workload {
+        workload.write_metrics(out);
+    }
     let secured = running.snapshot.listeners.iter().flatten();
     let expiries = secured.flat_map(|plan| {
         let expiries = plan.tls.iter().flat_map(|tls| tls.expiries()).enumerate();

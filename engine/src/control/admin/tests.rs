@@ -35,6 +35,7 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
         checks: HealthChecks::new(Vec::new(), log),
         key_sets: Rc::new(KeySets::new(Vec::new(), log)),
         discovery: Discovery::none(),
+        workload: None,
         collector: Collector::new(shards, names),
         generations: Generations::new(reload::first(config.clone(), config, Arc::new(snapshot))),
         lifecycle: Cell::new(Lifecycle::Serving),

@@ -57,7 +57,7 @@ impl Explanation {
 /// The configuration is wrong, or the question.
 pub fn run(question: &Question) -> Result<Explanation, Refusal> {
     let file = question.config.as_deref();
-    let config = config::load(file).map_err(Refusal::Config)?;
+    let config = start::load_to_try(file)?;
     let snapshot = start::compile(&config, file)?;
     explain(&config, &snapshot, question).map_err(Refusal::Question)
 }

@@ -58,6 +58,18 @@ pub(super) fn create(domain: &SpiffeId, now: Duration, valid: Duration) -> Resul
 }
 
 impl Authority {
+    /// The authority of `id` that was just made.
+    pub(super) fn of(made: Issued, id: SpiffeId) -> Result<Self, Fault> {
+        let key = KeyPair::from_pem(&made.key).map_err(|error| unmade(&error))?;
+        let issuer = Issuer::from_ca_cert_pem(&made.certificate, key);
+        Ok(Self {
+            issuer: issuer.map_err(|error| unmade(&error))?,
+            certificate: made.certificate,
+            id,
+            not_after: made.not_after,
+        })
+    }
+
     /// Reads the authority in the file `name`, at `now` since 1970.
     pub(super) fn read(folder: &Folder, name: &str, now: Duration) -> Result<Self, Fault> {
         let path = folder.file(name);

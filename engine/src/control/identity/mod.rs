@@ -15,13 +15,14 @@ mod folder;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 
 use self::authority::{Authority, Issued};
 use self::folder::Folder;
-use crate::config::{self, SpiffeId};
+use crate::config::{self, HeldIdentity, SpiffeId};
+use crate::io::clock;
 use crate::tls::Peer;
 
 /// The authority's certificate with its key.
@@ -116,6 +117,25 @@ pub fn run(command: &Command, now: Duration) -> Result<String, Fault> {
         Command::Init(init) => make_authority(init, now),
         Command::Issue(issue) => issue_identity(issue, now),
     }
+}
+
+/// An identity that nobody trusts, for configurations that are only looked at.
+///
+/// # Errors
+/// The machine cannot make a key.
+pub fn stand_in() -> Result<HeldIdentity, Fault> {
+    const VALIDITY: Duration = Duration::from_secs(3600);
+    let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unfit = || Fault::new("A name for it is no SPIFFE ID.", "Report it");
+    let domain = SpiffeId::parse("spiffe://stand-in.invalid").ok_or_else(unfit)?;
+    let id = SpiffeId::parse("spiffe://stand-in.invalid/weft").ok_or_else(unfit)?;
+    let authority = Authority::of(authority::create(&domain, now, VALIDITY)?, domain)?;
+    let issued = authority.issue(&id, &[], now, VALIDITY)?;
+    Ok(HeldIdentity {
+        svid: issued.certificate + &issued.key,
+        bundle: authority.certificate().to_owned(),
+        crls: String::new(),
+    })
 }
 
 fn make_authority(init: &Init, now: Duration) -> Result<String, Fault> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Config, Identity};
 
 /// Every file whose change may change what is served.
 pub(super) fn named(file: &Path, config: &Config) -> Vec<PathBuf> {
@@ -13,6 +13,8 @@ pub(super) fn named(file: &Path, config: &Config) -> Vec<PathBuf> {
         .chain(clusters.flat_map(|tls| tls.files()));
     let keys = config.authentication.jwt.iter();
     let keys = keys.filter_map(|issuer| issuer.keys.file());
+    // What is held in memory is no file.
+    let tls = tls.filter(|file| !Identity::is_held(file));
     let mut files: Vec<PathBuf> = tls.chain(keys).map(Path::to_owned).collect();
     files.push(file.to_owned());
     files.sort();

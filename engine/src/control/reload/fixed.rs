@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, WorkloadApi};
 
 /// Checks that `next` leaves alone what only a restart can change.
 ///
@@ -17,6 +17,7 @@ pub(super) fn unchanged(running: &Config, next: &Config) -> Result<(), Vec<Probl
         fixed("histograms", &running.histograms, &next.histograms),
         fixed("registry", &running.registry, &next.registry),
         fixed("dns", &running.dns, &next.dns),
+        fixed("identity", &asked(running), &asked(next)),
     ]
     .into_iter()
     .flatten()
@@ -26,6 +27,11 @@ pub(super) fn unchanged(running: &Config, next: &Config) -> Result<(), Vec<Probl
     } else {
         Err(problems)
     }
+}
+
+/// How the Workload API is asked; a folder may become another.
+fn asked(config: &Config) -> Option<&WorkloadApi> {
+    config.identity.as_ref()?.workload_api()
 }
 
 fn fixed<T: PartialEq + Serialize>(field: &str, running: &T, next: &T) -> Option<Problem> {

@@ -24,6 +24,8 @@ pub enum Cause {
     Signal,
     /// These files changed.
     Files(Vec<PathBuf>),
+    /// The Workload API gave another identity.
+    Identity,
 }
 
 /// The generation that new requests go by.
@@ -226,6 +228,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Start => f.write_str("start"),
             Self::Signal => f.write_str("SIGHUP"),
+            Self::Identity => f.write_str("another identity"),
             Self::Files(files) => {
                 f.write_str("changed:")?;
                 files

@@ -79,7 +79,11 @@ impl Reloader {
     /// One attempt, and what is told about it.
     async fn answer(&mut self, cause: Cause) {
         let (generations, log) = (&Rc::clone(&self.view).generations, self.view.log);
-        match self.attempt(&cause).await {
+        let verdict = self.attempt(&cause).await;
+        if let (Ok(_), Some(workload)) = (&verdict, &self.view.workload) {
+            workload.placed_is_used();
+        }
+        match verdict {
             Ok(Verdict::Unchanged) => {
                 generations.unchanged();
                 let generation = generations.running().snapshot.generation;
@@ -120,14 +124,21 @@ impl Reloader {
 
     async fn attempt(&mut self, cause: &Cause) -> Result<Verdict, Errors> {
         self.forget_freed().await;
-        let written = config::load(Some(&self.file))?;
         let running = self.view.generations.running();
+        let written = match cause {
+            // Whatever the file is like by now: an identity that is not taken ends.
+            Cause::Identity => running.written.clone(),
+            Cause::Start | Cause::Signal | Cause::Files(_) => config::load(Some(&self.file))?,
+        };
         let refuse = |problems| Errors::of(Some(&self.file), problems);
         fixed::unchanged(&running.written, &written).map_err(refuse)?;
         let mut config = written.clone();
         self.origins
             .place(&mut config)
             .map_err(|error| refuse(vec![whole(format!("builtin:echo: {error}"))]))?;
+        if let Some(workload) = &self.view.workload {
+            workload.place(&mut config);
+        }
         let meant = config.clone();
         self.view.discovery.prepare(&mut config);
         keep_ports(&running, &mut config);

@@ -56,7 +56,11 @@ fn named_endpoint(field: Field<'_>) -> Option<NamedEndpoint> {
 }
 
 /// Refuses what this build cannot do.
-fn built_with(field: &Field<'_>, is_built: bool, feature: &str) -> Option<()> {
+pub(in crate::config::read) fn built_with(
+    field: &Field<'_>,
+    is_built: bool,
+    feature: &str,
+) -> Option<()> {
     if is_built {
         return Some(());
     }

@@ -3,42 +3,17 @@
 //! Paths only: what the files hold is the business of `tls`, which reads them when a configuration
 //! is compiled and reports what is wrong with them under the same field paths.
 
+mod identity;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+pub use identity::{
+    BUNDLE_FILE, HeldIdentity, Identity, IdentitySource, SVID_FILE, WorkloadApi, WorkloadEndpoint,
+};
+
 use super::{SpiffeId, SpiffePattern};
-
-/// The file of an identity's folder with the certificate, its intermediates and its key, in PEM.
-pub const SVID_FILE: &str = "svid.pem";
-/// The file of an identity's folder with the authorities that it trusts, in PEM.
-pub const BUNDLE_FILE: &str = "bundle.pem";
-
-/// Who the process is in the mesh, and whom it trusts there: what TLS defaults to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Identity {
-    /// The folder with [`SVID_FILE`] and [`BUNDLE_FILE`].
-    pub directory: PathBuf,
-}
-
-impl Identity {
-    /// The certificate and its key, in one file: whoever replaces it replaces both.
-    #[must_use]
-    pub fn svid(&self) -> CertificateFiles {
-        let path = self.directory.join(SVID_FILE);
-        CertificateFiles {
-            chain: path.clone(),
-            key: path,
-            ocsp: None,
-        }
-    }
-
-    /// The authorities that are trusted.
-    #[must_use]
-    pub fn bundle(&self) -> PathBuf {
-        self.directory.join(BUNDLE_FILE)
-    }
-}
 
 /// TLS towards clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

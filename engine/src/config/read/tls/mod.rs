@@ -4,7 +4,11 @@
 //! shows it and asks its clients for theirs, a cluster that must prove an identity is shown it.
 //! What the files hold is not looked at here.
 
+mod identity;
+
 use std::path::PathBuf;
+
+pub(super) use identity::identity;
 
 use super::{file_path, grammar};
 use crate::config::file::{Field, Section};
@@ -22,16 +26,9 @@ const CLIENT_CERTIFICATES: [(&str, ClientCertificate); 3] = [
 ];
 const SERVER_NAME: &str = "a host name such as \"api.example\"";
 const IDENTITIES: &str = "\"own_trust_domain\", or a list of SPIFFE IDs";
-const PATTERN: &str = "a SPIFFE ID such as \"spiffe://example.org/orders\", or all below one, \
+pub(in crate::config::read) const SPIFFE_PATTERN: &str = "a SPIFFE ID such as \"spiffe://example.org/orders\", or all below one, \
     \"spiffe://example.org/ns/shop/*\"";
 const SPIFFE_ID: &str = "a SPIFFE ID such as \"spiffe://example.org/orders\"";
-
-/// The identity of the process.
-pub(super) fn identity(section: &mut Section<'_>) -> Option<Identity> {
-    let directory = section.required("directory", "the path of a folder")?;
-    let directory = super::path_in(&directory)?;
-    Some(Identity { directory })
-}
 
 /// TLS towards clients.
 pub(super) fn listener(
@@ -103,7 +100,7 @@ fn client_identities(field: &Field<'_>) -> Option<ClientIdentities> {
     }
     let patterns = field.clone().list().into_iter();
     let patterns: Vec<SpiffePattern> = patterns
-        .filter_map(|field| field.parse(PATTERN, SpiffePattern::parse))
+        .filter_map(|field| field.parse(SPIFFE_PATTERN, SpiffePattern::parse))
         .collect();
     match patterns.is_empty() {
         true => field.expected(IDENTITIES),

@@ -4,6 +4,8 @@
 //! Chain, validity and revocation are the library's business; the name of a server that it compares
 //! last is ignored, because an SVID need not have one, and the identity is compared in its stead.
 
+mod svid;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+pub use svid::{GivenSvid, UsableSvid};
 
 use super::peer::Peer;
 use crate::config::{SpiffeId, SpiffePattern};
