@@ -37,7 +37,7 @@ fn config(policies: usize) -> config::Config {
                 number / 256 % 256,
                 number % 256
             ),
-            1 => format!("principals = [{{ spiffe_prefix = 'spiffe://a.org/team{number}' }}]"),
+            1 => format!("principals = [{{ spiffe = 'spiffe://a.org/team{number}/*' }}]"),
             _ => format!(
                 "principals = [{{ spiffe = 'spiffe://a.org/ns/service{number}' }}]\n\
                  paths = [{{ prefix = '/api/v{}' }}]\nmethods = ['GET', 'POST']",

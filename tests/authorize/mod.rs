@@ -325,9 +325,9 @@ fn identities_decide() {
              { name = \"web\", action = \"allow\", \
              principals = [{ spiffe = \"spiffe://x.org/ns/shop/web\" }], methods = [\"GET\"] },\
              { name = \"not-tools\", action = \"deny\", \
-             principals = [{ spiffe_prefix = \"spiffe://x.org/ns/shop/tools\" }] },\
+             principals = [{ spiffe = \"spiffe://x.org/ns/shop/tools/*\" }] },\
              { name = \"shop\", action = \"allow\", paths = [{ prefix = \"/shop\" }], \
-             principals = [{ spiffe_prefix = \"spiffe://x.org/ns/shop\" }] },\
+             principals = [{ spiffe = \"spiffe://x.org/ns/shop/*\" }] },\
              { name = \"strangers\", action = \"allow\", principals = [\"anonymous\"], \
              paths = [{ exact = \"/hello\" }] } ] }",
         )

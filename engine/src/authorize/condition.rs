@@ -6,7 +6,7 @@
 use crate::authenticate::{Principal, Token};
 use crate::config::{
     HeaderMatch, HeaderValue, HostPattern, IpNetwork, PathMatch, PolicyConditions, PrincipalMatch,
-    Proved, SpiffeId,
+    Proved, SpiffePattern,
 };
 use crate::http::FieldName;
 
@@ -191,14 +191,8 @@ fn principal_holds(wanted: &PrincipalMatch, principal: &Principal<'_>) -> bool {
 
 fn proved_holds(wanted: &Proved, principal: &Principal<'_>) -> bool {
     let identity = principal.spiffe_id();
-    let is_it = |wanted: &Option<SpiffeId>| match wanted {
-        Some(_) => wanted.as_ref() == identity,
-        None => true,
-    };
-    let begins = |prefix: &Option<SpiffeId>| match prefix {
-        Some(prefix) => identity.is_some_and(|id| {
-            begins_with_segments(id.as_str().as_bytes(), prefix.as_str().as_bytes())
-        }),
+    let is_it = |wanted: &Option<SpiffePattern>| match wanted {
+        Some(pattern) => identity.is_some_and(|id| pattern.matches(id)),
         None => true,
     };
     let owns = |owner: &Option<String>| match owner {
@@ -206,7 +200,6 @@ fn proved_holds(wanted: &Proved, principal: &Principal<'_>) -> bool {
         None => true,
     };
     is_it(&wanted.spiffe)
-        && begins(&wanted.spiffe_prefix)
         && owns(&wanted.key_owner)
         && (wanted.user.is_none() || wanted.user.as_deref() == principal.user)
         && token_holds(wanted, principal.token.as_deref())

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::attributes::Attributes;
 use super::condition::{Aspect, Conditions};
-use crate::config::{HostPattern, IpNetwork, PathMatch, PrincipalMatch, Proved};
+use crate::config::{HostPattern, IpNetwork, PathMatch, PrincipalMatch, Proved, SpiffePattern};
 
 /// What a policy or request is looked up by.
 pub(super) type Key = u64;
@@ -166,12 +166,17 @@ fn principal(wanted: &PrincipalMatch) -> Option<Key> {
 
 /// Whatever tells most callers apart; the rest is compared afterwards.
 fn proved_key(proved: &Proved) -> Option<Key> {
-    let exact = proved.spiffe.as_ref();
-    let exact = exact.map(|id| text(id.as_str().as_bytes(), Kind::Exact));
+    let spiffe = proved.spiffe.as_ref();
+    let exact = spiffe.and_then(|pattern| match pattern {
+        SpiffePattern::Exact(id) => Some(text(id.as_str().as_bytes(), Kind::Exact)),
+        SpiffePattern::Below(_) => None,
+    });
     let owner = proved.key_owner.as_ref();
     let owner = || owner.map(|owner| text(owner.as_bytes(), Kind::Owner));
-    let leading = proved.spiffe_prefix.as_ref();
-    let leading = || leading.map(|id| text(id.as_str().as_bytes(), Kind::Leading));
+    let leading = || match spiffe {
+        Some(SpiffePattern::Below(id)) => Some(text(id.as_str().as_bytes(), Kind::Leading)),
+        Some(SpiffePattern::Exact(_)) | None => None,
+    };
     let of_text =
         |text: &Option<String>, kind| text.as_ref().map(|it| self::text(it.as_bytes(), kind));
     exact

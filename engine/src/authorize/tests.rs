@@ -10,7 +10,7 @@ use super::*;
 use crate::authenticate::Principal;
 use crate::config::{
     self, Authorization, HeaderMatch, HeaderValue, HostPattern, IpNetwork, PathMatch, Pattern,
-    PolicyConditions, PrincipalMatch, Proved, SpiffeId,
+    PolicyConditions, PrincipalMatch, Proved, SpiffeId, SpiffePattern,
 };
 use crate::http::{HeadLimits, RequestHead, Scheme, TargetRules, h1};
 use crate::io::Instant;
@@ -98,23 +98,18 @@ fn ids(first: u32) -> Vec<PolicyId> {
     (first..first + 100).map(PolicyId).collect()
 }
 
-fn spiffe(text: &str) -> SpiffeId {
-    SpiffeId::parse(text).expect(text)
-}
-
 fn conditions(dice: &mut Dice) -> PolicyConditions {
-    let proved = |spiffe: Option<&str>, prefix: Option<&str>| {
+    let proved = |spiffe: &str| {
         PrincipalMatch::Proved(Proved {
-            spiffe: spiffe.map(self::spiffe),
-            spiffe_prefix: prefix.map(self::spiffe),
+            spiffe: Some(SpiffePattern::parse(spiffe).expect(spiffe)),
             ..Proved::default()
         })
     };
     let principals = [
         PrincipalMatch::Anonymous,
         PrincipalMatch::Authenticated,
-        proved(Some(IDENTITIES[0]), None),
-        proved(Some(IDENTITIES[1]), None),
+        proved(IDENTITIES[0]),
+        proved(IDENTITIES[1]),
         PrincipalMatch::Proved(Proved {
             user: Some("ann".into()),
             ..Proved::default()
@@ -123,9 +118,9 @@ fn conditions(dice: &mut Dice) -> PolicyConditions {
             issuer: Some("https://a.org".into()),
             ..Proved::default()
         }),
-        proved(None, Some("spiffe://a.org/ns/x")),
-        proved(None, Some("spiffe://a.org")),
-        proved(Some(IDENTITIES[0]), Some("spiffe://b.org")),
+        proved("spiffe://a.org/ns/x/*"),
+        proved("spiffe://a.org/*"),
+        proved("spiffe://b.org/*"),
     ];
     let network = |text: &&str| IpNetwork::parse(text).expect(text);
     let sources = [

@@ -36,6 +36,7 @@ pub(super) struct Section<'a> {
     span: Range<usize>,
     table: &'a DeTable<'a>,
     asked: Vec<&'static str>,
+    retired: Vec<&'static str>,
 }
 
 /// A value and where it stands.
@@ -117,6 +118,7 @@ impl<'a> Section<'a> {
             span,
             table,
             asked: Vec::new(),
+            retired: Vec::new(),
         };
         let value = read(&mut section);
         section.note_unknown_keys();
@@ -126,7 +128,7 @@ impl<'a> Section<'a> {
     fn note_unknown_keys(&self) {
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
-            if self.asked.contains(&name) {
+            if self.asked.contains(&name) || self.retired.contains(&name) {
                 continue;
             }
             let message = match near_miss(name, &self.asked) {
@@ -196,6 +198,18 @@ impl<'a> Section<'a> {
                     message.to_owned(),
                 );
             }
+        }
+    }
+
+    /// Refuses `key`, which is not a key any more, and says what to write instead of its text.
+    pub(super) fn retired(&mut self, key: &'static str, instead: impl FnOnce(&str) -> String) {
+        self.retired.push(key);
+        if let Some(value) = self.table.get(key) {
+            let text = match value.get_ref() {
+                DeValue::String(text) => instead(text),
+                _ => instead(""),
+            };
+            self.refuse(key, &format!("is no key any more: write {text}"));
         }
     }
 

@@ -92,12 +92,25 @@ impl SpiffePattern {
     pub fn matches(&self, id: &SpiffeId) -> bool {
         match self {
             Self::Exact(exact) => exact == id,
-            Self::Below(above) => {
-                let rest = id.as_str().strip_prefix(above.as_str());
-                rest.is_some_and(|rest| rest.starts_with('/'))
-            }
+            Self::Below(above) => is_below(id, above),
         }
     }
+
+    /// Whether all that `other` matches is matched by this one too.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Exact(id)) => self.matches(id),
+            (Self::Below(above), Self::Below(other)) => other == above || is_below(other, above),
+            (Self::Exact(_), Self::Below(_)) => false,
+        }
+    }
+}
+
+/// Whether `id` begins with the segments of `above`, and has more.
+fn is_below(id: &SpiffeId, above: &SpiffeId) -> bool {
+    let rest = id.as_str().strip_prefix(above.as_str());
+    rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 impl fmt::Display for SpiffePattern {
@@ -177,6 +190,25 @@ mod tests {
             "spiffe://x.org//*",
         ] {
             assert_eq!(SpiffePattern::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_cover_what_they_match_of_others() {
+        for (first, second, expected) in [
+            ("spiffe://x.org/a", "spiffe://x.org/a", true),
+            ("spiffe://x.org/a", "spiffe://x.org/a/*", false),
+            ("spiffe://x.org/a/*", "spiffe://x.org/a", false),
+            ("spiffe://x.org/a/*", "spiffe://x.org/a/b", true),
+            ("spiffe://x.org/a/*", "spiffe://x.org/a/*", true),
+            ("spiffe://x.org/*", "spiffe://x.org/a/*", true),
+            ("spiffe://x.org/a/*", "spiffe://x.org/*", false),
+            ("spiffe://x.org/a/*", "spiffe://x.org/ab/*", false),
+        ] {
+            let covers = SpiffePattern::parse(first)
+                .zip(SpiffePattern::parse(second))
+                .map(|(first, second)| first.covers(&second));
+            assert_eq!(covers, Some(expected), "{first} {second}");
         }
     }
 

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 pub use network::IpNetwork;
 pub use rate_limit::{LimitKey, RateLimit};
 
-use super::{ClaimPath, HostPattern, Listener, PathMatch, Pattern, SpiffeId};
+use super::{ClaimPath, HostPattern, Listener, PathMatch, Pattern, SpiffePattern};
 
 /// The policies of one listener, virtual host or route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -179,12 +179,9 @@ pub enum PrincipalMatch {
 /// What a caller must have proved; never empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Proved {
-    /// Its certificate has this identity.
+    /// Its certificate has this identity, or one of these.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub spiffe: Option<SpiffeId>,
-    /// Its certificate has an identity that begins with these segments.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spiffe_prefix: Option<SpiffeId>,
+    pub spiffe: Option<SpiffePattern>,
     /// Its API key belongs to this owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_owner: Option<String>,

@@ -5,7 +5,7 @@
 
 use crate::config::model::{
     HeaderMatch, HostPattern, PathMatch, Policy, PolicyAction, PolicyConditions, PrincipalMatch,
-    Proved, SpiffeId,
+    Proved,
 };
 
 /// Whether `first` is for every request that `second` is for.
@@ -142,12 +142,9 @@ fn principal(first: &PrincipalMatch, second: &PrincipalMatch) -> bool {
 }
 
 fn proved(first: &Proved, second: &Proved) -> bool {
-    let identity = first.spiffe.is_none() || first.spiffe == second.spiffe;
-    let begins = first.spiffe_prefix.as_ref().is_none_or(|prefix| {
-        [&second.spiffe, &second.spiffe_prefix]
-            .into_iter()
-            .flatten()
-            .any(|id| spiffe_begins(id, prefix))
+    let identity = first.spiffe.as_ref().is_none_or(|first| {
+        let second = second.spiffe.as_ref();
+        second.is_some_and(|second| first.covers(second))
     });
     let owner = first.key_owner.is_none() || first.key_owner == second.key_owner;
     let user = first.user.is_none() || first.user == second.user;
@@ -155,11 +152,7 @@ fn proved(first: &Proved, second: &Proved) -> bool {
     let subject = first.subject.is_none() || first.subject == second.subject;
     let mut claims = first.claims.iter();
     let claims = claims.all(|claim| second.claims.contains(claim));
-    identity && begins && owner && user && issuer && subject && claims
-}
-
-fn spiffe_begins(id: &SpiffeId, prefix: &SpiffeId) -> bool {
-    segments_begin(id.as_str(), prefix.as_str())
+    identity && owner && user && issuer && subject && claims
 }
 
 /// Whether `text` is `prefix` or goes on with a slash after it.

@@ -63,7 +63,7 @@ fn a_policy_that_an_earlier_one_hides_is_refused() {
             "action = 'deny', principals = [{ spiffe = 'spiffe://a.org/x' }]",
         ),
         (
-            "action = 'allow', principals = [{ spiffe_prefix = 'spiffe://a.org/ns' }]",
+            "action = 'allow', principals = [{ spiffe = 'spiffe://a.org/ns/*' }]",
             "action = 'deny', principals = [{ spiffe = 'spiffe://a.org/ns/x' }]",
         ),
         (
@@ -101,7 +101,7 @@ fn a_policy_that_still_has_something_to_decide_is_taken() {
         ),
         ("action = 'deny', audit = true", "action = 'allow'"),
         (
-            "action = 'deny', principals = [{ spiffe_prefix = 'spiffe://a.org/n' }]",
+            "action = 'deny', principals = [{ spiffe = 'spiffe://a.org/n/*' }]",
             "action = 'deny', principals = [{ spiffe = 'spiffe://a.org/ns/x' }]",
         ),
         // `/open/..;/x` has a reading that is not under `/open`: the denial is for it, the
@@ -177,4 +177,21 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "{level}: {found:?}"
         );
     }
+}
+
+#[test]
+fn a_key_of_before_says_what_to_write_instead() {
+    let found = problems(
+        "policies = [{ name = 'shop', action = 'allow', \
+         principals = [{ spiffe_prefix = 'spiffe://a.org/ns/shop' }] }]",
+    );
+    let expected = "write `spiffe = \"spiffe://a.org/ns/shop/*\"`";
+    assert!(
+        found.iter().any(|problem| problem.contains(expected)),
+        "{found:?}"
+    );
+    assert!(
+        found.iter().all(|problem| !problem.contains("unknown key")),
+        "{found:?}"
+    );
 }

@@ -6,11 +6,12 @@
 mod cover;
 pub(super) mod rate_limit;
 
+use super::tls::SPIFFE_PATTERN;
 use super::{Names, grammar, jwt, route};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
     Authorization, ClaimMatch, HeaderMatch, HeaderValue, IpNetwork, Listener, Policy, PolicyAction,
-    PolicyConditions, PrincipalMatch, Proved, RateLimit, SpiffeId,
+    PolicyConditions, PrincipalMatch, Proved, RateLimit, SpiffePattern,
 };
 use crate::limits;
 
@@ -20,8 +21,6 @@ const ACTION: &str = "\"allow\" or \"deny\"";
 const PRINCIPAL: &str = "\"anonymous\", \"authenticated\", or a table of what must be proved";
 const NETWORK: &str = "an address or a block of them such as \"10.0.0.0/8\" or \"::1\", \
     without bits behind its length";
-const SPIFFE_ID: &str = "a SPIFFE ID such as \"spiffe://example.org/orders\"";
-const SPIFFE_PREFIX: &str = "the first segments of a SPIFFE ID such as \"spiffe://example.org/ns\"";
 
 /// The policies of the listener, virtual host or route in `section`, if it has any.
 pub(super) fn read(section: &mut Section<'_>) -> Option<Authorization> {
@@ -207,14 +206,14 @@ fn principal(field: Field<'_>) -> Option<PrincipalMatch> {
 
 fn proved(section: &mut Section<'_>) -> Option<Proved> {
     let spiffe = section.field("spiffe");
-    let spiffe = spiffe.and_then(|field| field.parse(SPIFFE_ID, SpiffeId::parse));
-    let prefix = section.field("spiffe_prefix");
-    let spiffe_prefix = prefix.and_then(|field| field.parse(SPIFFE_PREFIX, SpiffeId::parse));
+    let spiffe = spiffe.and_then(|field| field.parse(SPIFFE_PATTERN, SpiffePattern::parse));
+    section.retired("spiffe_prefix", |prefix| {
+        format!("`spiffe = \"{}/*\"`", prefix.trim_end_matches('/'))
+    });
     let owner = section.field("key_owner");
     let key_owner = owner.and_then(|field| field.parse(grammar::NAME, grammar::name));
     let proved = Proved {
         spiffe,
-        spiffe_prefix,
         key_owner: key_owner.map(|owner| owner.to_string()),
         user: text(section, "user"),
         issuer: text(section, "issuer"),
