@@ -491,6 +491,8 @@ pub const REGISTRY_EXPIRED_KEPT: usize = 256;
 pub const JOURNAL_LINE_BYTES_MAX: usize = 64 << 10;
 /// Bytes of the registry's journal below which it is not rewritten.
 pub const JOURNAL_REWRITE_BYTES: u64 = 4 << 20;
+/// How often it is looked whether the journal is folded: until then it grows on.
+pub const JOURNAL_FOLD_POLL: Duration = Duration::from_millis(50);
 /// Changes that may wait for the journal's disk; more are refused until it has caught up.
 pub const JOURNAL_QUEUE: usize = 4096;
 /// Changes of the registry in a second, renewals included, by default: what the journal's disk and
@@ -509,6 +511,16 @@ pub const DNS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
 pub const DISCOVERED_ENDPOINTS_MAX: usize = 10_000;
 /// Bytes of an endpoint file.
 pub const ENDPOINT_FILE_BYTES_MAX: u64 = 4 << 20;
+/// How long a start or a reload waits for the first answers of a cluster's sources, by default: a
+/// resolver that is there answers at once, one that starts along needs a moment.
+pub const FIRST_ANSWER_DEFAULT: Duration = Duration::from_secs(5);
+/// How soon a name that was never resolved is asked for again; twice as long after each failure.
+pub const DNS_FIRST_RETRY: Duration = Duration::from_millis(250);
+/// Sources without an answer that are named on a line; of more, how many there are.
+pub const SILENT_SOURCES_TOLD: usize = 8;
+/// Clusters of which a shard reports before it serves requests again: some tenths of a millisecond
+/// with ten endpoints each.
+pub const CLUSTERS_REPORTED_AT_ONCE: usize = 256;
 /// How often endpoint files are looked at.
 pub const ENDPOINT_FILE_POLL: Duration = Duration::from_secs(1);
 /// Checks of instances that are under way at once; further ones wait their turn.

@@ -2,7 +2,7 @@
 //!
 //! *In:* records of changes, in order. *Out:* an answer when they are on the disk, and after a
 //! restart the instances that were registered. One file that is appended to (`record`), folded when
-//! it is opened (`fold`), rewritten when most of it is past.
+//! it is opened (`fold`), and when most of it is past (`folding`).
 //!
 //! Must stay true: what was answered is on the disk (`fdatasync` before the answer; changes that
 //! wait together share one). A process that dies at any instruction leaves a journal that the next
@@ -12,6 +12,7 @@
 //! makes the control thread wait.
 
 mod fold;
+mod folding;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -90,6 +91,7 @@ impl Journal {
         fs::create_dir_all(folder).map_err(system(folder))?;
         let lock = lock(&folder.join(LOCK))?;
         let path = folder.join(NAME);
+        folding::remove_stale(&path);
         let folded = match File::open(&path) {
             Ok(file) => fold::fold(BufReader::new(file)).map_err(system(&path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Folded::default(),

@@ -222,9 +222,39 @@ fn a_journal_that_is_mostly_past_is_folded() {
         assert_eq!(written(&journal, &renewals), Ok(()));
     }
     drop(journal);
+    // Open when the one before has ended, and with it the fold.
+    let (_journal, recovered) = folder.open();
     let length = fs::metadata(folder.path()).expect("a file").len();
     assert!(length < limits::JOURNAL_REWRITE_BYTES, "{length}");
-    assert_eq!(told(&folder.open().1), [("a".to_owned(), 999, false)]);
+    assert_eq!(told(&recovered), [("a".to_owned(), 999, false)]);
+}
+
+#[test]
+fn what_is_written_while_a_journal_is_folded_stays_behind_what_was_folded() {
+    let folder = Folder::new();
+    let (journal, _) = folder.open();
+    assert_eq!(written(&journal, &[put("a", 1, 0)]), Ok(()));
+    // So many that they cannot be folded before the next change.
+    let count = 20_000;
+    let many: Vec<Record> = (0..count).map(|id| put(&format!("x{id}"), 1, 1)).collect();
+    while fs::metadata(folder.path()).expect("a file").len() < limits::JOURNAL_REWRITE_BYTES {
+        assert_eq!(written(&journal, &many), Ok(()));
+    }
+    for until in 1..=300 {
+        assert_eq!(written(&journal, &[renew("a", until), gone("x7")]), Ok(()));
+        assert_eq!(written(&journal, &[put("x7", 1, until)]), Ok(()));
+    }
+    drop(journal);
+    let (_journal, recovered) = folder.open();
+    assert_eq!((recovered.damaged_count, recovered.is_torn), (0, false));
+    let until = |id: &str| {
+        let mut entries = recovered.entries.iter();
+        let entry = entries.find(|entry| &*entry.registration.id == id);
+        entry.map(|entry| entry.until)
+    };
+    assert_eq!((until("a"), until("x7")), (Some(300), Some(300)));
+    assert_eq!(recovered.entries.len(), count + 1);
+    assert!(!folder.path().with_extension("folded").exists());
 }
 
 #[test]

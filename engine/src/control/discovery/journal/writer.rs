@@ -1,19 +1,18 @@
 //! The thread that writes the journal.
 //!
 //! It takes what waits, writes it in one piece, has the disk confirm it once, and answers all.
-//! A journal of which most is past is folded and written anew here, where nobody waits for more
-//! than the next answer. After a failure it refuses everything until it has been given the whole
-//! journal again.
+//! A journal of which most is past is folded beside that (`folding`), and nobody waits for it.
+//! After a failure it refuses everything until it has been given the whole journal again.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use flume::Receiver;
+use flume::{Receiver, RecvTimeoutError};
 use tokio::sync::oneshot;
 
 use super::WriteError;
-use super::fold::{self, Entry};
+use super::folding::Folding;
 use super::record::Record;
 use crate::limits;
 
@@ -36,6 +35,7 @@ pub(super) struct Writer {
     length: u64,
     /// The length at which it is folded again.
     rewrite_at: u64,
+    folding: Option<Folding>,
     /// What failed, until the whole journal has been written again.
     failed: Option<WriteError>,
 }
@@ -47,16 +47,34 @@ impl Writer {
             file,
             length,
             rewrite_at: rewrite_at(length),
+            folding: None,
             failed: None,
         }
     }
 
     /// Writes until nobody can ask for it any more.
     pub(super) fn run(mut self, queue: &Receiver<Change>) {
-        while let Ok(first) = queue.recv() {
-            let mut waiting = vec![first];
+        while let Some(first) = self.next(queue) {
+            let mut waiting: Vec<Change> = first.into_iter().collect();
             waiting.extend(queue.drain());
             self.write_all(waiting);
+            if self.folding.as_ref().is_some_and(Folding::is_finished) {
+                self.finish_folding();
+            }
+        }
+        self.finish_folding();
+    }
+
+    /// The next change, or nothing when a fold may have ended; `None` when nobody can ask for
+    /// anything any more.
+    fn next(&self, queue: &Receiver<Change>) -> Option<Option<Change>> {
+        if self.folding.is_none() {
+            return queue.recv().ok().map(Some);
+        }
+        match queue.recv_timeout(limits::JOURNAL_FOLD_POLL) {
+            Ok(change) => Some(Some(change)),
+            Err(RecvTimeoutError::Timeout) => Some(None),
+            Err(RecvTimeoutError::Disconnected) => None,
         }
     }
 
@@ -78,8 +96,12 @@ impl Writer {
             }
         }
         self.append(&lines, answers);
-        if self.failed.is_none() && self.length >= self.rewrite_at {
-            self.compact();
+        if self.failed.is_none() && self.folding.is_none() && self.length >= self.rewrite_at {
+            match Folding::start(&self.path, self.length) {
+                Ok(folding) => self.folding = Some(folding),
+                // It is tried again when the journal is longer.
+                Err(_no_thread) => self.rewrite_at = self.rewrite_at.saturating_mul(2),
+            }
         }
     }
 
@@ -114,19 +136,16 @@ impl Writer {
         }
     }
 
-    /// Folds the file and writes what is left of it.
-    fn compact(&mut self) {
-        let folded = File::open(&self.path).and_then(|file| fold::fold(BufReader::new(file)));
-        let written = folded.and_then(|folded| {
-            if folded.damaged_count > 0 {
-                // Somebody else wrote into it. What the registry holds will replace it.
-                return Err(io::Error::other("the journal was damaged while in use"));
-            }
-            let lines = lines(folded.entries.values().map(Entry::record));
-            let file = replace(&self.path, &lines)?;
-            Ok((file, lines.len() as u64))
-        });
-        match written {
+    /// Puts the folded journal in the place of the other, if there is one and all is well.
+    fn finish_folding(&mut self) {
+        let Some(folding) = self.folding.take() else {
+            return;
+        };
+        if self.failed.is_some() {
+            // The whole journal is about to be written anew.
+            return folding.discard();
+        }
+        match folding.finish(&self.path, self.length) {
             Ok((file, length)) => self.adopt(file, length),
             Err(error) => {
                 self.fail(&error);
@@ -135,6 +154,9 @@ impl Writer {
     }
 
     fn replace(&mut self, lines: &[u8]) -> Result<(), WriteError> {
+        if let Some(folding) = self.folding.take() {
+            folding.discard();
+        }
         match replace(&self.path, lines) {
             Ok(file) => {
                 self.adopt(file, lines.len() as u64);
@@ -181,8 +203,12 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<File> {
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
+    sync_folder(path)?;
     Ok(file)
+}
+
+/// Has the disk confirm which files are in the folder of `path`.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
