@@ -152,6 +152,9 @@ fn start(origin: SocketAddr, keys: &str) -> (Shards, config::Address) {
     let snapshot = Arc::new(Snapshot::compile(&config).expect("keys that can be read"));
     std::fs::remove_file(file).expect("the file of keys");
     let shards = Shards::start(snapshot, doors, &Errands::new().0).expect("io_uring");
+    for shard in shards.senders() {
+        shard.send(ShardCommand::Accept).expect("a shard");
+    }
     (shards, config.listeners[0].address.clone())
 }
 

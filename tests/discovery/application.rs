@@ -29,6 +29,8 @@ fn an_application_is_registered_while_it_runs_and_its_exit_code_is_passed_on() {
         "register",
         "--service",
         "orders",
+        "--locality",
+        "zone-1",
         "--ttl",
         "3s",
         "--drain",
@@ -48,6 +50,8 @@ fn an_application_is_registered_while_it_runs_and_its_exit_code_is_passed_on() {
     let mut child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
     let serves = |registry: &Registry| registry.proxy.get("/application.py").status() == 200;
     wait::for_("the application's requests", || serves(&registry));
+    let listed = registry.ask("GET", "orders", "").text();
+    assert!(listed.contains("\"locality\":\"zone-1\""), "{listed}");
 
     // A proxy that was restarted without its journal hears of it again.
     registry.proxy.terminate();

@@ -1,6 +1,10 @@
 //! Instances come and go: the registry and its API, endpoint files, DNS.
 
 mod application;
+mod dnsmasq;
+mod first_answers;
+mod metadata;
+mod refusals;
 mod registration;
 mod sources;
 
@@ -28,8 +32,13 @@ impl Registry {
     }
 
     fn start_with(setup: Setup) -> Self {
-        let (address, admin) = (ports::free(), ports::free());
         let registry = "registry = { path = \"registry\", token_file = \"token\" }";
+        Self::start_with_registry(setup, registry)
+    }
+
+    /// The same with settings of the registry.
+    fn start_with_registry(setup: Setup, registry: &str) -> Self {
+        let (address, admin) = (ports::free(), ports::free());
         let config = setup.top(registry).render(address, admin);
         let proxy = Proxy::start_with_file(&config, ("token", TOKEN), address, admin);
         Self { proxy, config }

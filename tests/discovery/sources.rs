@@ -1,32 +1,20 @@
 //! Endpoint files and DNS: what changes is followed, what fails keeps the last good answer.
 
-use std::{
-    fs,
-    net::{SocketAddr, UdpSocket},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, net::SocketAddr};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Origin, Proxy, Setup, ports, running::Running, scratch::Scratch, wait};
+use super::dnsmasq::{Dnsmasq, following};
+use crate::harness::{Origin, Proxy, ports, wait};
 
 /// An origin that answers with `name`.
-fn named(address: SocketAddr, name: &str) -> Origin {
+pub(super) fn named(address: SocketAddr, name: &str) -> Origin {
     let length = name.len();
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
     Origin::start_at(address, move |peer| {
         while peer.request().is_some() && peer.send(&answer) {}
     })
-}
-
-/// Everything goes to what `discovery` finds.
-fn following(discovery: &str) -> Setup {
-    let lines = format!("discovery = {discovery}");
-    Setup::new()
-        .route("all", "forward = \"found\"")
-        .cluster_with("found", &[], &lines)
 }
 
 /// The row of the cluster's first source.
@@ -74,83 +62,6 @@ fn an_endpoint_file_is_followed_and_a_bad_one_changes_nothing() {
     replace(&first);
     wait::for_("the third list", || proxy.get("/").text() == "a");
     assert_eq!(source(&proxy)["last_error"], Value::Null);
-}
-
-/// A running dnsmasq that knows what stands in its file of hosts.
-struct Dnsmasq {
-    child: Running,
-    address: SocketAddr,
-    scratch: Scratch,
-    more: Vec<String>,
-}
-
-impl Dnsmasq {
-    fn start(hosts: &str, more: &[&str]) -> Self {
-        let address = ports::free();
-        let scratch = Scratch::new();
-        scratch.write("hosts", hosts);
-        let more: Vec<String> = more.iter().map(ToString::to_string).collect();
-        let child = Self::launch(address, &scratch, &more);
-        Self {
-            child,
-            address,
-            scratch,
-            more,
-        }
-    }
-
-    fn launch(address: SocketAddr, scratch: &Scratch, more: &[String]) -> Running {
-        let program = Path::new("/usr/sbin/dnsmasq");
-        let mut command = Command::new(program);
-        command.args([
-            "--keep-in-foreground",
-            "--no-resolv",
-            "--no-hosts",
-            "--conf-file=/dev/null",
-        ]);
-        command.args([
-            "--bind-interfaces",
-            "--listen-address=127.0.0.1",
-            "--local-ttl=1",
-        ]);
-        command.args([
-            "--user=",
-            "--group=",
-            "--pid-file=",
-            "--domain-needed",
-            "--local=/test/",
-        ]);
-        command.arg(format!("--port={}", address.port()));
-        let hosts = scratch.file("hosts");
-        command.arg(format!("--addn-hosts={}", hosts.display()));
-        command
-            .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = Running::start(&mut command);
-        wait::for_("dnsmasq to listen", || UdpSocket::bind(address).is_err());
-        child
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), signal).expect("sent");
-    }
-
-    /// Knows other hosts from now on.
-    fn set(&self, hosts: &str) {
-        self.scratch.write("hosts", hosts);
-        self.signal(Signal::HUP);
-    }
-
-    /// A proxy that asks it for `discovery`.
-    fn proxy(&self, discovery: &str) -> Proxy {
-        let dns = format!(
-            "dns = {{ servers = [\"{}\"], ttl_min = \"1s\", ttl_max = \"2s\", timeout = \"500ms\" }}",
-            self.address
-        );
-        Proxy::start(&following(discovery).top(&dns))
-    }
 }
 
 #[test]

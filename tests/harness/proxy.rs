@@ -78,6 +78,27 @@ impl Proxy {
 
     /// Starts what `command` says, in the scratch folder.
     pub(crate) fn spawn(
+        command: Command,
+        scratch: Scratch,
+        address: SocketAddr,
+        admin: SocketAddr,
+    ) -> Self {
+        let mut proxy = Self::launch(command, scratch, address, admin);
+        proxy.wait_until_ready();
+        proxy
+    }
+
+    /// Starts a proxy and does not wait until it is ready.
+    pub(crate) fn start_unready(config: &str, address: SocketAddr, admin: SocketAddr) -> Self {
+        let scratch = Scratch::new();
+        let mut command = weft();
+        command
+            .arg("--config")
+            .arg(scratch.write("weft.toml", config));
+        Self::launch(command, scratch, address, admin)
+    }
+
+    fn launch(
         mut command: Command,
         scratch: Scratch,
         address: SocketAddr,
@@ -90,22 +111,22 @@ impl Proxy {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let mut proxy = Self {
+        Self {
             child,
             scratch,
             address,
             admin,
-        };
+        }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn wait_until_ready(&mut self) {
         wait::for_("the proxy to be ready", || {
-            if let Some(status) = proxy.child.try_wait().expect("a child's status") {
-                panic!(
-                    "the proxy ended at its start, {status}:\n{}",
-                    proxy.stderr()
-                );
+            if let Some(status) = self.child.try_wait().expect("a child's status") {
+                panic!("the proxy ended at its start, {status}:\n{}", self.stderr());
             }
-            proxy.is_ready()
+            self.is_ready()
         });
-        proxy
     }
 
     /// Where it listens.

@@ -93,6 +93,12 @@ impl Setup {
         self
     }
 
+    /// Adds lines after the clusters, such as one without endpoints of its own.
+    pub(crate) fn lines_of_clusters(mut self, lines: &str) -> Self {
+        writeln!(self.clusters, "{lines}").expect("text");
+        self
+    }
+
     /// The text of the file.
     pub(crate) fn render(&self, listen: SocketAddr, admin: SocketAddr) -> String {
         let mut routes = self.routes.clone();

@@ -18,6 +18,7 @@ mod tests;
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{Errors, Problem};
@@ -74,6 +75,12 @@ pub fn parse_endpoints(text: &str, file: &Path) -> Result<Vec<Endpoint>, Errors>
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     scalar::parse_duration(text)
+}
+
+/// The name that `text` is, as one is written in configurations.
+#[must_use]
+pub fn parse_name(text: &str) -> Option<Arc<str>> {
+    read::name(text)
 }
 
 /// The embedded configuration: two echo endpoints behind 127.0.0.1:8080.

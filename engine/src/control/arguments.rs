@@ -150,6 +150,9 @@ pub struct Register {
     /// How long it is believed without a heartbeat, which is sent three times as often
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub ttl: String,
+    /// Where it is: a zone, a rack, a machine; proxies prefer those that are where they are
+    #[arg(long, value_name = "NAME")]
+    pub locality: Option<String>,
     /// What it says of itself; can be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub metadata: Vec<(String, String)>,

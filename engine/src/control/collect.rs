@@ -5,8 +5,8 @@
 //! arrives, also one that its page did not wait for. In: the shards' mailboxes. Out: the ledger,
 //! and for each refresh the shards missing from it, so that a page can say it is incomplete.
 //!
-//! Must stay true: at most one question to a shard is unanswered; nothing on a shard waits for
-//! this side.
+//! Must stay true: at most one question of each kind to a shard is unanswered; nothing on a shard
+//! waits for this side.
 
 use std::cell::{Ref, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -19,24 +19,36 @@ use tokio::time::{Instant, timeout_at};
 use crate::balance::{ClusterId, ClusterReport};
 use crate::forward::CircuitReport;
 use crate::record::{FreedIds, Ledger, SeriesNames, ShardRecord};
-use crate::shard::{ShardCommand, ShardReport};
+use crate::shard::{ClusterCounts, ShardCommand, ShardReport};
 
 /// The control thread's view of what the shards record.
 #[derive(Debug)]
 pub struct Collector {
     shards: Vec<Sender<ShardCommand>>,
     ledger: RefCell<Ledger>,
-    /// What the balancers of each shard counted last, by number.
-    clusters: RefCell<Vec<Vec<ClusterReport>>>,
-    /// What the circuits of each shard counted last, by number.
-    circuits: RefCell<Vec<Vec<(ClusterId, CircuitReport)>>>,
-    unanswered: RefCell<Vec<bool>>,
+    /// What the clusters of each shard counted when they were asked last, by number.
+    clusters: RefCell<Vec<ClusterCounts>>,
+    unanswered: RefCell<Vec<Unanswered>>,
     /// Absorbed records, for the shards to go on in: a scrape then costs a shard no allocation.
-    /// At most one for each shard.
+    /// At most two for each shard.
     #[expect(clippy::vec_box, reason = "the box travels to the shard and back")]
     spares: RefCell<Vec<Box<ShardRecord>>>,
     reports: (Sender<ShardReport>, Receiver<ShardReport>),
     arrived: Notify,
+}
+
+/// What a shard has been asked and not answered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unanswered {
+    record: bool,
+    /// The same with what its clusters count.
+    clusters: bool,
+}
+
+impl Unanswered {
+    const fn any(self) -> bool {
+        self.record || self.clusters
+    }
 }
 
 impl Collector {
@@ -45,11 +57,10 @@ impl Collector {
     pub fn new(shards: Vec<Sender<ShardCommand>>, names: SeriesNames) -> Self {
         Self {
             ledger: RefCell::new(Ledger::new(names)),
-            clusters: RefCell::new(vec![Vec::new(); shards.len()]),
-            circuits: RefCell::new(vec![Vec::new(); shards.len()]),
-            unanswered: RefCell::new(vec![false; shards.len()]),
+            clusters: RefCell::new(shards.iter().map(|_| ClusterCounts::default()).collect()),
+            unanswered: RefCell::new(vec![Unanswered::default(); shards.len()]),
             spares: RefCell::default(),
-            // One answer and one farewell per shard: it cannot fill up.
+            // Two answers and one farewell per shard: it cannot fill up.
             reports: flume::unbounded(),
             arrived: Notify::new(),
             shards,
@@ -83,7 +94,8 @@ impl Collector {
     #[must_use]
     pub fn clusters(&self) -> BTreeMap<ClusterId, ClusterReport> {
         let mut sums: BTreeMap<ClusterId, ClusterReport> = BTreeMap::new();
-        for report in self.clusters.borrow().iter().flatten() {
+        let clusters = self.clusters.borrow();
+        for report in clusters.iter().flat_map(|counts| &counts.balancers) {
             match sums.get_mut(&report.id) {
                 Some(sum) if sum.endpoints.len() == report.endpoints.len() => sum.add(report),
                 Some(_) => {}
@@ -99,7 +111,8 @@ impl Collector {
     #[must_use]
     pub fn circuits(&self) -> HashMap<ClusterId, CircuitReport> {
         let mut sums = HashMap::new();
-        for (id, circuit) in self.circuits.borrow().iter().flatten() {
+        let clusters = self.clusters.borrow();
+        for (id, circuit) in clusters.iter().flat_map(|counts| &counts.circuits) {
             let sum: &mut CircuitReport = sums.entry(*id).or_default();
             sum.add(circuit);
         }
@@ -127,9 +140,19 @@ impl Collector {
     /// Asks every shard for what is new and waits for at most `patience`, while `run` runs.
     /// Returns the shards that did not answer, by number.
     pub async fn refresh(&self, patience: Duration) -> Vec<usize> {
+        self.ask_all(patience, false).await
+    }
+
+    /// The same, with what the clusters count: as much work as there are endpoints.
+    pub async fn refresh_clusters(&self, patience: Duration) -> Vec<usize> {
+        self.ask_all(patience, true).await
+    }
+
+    async fn ask_all(&self, patience: Duration, with_clusters: bool) -> Vec<usize> {
         let deadline = Instant::now() + patience;
         let numbers = 0..self.shards.len();
-        let mut silent: Vec<usize> = numbers.filter(|&shard| !self.ask(shard)).collect();
+        let is_silent = |shard: &usize| !self.ask(*shard, with_clusters);
+        let mut silent: Vec<usize> = numbers.filter(is_silent).collect();
         loop {
             let arrival = self.arrived.notified();
             let unanswered = self.unanswered();
@@ -143,14 +166,17 @@ impl Collector {
 
     /// Adds a shard's report, asked for or not.
     pub fn absorb(&self, mut report: ShardReport) {
-        if let Some(flag) = self.unanswered.borrow_mut().get_mut(report.shard) {
+        if let Some(flags) = self.unanswered.borrow_mut().get_mut(report.shard) {
+            let flag = match report.clusters {
+                Some(_) => &mut flags.clusters,
+                None => &mut flags.record,
+            };
             *flag = false;
         }
-        if let Some(clusters) = self.clusters.borrow_mut().get_mut(report.shard) {
-            *clusters = report.clusters;
-        }
-        if let Some(circuits) = self.circuits.borrow_mut().get_mut(report.shard) {
-            *circuits = report.circuits;
+        if let Some(known) = self.clusters.borrow_mut().get_mut(report.shard)
+            && let Some(clusters) = report.clusters
+        {
+            *known = clusters;
         }
         self.ledger.borrow_mut().absorb(&mut report.record);
         self.spares.borrow_mut().push(report.record);
@@ -160,24 +186,35 @@ impl Collector {
     /// The shards that owe an answer, by number.
     fn unanswered(&self) -> Vec<usize> {
         let flags = self.unanswered.borrow();
-        let owing = flags.iter().enumerate().filter(|(_, owes)| **owes);
+        let owing = flags.iter().enumerate().filter(|(_, owes)| owes.any());
         owing.map(|(shard, _)| shard).collect()
     }
 
     /// Whether an answer of this shard is to be expected. A full mailbox counts as none: waiting
     /// for room would wait for a stuck shard.
-    fn ask(&self, shard: usize) -> bool {
+    fn ask(&self, shard: usize, with_clusters: bool) -> bool {
         let mut unanswered = self.unanswered.borrow_mut();
-        let (Some(flag), Some(mailbox)) = (unanswered.get_mut(shard), self.shards.get(shard))
+        let (Some(flags), Some(mailbox)) = (unanswered.get_mut(shard), self.shards.get(shard))
         else {
             return false;
         };
-        if !*flag {
-            let spare = self.spares.borrow_mut().pop().unwrap_or_default();
-            let report = self.reports.0.clone();
-            let question = ShardCommand::Scrape { spare, report };
-            *flag = mailbox.try_send(question).is_ok();
+        let is_asked = flags.clusters || (flags.record && !with_clusters);
+        if is_asked {
+            return true;
         }
+        let spare = self.spares.borrow_mut().pop().unwrap_or_default();
+        let report = self.reports.0.clone();
+        let is_sent = mailbox.try_send(ShardCommand::Scrape {
+            spare,
+            with_clusters,
+            report,
+        });
+        let flag = if with_clusters {
+            &mut flags.clusters
+        } else {
+            &mut flags.record
+        };
+        *flag = is_sent.is_ok();
         *flag
     }
 }
@@ -202,8 +239,7 @@ mod tests {
         ShardReport {
             shard: 0,
             record: recorder.take(Box::default()),
-            clusters: Vec::new(),
-            circuits: Vec::new(),
+            clusters: None,
             connections: 0,
         }
     }

@@ -108,6 +108,7 @@ impl Charge {
             key_sets: Rc::new(KeySets::new(self.shards.clone(), self.log)),
             collector: Collector::new(self.shards, names),
             generations: Generations::new(self.running),
+            is_accepting: Cell::new(false),
             lifecycle: Cell::new(Lifecycle::Serving),
             drain_bell: Notify::new(),
             started: (clock::wall(), clock::now()),
@@ -199,10 +200,8 @@ async fn run(
         spawn_local(serve_admin(admin, Rc::clone(&view)));
     }
     let (wish, wishes) = mpsc::channel(1);
-    if let Some(reloader) = reloader {
-        spawn_local(reloader.run(wishes));
-    }
     keep_identity(&view, &wish);
+    spawn_local(begin(Rc::clone(&view), reloader, wishes));
     let (end_dump, dump_ends) = oneshot::channel();
     let dump = dump.map(|dump| spawn_local(dump.run(Rc::clone(&view), dump_ends)));
     let mut watch = steady(WATCH_INTERVAL);
@@ -243,6 +242,24 @@ async fn run(
     }
     log.note("Stopped.", &[("exit_code", &code)]);
     code
+}
+
+/// Has the shards accept as soon as clusters have endpoints, and generations made from then on.
+async fn begin(view: Rc<View>, reloader: Option<Reloader>, wishes: mpsc::Receiver<Cause>) {
+    let config = view.config();
+    view.discovery.begin(&config).await;
+    let shards = view.collector.shards();
+    for shard in shards {
+        // A shard that has ended is found out by itself.
+        let _ended = shard.send_async(ShardCommand::Accept).await;
+    }
+    view.is_accepting.set(true);
+    if view.lifecycle.get() == Lifecycle::Serving {
+        start::announce(&config, shards.len(), view.log);
+    }
+    if let Some(reloader) = reloader {
+        reloader.run(wishes).await;
+    }
 }
 
 fn steady(period: Duration) -> Interval {

@@ -88,7 +88,6 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
         log,
     };
     let control = Control::start(charge).map_err(Refusal::Control)?;
-    announce(&config, shards.count(), log);
     if file.is_none() {
         let loadgen = loadgen();
         let shard_count = shards.count();
@@ -208,7 +207,8 @@ fn listen_for_admin(config: &Config, log: Log) -> Result<Option<Admin>, Refusal>
     Ok(Some(admin))
 }
 
-fn announce(config: &Config, shard_count: usize, log: Log) {
+/// Tells that connections are accepted.
+pub(super) fn announce(config: &Config, shard_count: usize, log: Log) {
     for listener in &config.listeners {
         log.note(
             "Listening.",

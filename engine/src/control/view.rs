@@ -34,11 +34,13 @@ pub struct View {
     pub key_sets: Rc<KeySets>,
     /// The identity, if the Workload API gives it.
     pub workload: Option<Rc<Workload>>,
+    /// The shards were told to accept.
+    pub is_accepting: Cell<bool>,
     /// Serving or draining.
     pub lifecycle: Cell<Lifecycle>,
     /// Rung by POST /drain; the control loop answers.
     pub drain_bell: Notify,
-    /// Since when the shards accept, on both clocks.
+    /// Since when the process runs, on both clocks.
     pub started: (SystemTime, Instant),
     /// Where endpoints come from while it runs.
     pub discovery: Discovery,

@@ -142,13 +142,13 @@ impl Local {
         self.prepared.take();
     }
 
-    /// Replaces the endpoints of one cluster of the current generation. `false` when it has no such
-    /// cluster.
+    /// Replaces the endpoints of one cluster of the current generation. `false` when that is not
+    /// number `generation`, or has no such cluster.
     ///
     /// *Cost:* by the number of that cluster's endpoints; not of clusters.
-    pub fn replace_cluster(&self, plan: &Arc<ClusterPlan>) -> bool {
+    pub fn replace_cluster(&self, generation: u64, plan: &Arc<ClusterPlan>) -> bool {
         let current = Rc::clone(&self.current.borrow());
-        current.replace(&self.site, plan)
+        current.snapshot.generation == generation && current.replace(&self.site, plan)
     }
 
     /// The listener of the current generation that listens at `address`.
@@ -329,9 +329,22 @@ impl Local {
         self.recorder.borrow_mut().take(spare)
     }
 
-    /// What each cluster's balancer counts now.
-    pub fn cluster_reports(&self) -> Vec<ClusterReport> {
-        self.current.borrow().reports(clock::recent())
+    /// What each cluster's balancer and its circuit count now, asked in parts: requests are served
+    /// in between, however many clusters there are.
+    pub async fn cluster_counts(&self) -> (Vec<ClusterReport>, Vec<(ClusterId, CircuitReport)>) {
+        let generation = Rc::clone(&self.current.borrow());
+        let (mut balancers, mut circuits) = (Vec::new(), Vec::new());
+        let count = generation.snapshot.clusters.len();
+        for first in (0..count).step_by(limits::CLUSTERS_REPORTED_AT_ONCE) {
+            if first > 0 {
+                // The next turn of the driver: what is ready by then goes first.
+                io::sleep(Duration::from_millis(1)).await;
+            }
+            let part = first..count.min(first + limits::CLUSTERS_REPORTED_AT_ONCE);
+            balancers.extend(generation.reports(part.clone(), clock::recent()));
+            circuits.extend(generation.circuit_reports(part));
+        }
+        (balancers, circuits)
     }
 
     /// The process runs short of this, or of nothing any more.
@@ -364,11 +377,6 @@ impl Local {
         for generation in prepared.iter().chain([&*current]) {
             generation.set_health(cluster, endpoint, address, health);
         }
-    }
-
-    /// What each cluster's circuit counts now.
-    pub fn circuit_reports(&self) -> Vec<(ClusterId, CircuitReport)> {
-        self.current.borrow().circuit_reports()
     }
 
     /// Access-log lines to be written, if there is an access log.

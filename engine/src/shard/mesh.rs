@@ -38,6 +38,8 @@ pub enum ShardCommand {
         /// Its place, counted for this shard.
         admitted: Admitted,
     },
+    /// Accept at the doors that were open at the start.
+    Accept,
     /// Build what another generation needs and say that it is done. Nothing changes for requests
     /// until the commit.
     Prepare {
@@ -55,8 +57,11 @@ pub enum ShardCommand {
     },
     /// Forget what was prepared.
     Abort,
-    /// Replace one cluster of the running generation.
+    /// Replace one cluster of the running generation, if it is this one: another has settings of
+    /// its own.
     Replace {
+        /// The number of the generation.
+        generation: u64,
         /// The cluster: its id says which.
         plan: Arc<ClusterPlan>,
     },
@@ -95,6 +100,8 @@ pub enum ShardCommand {
     Scrape {
         /// Where recording goes on: empty, best with the memory of an earlier record.
         spare: Box<ShardRecord>,
+        /// Clusters and their endpoints are reported too.
+        with_clusters: bool,
         /// Where the report goes.
         report: Sender<ShardReport>,
     },
@@ -107,12 +114,19 @@ pub struct ShardReport {
     pub shard: usize,
     /// Counters and histograms since the report before.
     pub record: Box<ShardRecord>,
-    /// What each cluster's balancer counts now, by `ClusterId`.
-    pub clusters: Vec<ClusterReport>,
-    /// What each cluster's circuit counts now.
-    pub circuits: Vec<(ClusterId, CircuitReport)>,
+    /// What its clusters count now, if that was asked for.
+    pub clusters: Option<ClusterCounts>,
     /// Downstream connections that it serves now.
     pub connections: usize,
+}
+
+/// What the clusters of one shard count now.
+#[derive(Debug, Default)]
+pub struct ClusterCounts {
+    /// What each cluster's balancer counts.
+    pub balancers: Vec<ClusterReport>,
+    /// What each cluster's circuit counts.
+    pub circuits: Vec<(ClusterId, CircuitReport)>,
 }
 
 /// How many connections each shard and each listener holds.

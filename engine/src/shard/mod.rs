@@ -1,7 +1,7 @@
 //! One pinned core: a thread with its own ring, listening sockets, pools, timers and recorder.
 //!
 //! In: a configuration, whose listeners are bound first ([`Doors`]), and its compiled snapshot.
-//! Out: [`Shards`], all of them accepting, and the mailboxes through which control asks them for
+//! Out: [`Shards`], and the mailboxes through which control tells them to accept, asks them for
 //! reports, gives them further generations and tells them to drain.
 //!
 //! Must stay true: nothing mutable is shared between shards but what `mesh` counts; a shard never
@@ -25,7 +25,7 @@ use crate::limits;
 use crate::proxy::{Errands, Snapshot};
 
 pub use doors::{BindError, Door, Doors};
-pub use mesh::{ShardCommand, ShardReport};
+pub use mesh::{ClusterCounts, ShardCommand, ShardReport};
 
 use mesh::Connections;
 use run::Post;
@@ -57,7 +57,9 @@ pub enum StartError {
 }
 
 impl Shards {
-    /// Start one thread per shard behind the open `doors`. When this returns, every shard accepts.
+    /// Start one thread per shard behind the open `doors`. When this returns, every shard runs, and
+    /// accepts as soon as it is told to ([`ShardCommand::Accept`]); until then connections wait in
+    /// the kernel's queues.
     ///
     /// *Errors:* the first thing that failed; shards that run already are told to end.
     pub fn start(

@@ -19,7 +19,7 @@ use flume::{Receiver, Sender};
 use super::access_log;
 use super::doors::Door;
 use super::drain::Bell;
-use super::mesh::{Connections, ShardCommand, ShardReport};
+use super::mesh::{ClusterCounts, Connections, ShardCommand, ShardReport};
 use crate::accept::{Admission, Admitted};
 use crate::io::{self, Address, Listener, Stream, Timer, clock};
 use crate::limits;
@@ -48,6 +48,8 @@ struct Shard {
     admission: Admission,
     connections: Arc<Connections>,
     mailboxes: Vec<Sender<ShardCommand>>,
+    /// The listening sockets of the start, until it is told to accept.
+    shut: RefCell<Vec<Door>>,
     /// Listening sockets that may still give connections.
     doors: RefCell<Vec<Rc<OpenDoor>>>,
     /// Sockets of the generation that is prepared.
@@ -73,12 +75,10 @@ pub(super) async fn run(post: Post) {
         admission: Admission::new(Arc::clone(&post.connections) as _, post.shard),
         connections: post.connections,
         mailboxes: post.mailboxes,
+        shut: RefCell::new(post.doors),
         doors: RefCell::default(),
         prepared: RefCell::default(),
     });
-    for door in post.doors {
-        shard.open(door);
-    }
     let last_line = Bell::default();
     let service = async {
         let patience = shard.obey(&post.inbox).await;
@@ -89,7 +89,7 @@ pub(super) async fn run(post: Post) {
     };
     both(service, access_log::write(&shard.local, &last_line)).await;
     // Control reads the last reports when all shards have ended.
-    let _ = post.report.send(shard.report(Box::default()));
+    let _ = post.report.send(shard.report(Box::default(), None));
     io::stop();
 }
 
@@ -232,9 +232,29 @@ impl Shard {
             } => {
                 self.serve(listener, socket, admitted);
             }
-            ShardCommand::Scrape { spare, report } => {
+            ShardCommand::Scrape {
+                spare,
+                with_clusters: false,
+                report,
+            } => {
                 // Fails only when control is gone, and then nobody counts any more.
-                let _ = report.send(self.report(spare));
+                let _ = report.send(self.report(spare, None));
+            }
+            ShardCommand::Scrape { spare, report, .. } => {
+                let shard = Rc::clone(self);
+                io::spawn(async move {
+                    let (balancers, circuits) = shard.local.cluster_counts().await;
+                    let counts = ClusterCounts {
+                        balancers,
+                        circuits,
+                    };
+                    let _ = report.send(shard.report(spare, Some(counts)));
+                });
+            }
+            ShardCommand::Accept => {
+                for door in self.shut.take() {
+                    self.open(door);
+                }
             }
             ShardCommand::Prepare {
                 snapshot,
@@ -261,21 +281,20 @@ impl Shard {
             } => self
                 .local
                 .set_health(cluster, endpoint, &address, (health, why)),
-            ShardCommand::Replace { plan } => {
-                self.local.replace_cluster(&plan);
+            ShardCommand::Replace { generation, plan } => {
+                self.local.replace_cluster(generation, &plan);
             }
             ShardCommand::Keys { address, keys } => self.local.set_keys(&address, keys),
             ShardCommand::Drain { .. } => {}
         }
     }
 
-    fn report(&self, spare: Box<ShardRecord>) -> ShardReport {
+    fn report(&self, spare: Box<ShardRecord>, clusters: Option<ClusterCounts>) -> ShardReport {
         self.local.tasks_panicked(io::take_task_panics());
         ShardReport {
             shard: self.number,
             record: self.local.take_record(spare),
-            clusters: self.local.cluster_reports(),
-            circuits: self.local.circuit_reports(),
+            clusters,
             connections: self.local.active(),
         }
     }
@@ -303,6 +322,8 @@ impl Shard {
         // A mailbox that others may still fill would outlive its reader, and with it the sockets
         // in it: neither served nor closed.
         self.connections.close(self.number);
+        // Nothing was promised to who waits there.
+        self.shut.take();
         self.local.start_drain();
         for door in &*self.doors.borrow() {
             door.closing.ring();

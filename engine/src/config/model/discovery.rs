@@ -15,7 +15,7 @@ use crate::config::scalar;
 use crate::limits;
 
 /// Where the endpoints of one cluster come from, besides those in the file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Discovery {
     /// The service whose registered instances they are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +29,21 @@ pub struct Discovery {
     /// Names whose SRV records say where they are (RFC 2782).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub srv: Vec<HostName>,
+    /// How long a start or a reload waits for the first answer of each; not at all when absent.
+    #[serde(serialize_with = "scalar::serialize_duration_limit")]
+    pub initial_fetch_timeout: Option<Duration>,
+}
+
+impl Default for Discovery {
+    fn default() -> Self {
+        Self {
+            registry: None,
+            file: None,
+            dns: Vec::new(),
+            srv: Vec::new(),
+            initial_fetch_timeout: Some(limits::FIRST_ANSWER_DEFAULT),
+        }
+    }
 }
 
 impl Discovery {

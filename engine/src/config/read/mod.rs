@@ -70,6 +70,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         home: locality.as_ref(),
     };
     let clusters = clusters(root, &surroundings);
+    require_registry(root, &clusters);
     let names = clusters
         .iter()
         .map(|(name, _)| Arc::clone(name))
@@ -104,6 +105,24 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
             .map(|(_, cluster)| cluster)
             .collect::<Option<_>>()?,
     })
+}
+
+/// Registered instances want a registry.
+fn require_registry(root: &Section<'_>, clusters: &[(Arc<str>, Option<Cluster>)]) {
+    let known = clusters.iter().filter_map(|(_, cluster)| cluster.as_ref());
+    let mut wanting = known.filter(|cluster| cluster.discovery.registry.is_some());
+    if let Some(cluster) = wanting.next().filter(|_| !root.has("registry")) {
+        let expected = format!(
+            "a table: instances of cluster `{}` register there",
+            cluster.name
+        );
+        root.missing("registry", &expected);
+    }
+}
+
+/// A name, wherever one is written.
+pub(super) fn name(text: &str) -> Option<Arc<str>> {
+    grammar::name(text)
 }
 
 /// The endpoints of a file that lists nothing else.

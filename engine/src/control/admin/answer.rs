@@ -10,6 +10,7 @@ use super::histograms::Wanted;
 use super::page::{self, Miss, PAGES, Page};
 use super::{generation, tables};
 use crate::control::arguments::VERSION;
+use crate::control::discovery::first_answers::names;
 use crate::control::signals::Lifecycle;
 use crate::control::view::View;
 use crate::io::clock;
@@ -91,7 +92,11 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
                 let table = tables::clusters(&config, ledger, reports, &circuits, checks, &sources);
                 Answer::ok(JSON, table)
             };
-            figures(view, tell).await
+            figures_by(
+                view,
+                view.collector.refresh_clusters(SCRAPE_PATIENCE).await,
+                tell,
+            )
         }
         Page::Listeners => {
             figures(view, |ledger| {
@@ -108,7 +113,11 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
 
 /// A page with figures: asks the shards, then tells from the ledger.
 async fn figures(view: &View, tell: impl FnOnce(&Ledger) -> Answer) -> Answer {
-    let silent = view.collector.refresh(SCRAPE_PATIENCE).await;
+    figures_by(view, view.collector.refresh(SCRAPE_PATIENCE).await, tell)
+}
+
+/// A page with figures, of which those of the `silent` shards are old.
+fn figures_by(view: &View, silent: Vec<usize>, tell: impl FnOnce(&Ledger) -> Answer) -> Answer {
     let silent: Vec<String> = silent.iter().map(ToString::to_string).collect();
     let answer = tell(&view.collector.ledger());
     Answer {
@@ -177,6 +186,11 @@ fn live(view: &View) -> Answer {
 fn ready(view: &View) -> Answer {
     if view.lifecycle.get() == Lifecycle::Draining {
         return Answer::new(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n");
+    }
+    if !view.is_accepting.get() {
+        let awaited = view.discovery.directory.awaited(&view.config());
+        let body = format!("waiting for the first answers of {}\n", names(&awaited));
+        return Answer::new(StatusCode::SERVICE_UNAVAILABLE, TEXT, body);
     }
     let live = live(view);
     if live.status == StatusCode::OK {

@@ -51,7 +51,7 @@ pub(super) const PAGES: [Entry; 11] = [
     shows(
         "/readyz",
         Page::Ready,
-        "200 while connections are accepted, 503 when draining",
+        "200 while connections are accepted, 503 before that and when draining",
     ),
     shows(
         "/metrics",

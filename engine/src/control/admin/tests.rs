@@ -22,7 +22,7 @@ use crate::control::reload::{self, generations::Generations};
 use crate::control::signals::Lifecycle;
 use crate::proxy::Snapshot;
 use crate::record::{ListenerId, Outcome, Recorder, RouteId, SeriesNames};
-use crate::shard::{ShardCommand, ShardReport};
+use crate::shard::{ClusterCounts, ShardCommand, ShardReport};
 
 /// A view of the embedded configuration, and the mailboxes of its shards.
 fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
@@ -36,6 +36,7 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
         key_sets: Rc::new(KeySets::new(Vec::new(), log)),
         discovery: Discovery::none(),
         workload: None,
+        is_accepting: Cell::new(true),
         collector: Collector::new(shards, names),
         generations: Generations::new(reload::first(config.clone(), config, Arc::new(snapshot))),
         lifecycle: Cell::new(Lifecycle::Serving),
@@ -50,7 +51,12 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
 async fn act_as_shard(number: usize, mailbox: Receiver<ShardCommand>) {
     let counts = SeriesNames::compile(&config::embedded()).counts();
     let mut recorder = Recorder::new(number as u32, counts);
-    while let Ok(ShardCommand::Scrape { report: answer, .. }) = mailbox.recv_async().await {
+    while let Ok(ShardCommand::Scrape {
+        report: answer,
+        with_clusters,
+        ..
+    }) = mailbox.recv_async().await
+    {
         recorder.exchange_started(ListenerId(0));
         let mut outcome = Outcome::new(ListenerId(0));
         outcome.route = Some(RouteId(0));
@@ -63,8 +69,10 @@ async fn act_as_shard(number: usize, mailbox: Receiver<ShardCommand>) {
         let _asker_left = answer.send(ShardReport {
             shard: number,
             record,
-            clusters: vec![cluster_report()],
-            circuits: Vec::new(),
+            clusters: with_clusters.then(|| ClusterCounts {
+                balancers: vec![cluster_report()],
+                circuits: Vec::new(),
+            }),
             connections: 1,
         });
     }

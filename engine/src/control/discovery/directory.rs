@@ -11,13 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::config::{Config, Endpoint, HostName, NamedEndpoint};
+use crate::config::{Config, Endpoint, HostName, NamedEndpoint, Subset};
 use crate::io::Instant;
 use crate::limits;
 
@@ -55,7 +54,9 @@ pub struct Directory {
     sources: RefCell<BTreeMap<Source, Found>>,
     publish: RefCell<Option<Publish>>,
     /// Rung when other sources are wanted than before.
-    bell: Rc<Notify>,
+    bell: Notify,
+    /// Rung when a source answers for the first time.
+    first: Notify,
     published: Cell<u64>,
 }
 
@@ -65,6 +66,8 @@ struct Fed {
     /// The endpoints that stand in its configuration.
     own: Vec<Endpoint>,
     sources: Vec<Source>,
+    /// Which of what they find is in it.
+    subset: Option<Subset>,
     /// What was published last.
     endpoints: Vec<Endpoint>,
 }
@@ -77,6 +80,8 @@ struct Found {
     endpoints: Vec<Endpoint>,
     /// When it last answered.
     answered: Option<Instant>,
+    /// It has had its time to answer first: nobody waits for it again.
+    is_overdue: bool,
     /// Why it did not, since it last did.
     error: Option<String>,
     failures: u64,
@@ -127,10 +132,12 @@ impl Directory {
                 found.users.push(Arc::clone(&cluster.name));
             }
             let own = cluster.endpoints.clone();
-            cluster.endpoints = merge(&own, &wanted, &sources);
+            let subset = cluster.subset.clone();
+            cluster.endpoints = merge(&own, &wanted, subset.as_ref(), &sources);
             let fed = Fed {
                 own,
                 sources: wanted,
+                subset,
                 endpoints: cluster.endpoints.clone(),
             };
             clusters.insert(Arc::clone(&cluster.name), fed);
@@ -142,17 +149,33 @@ impl Directory {
         self.bell.notify_waiters();
     }
 
-    /// Wants the sources of a configuration that may take effect, beside those that are wanted, and
-    /// puts what they found last into it.
-    pub fn fill(&self, config: &mut Config) {
+    /// Wants the sources of a configuration that may take effect, beside those that are wanted.
+    pub fn want(&self, config: &Config) {
         let mut sources = self.sources.borrow_mut();
+        let before = sources.len();
+        for source in config.clusters.iter().flat_map(wanted) {
+            sources.entry(source).or_default();
+        }
+        if sources.len() > before {
+            self.bell.notify_waiters();
+        }
+    }
+
+    /// The configuration does not take effect: wants those of the clusters that run.
+    pub fn want_no_more(&self) {
+        let mut sources = self.sources.borrow_mut();
+        sources.retain(|_, found| !found.users.is_empty());
+        self.bell.notify_waiters();
+    }
+
+    /// Puts what the sources found last into a configuration.
+    pub fn fill(&self, config: &mut Config) {
+        let sources = self.sources.borrow();
         for cluster in &mut config.clusters {
             let wanted = wanted(cluster);
-            for source in &wanted {
-                sources.entry(source.clone()).or_default();
-            }
             if !wanted.is_empty() {
-                cluster.endpoints = merge(&cluster.endpoints, &wanted, &sources);
+                let subset = cluster.subset.as_ref();
+                cluster.endpoints = merge(&cluster.endpoints, &wanted, subset, &sources);
             }
         }
     }
@@ -176,14 +199,52 @@ impl Directory {
         self.sources.borrow().keys().cloned().collect()
     }
 
+    /// The files that are wanted.
+    #[cfg(feature = "endpoint-files")]
+    pub fn files(&self) -> HashSet<PathBuf> {
+        let sources = self.sources.borrow();
+        let file = |source: &Source| match source {
+            Source::File(path) => Some(path.clone()),
+            Source::Registry(_) | Source::Name(_) | Source::Srv(_) => None,
+        };
+        sources.keys().filter_map(file).collect()
+    }
+
+    /// Whether a source has answered since it was wanted.
+    pub fn has_answered(&self, source: &Source) -> bool {
+        let sources = self.sources.borrow();
+        sources
+            .get(source)
+            .is_some_and(|found| found.answered.is_some())
+    }
+
+    /// Whether a source has answered, or has had its time to.
+    pub fn is_settled(&self, source: &Source) -> bool {
+        let sources = self.sources.borrow();
+        let found = sources.get(source);
+        found.is_some_and(|found| found.answered.is_some() || found.is_overdue)
+    }
+
+    /// A source has had its time to answer.
+    pub fn give_up(&self, source: &Source) {
+        if let Some(found) = self.sources.borrow_mut().get_mut(source) {
+            found.is_overdue = true;
+        }
+    }
+
+    /// Waits until a source answers for the first time.
+    pub async fn answered(&self) {
+        self.first.notified().await;
+    }
+
     /// Whether anybody wants a source.
     pub fn wants(&self, source: &Source) -> bool {
         self.sources.borrow().contains_key(source)
     }
 
-    /// Waits until other sources are wanted.
-    pub async fn changed(&self) {
-        self.bell.notified().await;
+    /// Waits until other sources are wanted than when this was called.
+    pub fn changed(&self) -> impl Future<Output = ()> {
+        self.bell.notified()
     }
 
     /// A source has answered. Gives how many of its endpoints are left out as too many.
@@ -197,7 +258,9 @@ impl Directory {
             let Some(found) = sources.get_mut(source) else {
                 return left_out;
             };
-            found.answered = Some(now);
+            if found.answered.replace(now).is_none() {
+                self.first.notify_waiters();
+            }
             found.error = None;
             if found.endpoints == endpoints {
                 return left_out;
@@ -247,7 +310,8 @@ impl Directory {
             let Some(fed) = clusters.get_mut(cluster) else {
                 return;
             };
-            let endpoints = merge(&fed.own, &fed.sources, &self.sources.borrow());
+            let (sources, subset) = (self.sources.borrow(), fed.subset.as_ref());
+            let endpoints = merge(&fed.own, &fed.sources, subset, &sources);
             if endpoints == fed.endpoints {
                 return;
             }
@@ -271,7 +335,7 @@ impl fmt::Debug for Directory {
 }
 
 /// The sources of a cluster, in the order in which their endpoints count.
-fn wanted(cluster: &crate::config::Cluster) -> Vec<Source> {
+pub(super) fn wanted(cluster: &crate::config::Cluster) -> Vec<Source> {
     let discovery = &cluster.discovery;
     let mut wanted = Vec::new();
     wanted.extend(discovery.registry.clone().map(Source::Registry));
@@ -283,10 +347,17 @@ fn wanted(cluster: &crate::config::Cluster) -> Vec<Source> {
     wanted
 }
 
-/// A cluster's own endpoints, then those of its sources; of two with one address the first counts.
-fn merge(own: &[Endpoint], wanted: &[Source], sources: &BTreeMap<Source, Found>) -> Vec<Endpoint> {
+/// A cluster's own endpoints, then those of its sources that are in it; of two with one address the
+/// first counts.
+fn merge(
+    own: &[Endpoint],
+    wanted: &[Source],
+    subset: Option<&Subset>,
+    sources: &BTreeMap<Source, Found>,
+) -> Vec<Endpoint> {
     let found = wanted.iter().filter_map(|source| sources.get(source));
     let found = found.flat_map(|found| &found.endpoints);
+    let found = found.filter(|endpoint| subset.is_none_or(|subset| subset.has(endpoint)));
     let mut seen = HashSet::new();
     own.iter()
         .chain(found)
@@ -298,13 +369,15 @@ fn merge(own: &[Endpoint], wanted: &[Source], sources: &BTreeMap<Source, Found>)
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::rc::Rc;
 
     use super::*;
     use crate::config::{self, EndpointAddress};
 
     fn config(clusters: &str) -> Config {
         let text = format!(
-            "clusters = [{clusters}]\n[[listeners]]\nname = \"l\"\naddress = \"127.0.0.1:1\"\n\
+            "registry = {{ path = \"r\", uids = [0] }}\nadmin = {{ address = \"127.0.0.1:2\" }}\n\
+             clusters = [{clusters}]\n[[listeners]]\nname = \"l\"\naddress = \"127.0.0.1:1\"\n\
              [[listeners.virtual_hosts]]\nhosts = [\"*\"]\nroutes = [{{ forward = \"a\" }}]\n"
         );
         config::parse(&text, Path::new("f")).unwrap_or_else(|errors| panic!("{errors}"))
@@ -332,6 +405,32 @@ mod tests {
             heard.borrow_mut().push(entry);
         }));
         published
+    }
+
+    #[test]
+    fn a_subset_has_what_matches_of_what_the_sources_of_its_cluster_find() {
+        let directory = Directory::default();
+        let mut config = config(
+            "{ name = \"a\", discovery = { file = \"f.json\" } },
+             { name = \"two\", subset_of = \"a\", metadata = { version = \"2\" } }",
+        );
+        directory.adopt(&mut config);
+        let published = listen(&directory);
+        let of = |port, version: &str| Endpoint {
+            metadata: Arc::new([("version".to_owned(), version.to_owned())].into()),
+            ..endpoint(port)
+        };
+        let found = vec![of(1, "1"), of(2, "2"), endpoint(3)];
+        let source = Source::File("f.json".into());
+        directory.found(&source, found, Instant::from_nanos(1));
+        let expected = [("a".to_owned(), vec![1, 2, 3]), ("two".to_owned(), vec![2])];
+        assert_eq!(published.take(), expected);
+        // What is not in it is no change of it.
+        let found = vec![of(1, "1"), of(2, "2")];
+        directory.found(&source, found, Instant::from_nanos(2));
+        assert_eq!(published.take(), [("a".to_owned(), vec![1, 2])]);
+        directory.adopt(&mut config);
+        assert_eq!(ports(&config.clusters[1].endpoints), [2]);
     }
 
     const A: &str =

@@ -121,6 +121,7 @@ impl Names {
     /// Follows one name for as long as it is wanted.
     async fn follow(self: Rc<Self>, source: Source) {
         let mut known = Known::default();
+        let mut retry = limits::DNS_FIRST_RETRY;
         while self.directory.wants(&source) {
             let answer = match &source {
                 Source::Name(named) => {
@@ -137,7 +138,7 @@ impl Names {
                 Source::Srv(name) => self.service(name).await,
                 Source::Registry(_) | Source::File(_) => return,
             };
-            let wait = self.tell(&source, answer);
+            let wait = self.tell(&source, answer, &mut retry);
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.gone(&source) => return,
@@ -152,8 +153,14 @@ impl Names {
         }
     }
 
-    /// Gives an answer to the directory; how long until the next question.
-    fn tell(&self, source: &Source, answer: Result<Answer, String>) -> Duration {
+    /// Gives an answer to the directory; how long until the next question. Until the first good
+    /// answer, a start or a reload may be waiting for it: `retry` is how long after a failure.
+    fn tell(
+        &self,
+        source: &Source,
+        answer: Result<Answer, String>,
+        retry: &mut Duration,
+    ) -> Duration {
         let (least, most) = (self.settings.ttl_min, self.settings.ttl_max);
         match answer {
             Ok(Answer { endpoints, ttl }) => {
@@ -173,7 +180,12 @@ impl Names {
                         &[("source", source), ("error", &why)],
                     );
                 }
-                least
+                if self.directory.has_answered(source) {
+                    return least;
+                }
+                let wait = (*retry).min(least);
+                *retry = retry.saturating_mul(2);
+                wait
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Changes of one cluster that follow each other faster than the shards take them become one. A
 //! shard that is slow makes this task wait, and nothing else.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ use crate::shard::ShardCommand;
 #[derive(Debug)]
 pub struct Feed {
     shards: Vec<Sender<ShardCommand>>,
+    /// The number of the generation that the shards run.
+    generation: Cell<u64>,
     plans: RefCell<HashMap<Arc<str>, Arc<ClusterPlan>>>,
     pending: RefCell<BTreeMap<Arc<str>, Vec<Endpoint>>>,
     bell: Notify,
@@ -28,6 +30,7 @@ impl Feed {
     pub fn new(shards: Vec<Sender<ShardCommand>>) -> Self {
         Self {
             shards,
+            generation: Cell::new(0),
             plans: RefCell::default(),
             pending: RefCell::default(),
             bell: Notify::new(),
@@ -39,6 +42,7 @@ impl Feed {
         let plans = snapshot.clusters.iter().flatten();
         let plans = plans.map(|plan| (Arc::clone(&plan.source.name), Arc::clone(plan)));
         self.plans.replace(plans.collect());
+        self.generation.set(snapshot.generation);
     }
 
     /// The endpoints of a cluster are these now.
@@ -58,12 +62,21 @@ impl Feed {
     pub async fn run(&self) {
         loop {
             self.bell.notified().await;
-            while let Some(plan) = self.next() {
-                for shard in &self.shards {
-                    let plan = Arc::clone(&plan);
-                    // Fails for a shard that has ended, which needs no endpoints.
-                    let _ended = shard.send_async(ShardCommand::Replace { plan }).await;
-                }
+            self.deliver().await;
+        }
+    }
+
+    /// Tells the shards what they have not been told yet.
+    pub async fn deliver(&self) {
+        while let Some(plan) = self.next() {
+            // A shard that runs another generation by the time it reads this leaves it: that one
+            // may have other settings, and is told of its own endpoints.
+            let generation = self.generation.get();
+            for shard in &self.shards {
+                let plan = Arc::clone(&plan);
+                // Fails for a shard that has ended, which needs no endpoints.
+                let command = ShardCommand::Replace { generation, plan };
+                let _ended = shard.send_async(command).await;
             }
         }
     }

@@ -46,32 +46,30 @@ impl Stamp {
 pub(super) async fn run(directory: Rc<Directory>, log: Log) {
     let mut stamps: HashMap<PathBuf, Option<Stamp>> = HashMap::new();
     loop {
-        let wanted: Vec<PathBuf> = directory
-            .wanted()
-            .into_iter()
-            .filter_map(|source| match source {
-                Source::File(path) => Some(path),
-                Source::Registry(_) | Source::Name(_) | Source::Srv(_) => None,
-            })
-            .collect();
+        let changed = directory.changed();
+        let wanted = directory.files();
         stamps.retain(|path, _| wanted.contains(path));
         if wanted.is_empty() {
-            directory.changed().await;
+            changed.await;
             continue;
         }
-        for path in wanted {
-            // A disk that hangs must not hold the control thread.
-            let before = stamps.get(&path).copied();
-            let looking = path.clone();
-            let Ok(look) = spawn_blocking(move || look(&looking, before)).await else {
-                continue;
-            };
-            if let Some((stamp, found)) = look {
-                stamps.insert(path.clone(), stamp);
-                tell(&directory, path, found, log);
-            }
+        let known = |path: PathBuf| (stamps.get(&path).copied(), path);
+        let known: Vec<_> = wanted.into_iter().map(known).collect();
+        // One walk over all of them, however many; a disk that hangs must not hold the control
+        // thread.
+        let looks = spawn_blocking(move || {
+            let looks = known.into_iter();
+            let looks = looks.filter_map(|(before, path)| Some((look(&path, before)?, path)));
+            looks.collect::<Vec<_>>()
+        });
+        for ((stamp, found), path) in looks.await.unwrap_or_default() {
+            stamps.insert(path.clone(), stamp);
+            tell(&directory, path, found, log);
         }
-        sleep(limits::ENDPOINT_FILE_POLL).await;
+        tokio::select! {
+            () = sleep(limits::ENDPOINT_FILE_POLL) => {}
+            () = changed => {}
+        }
     }
 }
 

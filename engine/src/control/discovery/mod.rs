@@ -17,12 +17,13 @@ pub mod feed;
 mod figures;
 #[cfg(feature = "endpoint-files")]
 mod files;
+pub mod first_answers;
 pub mod journal;
 mod recovery;
 pub mod registrar;
 pub mod registry;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,9 +32,10 @@ use flume::Sender;
 use tokio::task::spawn_local;
 
 use self::api::{Access, AccessError, Api};
-use self::directory::Directory;
+use self::directory::{Directory, Source};
 use self::feed::Feed;
-use self::journal::{Journal, OpenError, Recovered};
+use self::first_answers::names;
+use self::journal::{Entry, Journal, OpenError, Recovered};
 use self::registrar::Registrar;
 use super::log::Log;
 use crate::config::{Config, Endpoint};
@@ -66,6 +68,7 @@ pub struct Discovery {
     pub feed: Rc<Feed>,
     /// The registry's API, if there is a registry.
     pub api: Option<Rc<Api>>,
+    log: Log,
 }
 
 impl Opened {
@@ -84,26 +87,10 @@ impl Opened {
                 Some((journal, recovered, access))
             }
         };
-        let mut own = HashMap::new();
-        if let Some((_, recovered, _)) = &registry {
-            for cluster in &mut config.clusters {
-                let Some(service) = &cluster.discovery.registry else {
-                    continue;
-                };
-                own.insert(Arc::clone(&cluster.name), cluster.endpoints.clone());
-                let entries = recovered
-                    .entries
-                    .iter()
-                    .filter(|entry| entry.registration.service == *service && !entry.is_draining);
-                for entry in entries {
-                    let endpoint = registrar::endpoint(&entry.registration);
-                    let known = &mut cluster.endpoints;
-                    if known.iter().all(|other| other.address != endpoint.address) {
-                        known.push(endpoint);
-                    }
-                }
-            }
-        }
+        let own = match &registry {
+            Some((_, recovered, _)) => fill(config, &recovered.entries),
+            None => HashMap::new(),
+        };
         Ok(Self { registry, own })
     }
 
@@ -140,6 +127,7 @@ impl Opened {
             let registrar = Registrar::new(settings, journal, Rc::clone(&directory), log);
             let registrar = Rc::new(registrar);
             registrar.restore(recovered);
+            registrar.offer_all();
             spawn_local(Rc::clone(&registrar).run());
             spawn_local(Rc::clone(&registrar).keep_written());
             spawn_local(Rc::clone(&registrar).keep_offered());
@@ -149,8 +137,34 @@ impl Opened {
             directory,
             feed,
             api,
+            log,
         }
     }
+}
+
+/// Puts the instances of a journal into the clusters of their services. Gives the endpoints that
+/// those clusters have of their own.
+fn fill(config: &mut Config, entries: &[Entry]) -> HashMap<Arc<str>, Vec<Endpoint>> {
+    let mut by_service: HashMap<&Arc<str>, Vec<Endpoint>> = HashMap::new();
+    for entry in entries.iter().filter(|entry| !entry.is_draining) {
+        let endpoints = by_service.entry(&entry.registration.service).or_default();
+        endpoints.push(registrar::endpoint(&entry.registration));
+    }
+    let mut own = HashMap::new();
+    for cluster in &mut config.clusters {
+        let Some(service) = &cluster.discovery.registry else {
+            continue;
+        };
+        own.insert(Arc::clone(&cluster.name), cluster.endpoints.clone());
+        let listed = cluster.endpoints.iter().map(|it| it.address.clone());
+        let mut seen: HashSet<_> = listed.collect();
+        let subset = cluster.subset.as_ref();
+        let registered = by_service.get(service).into_iter().flatten();
+        let registered = registered.filter(|it| subset.is_none_or(|subset| subset.has(it)));
+        let new = registered.filter(|it| seen.insert(it.address.clone()));
+        cluster.endpoints.extend(new.cloned());
+    }
+    own
 }
 
 impl Discovery {
@@ -161,19 +175,45 @@ impl Discovery {
             directory: Rc::default(),
             feed: Rc::new(Feed::new(Vec::new())),
             api: None,
+            log: Log::new(super::log::Level::Error),
         }
     }
 
-    /// Puts what is known into a configuration that may take effect.
-    pub fn prepare(&self, config: &mut Config) {
-        // Wanted first, so that the registry has somebody to offer its instances to.
-        self.directory.fill(&mut config.clone());
+    /// Waits for the first answers of what the clusters of the start want, and has the shards told.
+    /// Who has not answered by then is told in the log.
+    pub async fn begin(&self, config: &Config) {
+        let silent = self.directory.first_answers(&config.clusters).await;
+        self.tell_silent(&silent);
+        self.feed.deliver().await;
+    }
+
+    /// Puts what is known into a configuration that may take effect, when all of its sources have
+    /// answered or have had their time.
+    pub async fn prepare(&self, config: &mut Config) {
+        // Wanted first, so that the sources have somebody to ask for.
+        self.directory.want(config);
         if let Some(api) = &self.api {
             let services = config.clusters.iter();
             let services = services.filter_map(|cluster| cluster.discovery.registry.clone());
             services.for_each(|service| api.registrar().offer(&service));
         }
+        let silent = self.directory.first_answers(&config.clusters).await;
+        self.tell_silent(&silent);
         self.directory.fill(config);
+    }
+
+    /// What was prepared does not take effect.
+    pub fn abandon(&self) {
+        self.directory.want_no_more();
+    }
+
+    fn tell_silent(&self, silent: &[Source]) {
+        if !silent.is_empty() {
+            self.log.warn(
+                "Sources of endpoints have not answered; their clusters begin without them.",
+                &[("sources", &names(silent))],
+            );
+        }
     }
 
     /// A configuration has taken effect, and `snapshot` is what the shards run. What has changed

@@ -317,6 +317,16 @@ impl Registrar {
         }
     }
 
+    /// Gives the directory the endpoints of every service that is wanted, also of those that have
+    /// none.
+    pub(super) fn offer_all(&self) {
+        for source in self.directory.wanted() {
+            if let Source::Registry(service) = source {
+                self.offer(&service);
+            }
+        }
+    }
+
     /// Writes a record and waits until the disk has it.
     async fn write(self: &Rc<Self>, record: Option<Record>) -> Result<(), Refused> {
         let Some(record) = record else {
@@ -350,11 +360,7 @@ impl Registrar {
     pub async fn keep_offered(self: Rc<Self>) {
         loop {
             self.directory.changed().await;
-            for source in self.directory.wanted() {
-                if let Source::Registry(service) = source {
-                    self.offer(&service);
-                }
-            }
+            self.offer_all();
         }
     }
 
@@ -415,8 +421,12 @@ impl Registrar {
                 check::probe(&registration.address, &settings.probe, settings.timeout).await
             };
             let is_watched = self.registry.borrow().instance(service, id).is_some_and(
-                // The same instance, however often it was renewed.
-                |instance| instance.owner == Owner::Local && instance.registration == registration,
+                // The same instance, however often it was renewed; one that has left and come back
+                // has a check of its own.
+                |instance| {
+                    instance.owner == Owner::Local
+                        && Arc::ptr_eq(&instance.registration, &registration)
+                },
             );
             if !is_watched {
                 return;
@@ -470,7 +480,8 @@ pub(super) fn endpoint(registration: &Registration) -> Endpoint {
     };
     Endpoint {
         weight: registration.weight,
-        metadata: registration.metadata.clone(),
+        locality: registration.locality.clone(),
+        metadata: Arc::clone(&registration.metadata),
         ..Endpoint::at(address)
     }
 }

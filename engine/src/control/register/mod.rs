@@ -64,6 +64,9 @@ impl Order {
         if let Some(id) = &told.id {
             document.insert("id".into(), json!(id));
         }
+        if let Some(locality) = &told.locality {
+            document.insert("locality".into(), json!(locality));
+        }
         let pairs = told.metadata.iter();
         let pairs = pairs.map(|(key, value)| (key.clone(), json!(value)));
         document.insert("metadata".into(), Value::Object(pairs.collect()));

@@ -100,6 +100,7 @@ impl Reloader {
                 ],
             ),
             Err(errors) => {
+                self.view.discovery.abandon();
                 let generation = generations.running().snapshot.generation;
                 for (file, line, problem) in errors.located() {
                     let line = line.map_or_else(String::new, |line| format!(":{line}"));
@@ -140,7 +141,7 @@ impl Reloader {
             workload.place(&mut config);
         }
         let meant = config.clone();
-        self.view.discovery.prepare(&mut config);
+        self.view.discovery.prepare(&mut config).await;
         keep_ports(&running, &mut config);
         let open = running.config.listeners.iter();
         let open: HashSet<Address> = open.map(|listener| listener.address.clone()).collect();

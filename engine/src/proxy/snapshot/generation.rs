@@ -10,6 +10,7 @@
 //! it, it sees one generation from first byte to last.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -111,21 +112,29 @@ impl Generation {
         }
     }
 
-    /// What each cluster's circuit counts now.
-    pub(in crate::proxy) fn circuit_reports(&self) -> Vec<(ClusterId, CircuitReport)> {
-        let cells = (0..).map(ClusterId).zip(&self.clusters);
-        let report = |cell: &RefCell<Rc<ClusterSlot>>| cell.borrow().circuit.report();
-        cells
-            .filter_map(|(id, cell)| cell.as_ref().map(|cell| (id, report(cell))))
-            .collect()
+    /// What the circuits of these clusters count now.
+    pub(in crate::proxy) fn circuit_reports(
+        &self,
+        which: Range<usize>,
+    ) -> impl Iterator<Item = (ClusterId, CircuitReport)> {
+        self.slots(which)
+            .map(|slot| (slot.plan.cluster.id(), slot.circuit.report()))
     }
 
-    /// What each cluster's balancer counts now.
-    pub(in crate::proxy) fn reports(&self, now: Instant) -> Vec<ClusterReport> {
-        let slots = self.clusters.iter().flatten();
-        slots
-            .map(|cell| cell.borrow().balancer.report(now))
-            .collect()
+    /// What the balancers of these clusters count now.
+    pub(in crate::proxy) fn reports(
+        &self,
+        which: Range<usize>,
+        now: Instant,
+    ) -> impl Iterator<Item = ClusterReport> {
+        self.slots(which).map(move |slot| slot.balancer.report(now))
+    }
+
+    /// What there is of the clusters with these ids.
+    fn slots(&self, which: Range<usize>) -> impl Iterator<Item = Rc<ClusterSlot>> {
+        let cells = self.clusters.get(which).unwrap_or_default();
+        let cells = cells.iter().flatten();
+        cells.map(|cell| Rc::clone(&cell.borrow()))
     }
 }
 

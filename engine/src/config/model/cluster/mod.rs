@@ -95,19 +95,23 @@ pub struct Endpoint {
     /// Where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locality: Option<Arc<str>>,
-    /// What subsets are made by.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<String, String>,
+    /// What subsets are made by. Shared by all who know the endpoint.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub metadata: Arc<BTreeMap<String, String>>,
+}
+
+fn is_empty(metadata: &Arc<BTreeMap<String, String>>) -> bool {
+    metadata.is_empty()
 }
 
 impl Endpoint {
     /// An endpoint of weight one of which nothing else is known.
-    pub const fn at(address: EndpointAddress) -> Self {
+    pub fn at(address: EndpointAddress) -> Self {
         Self {
             address,
             weight: 1,
             locality: None,
-            metadata: BTreeMap::new(),
+            metadata: Arc::default(),
         }
     }
 }
@@ -125,11 +129,14 @@ pub struct Subset {
 impl Subset {
     /// Those of the other cluster's `endpoints` that are in it.
     pub fn endpoints(&self, endpoints: &[Endpoint]) -> Vec<Endpoint> {
-        let says = |endpoint: &&Endpoint| {
-            let mut wanted = self.metadata.iter();
-            wanted.all(|(key, value)| endpoint.metadata.get(key) == Some(value))
-        };
-        endpoints.iter().filter(says).cloned().collect()
+        let own = endpoints.iter().filter(|endpoint| self.has(endpoint));
+        own.cloned().collect()
+    }
+
+    /// Whether an endpoint of the other cluster is in it.
+    pub fn has(&self, endpoint: &Endpoint) -> bool {
+        let mut wanted = self.metadata.iter();
+        wanted.all(|(key, value)| endpoint.metadata.get(key) == Some(value))
     }
 }
 

@@ -32,11 +32,14 @@ pub(super) fn discovery(section: &mut Section<'_>) -> Discovery {
         built_with(&field, cfg!(feature = "dns"), "dns")?;
         field.parse(HOST, host_name)
     });
+    let srv = srv.collect();
+    let default = Discovery::default().initial_fetch_timeout;
     Discovery {
         registry,
         file,
         dns,
-        srv: srv.collect(),
+        srv,
+        initial_fetch_timeout: section.duration_limit("initial_fetch_timeout", default),
     }
 }
 
@@ -163,5 +166,81 @@ pub(in crate::config::read) fn dns(section: &mut Section<'_>) -> Dns {
         ttl_min,
         ttl_max,
         timeout: section.duration("timeout", default.timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{file, parse};
+
+    #[test]
+    fn a_source_that_was_not_compiled_in_is_refused_where_it_is_asked_for() {
+        let read = |is_built| {
+            file::read("file = \"a.json\"", |section| {
+                let field = section.field("file")?;
+                built_with(&field, is_built, "endpoint-files")
+            })
+        };
+        assert_eq!(read(true), Ok(()));
+        let problems = read(false).expect_err("refused");
+        let told = problems.first().expect("a problem").to_string();
+        let expected = "file = \"a.json\": this weft was built without it: build with --features \
+            endpoint-files";
+        assert!(told.contains(expected), "{told}");
+    }
+
+    #[test]
+    fn this_build_takes_the_sources_that_it_has_and_refuses_the_others() {
+        let [dns, files, registration] = [
+            cfg!(feature = "dns"),
+            cfg!(feature = "endpoint-files"),
+            cfg!(feature = "registration"),
+        ];
+        for (cluster, is_built, feature) in [
+            ("endpoints = [\"a.test:80\"]", dns, "dns"),
+            ("discovery = { dns = [\"a.test:80\"] }", dns, "dns"),
+            ("discovery = { srv = [\"a.test\"] }", dns, "dns"),
+            ("discovery = { file = \"a.json\" }", files, "endpoint-files"),
+            (
+                "discovery = { registry = \"a\" }",
+                registration,
+                "registration",
+            ),
+        ] {
+            let text = format!(
+                "registry = {{ path = \"r\", uids = [0] }}\n\
+                 admin = {{ address = \"127.0.0.1:2\" }}\n\
+                 clusters = [{{ name = \"a\", {cluster} }}]\n[[listeners]]\nname = \"l\"\n\
+                 address = \"127.0.0.1:1\"\n[[listeners.virtual_hosts]]\nhosts = [\"*\"]\n\
+                 routes = [{{ forward = \"a\" }}]\n"
+            );
+            let text = match registration || feature == "registration" {
+                true => text,
+                false => text
+                    .split_once('\n')
+                    .map_or_else(String::new, |it| it.1.to_owned()),
+            };
+            match parse(&text, "f".as_ref()) {
+                Ok(_) => assert!(is_built, "{cluster}"),
+                Err(errors) => {
+                    assert!(!is_built, "{cluster}: {errors}");
+                    let hint = format!("build with --features {feature}");
+                    assert!(errors.to_string().contains(&hint), "{cluster}: {errors}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn registered_instances_want_a_registry() {
+        let text = "clusters = [{ name = \"a\", discovery = { registry = \"a\" } }]\n\
+            [[listeners]]\nname = \"l\"\naddress = \"127.0.0.1:1\"\n\
+            [[listeners.virtual_hosts]]\nhosts = [\"*\"]\nroutes = [{ forward = \"a\" }]\n";
+        let errors = parse(text, "f".as_ref()).expect_err("refused").to_string();
+        if cfg!(feature = "registration") {
+            let expected = "registry: missing, expected a table: instances of cluster `a`";
+            assert!(errors.contains(expected), "{errors}");
+        }
     }
 }

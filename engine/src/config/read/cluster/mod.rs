@@ -36,6 +36,8 @@ pub(super) struct Read<'a> {
     subset_of: Option<Field<'a>>,
     /// Its own endpoints.
     listed: Option<Field<'a>>,
+    /// Where others come from.
+    fed: Option<Field<'a>>,
 }
 
 /// A cluster: its name, and the rest if that is in order.
@@ -61,7 +63,8 @@ pub(super) fn cluster<'a>(
     let has_tls = section.has("tls");
     let health_check = section.section("health_check", |section| health::check(section, has_tls));
     let pool = section.section("pool", pool).unwrap_or_else(default_pool);
-    let discovery = section.section("discovery", discovery::discovery);
+    let fed = section.field("discovery");
+    let discovery = fed.clone().and_then(|it| it.section(discovery::discovery));
     let mut discovery_and_names = discovery.clone().unwrap_or_default();
     let subset_of = section.field("subset_of");
     let subset = subset(section, subset_of.as_ref());
@@ -95,6 +98,7 @@ pub(super) fn cluster<'a>(
         cluster,
         subset_of,
         listed,
+        fed,
     })
 }
 
@@ -120,15 +124,15 @@ fn subset(section: &mut Section<'_>, of: Option<&Field<'_>>) -> Option<Subset> {
     }
 }
 
-/// Gives subsets their endpoints.
+/// Gives subsets their endpoints, and the sources of further ones.
 pub(super) fn fill_subsets(clusters: &mut [Read<'_>]) {
-    let whole: HashMap<Arc<str>, Option<Vec<Endpoint>>> = clusters
+    let whole: HashMap<Arc<str>, Option<(Vec<Endpoint>, Discovery)>> = clusters
         .iter()
         .filter(|read| read.subset_of.is_none())
         .map(|read| {
             let cluster = read.cluster.as_ref();
-            let endpoints = cluster.map(|cluster| cluster.endpoints.clone());
-            (Arc::clone(&read.name), endpoints)
+            let known = |cluster: &Cluster| (cluster.endpoints.clone(), cluster.discovery.clone());
+            (Arc::clone(&read.name), cluster.map(known))
         })
         .collect();
     for read in clusters {
@@ -139,7 +143,7 @@ pub(super) fn fill_subsets(clusters: &mut [Read<'_>]) {
         let expected = "the name of a cluster that is not a subset itself";
         match (found, &mut read.cluster) {
             (None, _) => read.cluster = field.expected(expected),
-            (Some(Some(endpoints)), Some(cluster)) => {
+            (Some(Some((endpoints, discovery))), Some(cluster)) => {
                 let subset = cluster.subset.as_ref();
                 let matching = subset.map_or_else(Vec::new, |it| it.endpoints(endpoints));
                 if let Some(listed) = &read.listed
@@ -148,6 +152,12 @@ pub(super) fn fill_subsets(clusters: &mut [Read<'_>]) {
                     listed.refuse::<()>("a subset has those of its cluster that match");
                 }
                 cluster.endpoints = matching;
+                if let Some(fed) = &read.fed
+                    && cluster.discovery != *discovery
+                {
+                    fed.refuse::<()>("a subset has the sources of its cluster");
+                }
+                cluster.discovery.clone_from(discovery);
             }
             // The other cluster has been refused already.
             (Some(_), _) => {}
@@ -244,7 +254,7 @@ fn endpoint(field: Field<'_>) -> Option<Listed> {
             Listed::Name(named) => Some(Listed::Name(named)),
             Listed::Address(endpoint) => Some(Listed::Address(Endpoint {
                 locality,
-                metadata,
+                metadata: Arc::new(metadata),
                 ..endpoint
             })),
         }
@@ -252,9 +262,8 @@ fn endpoint(field: Field<'_>) -> Option<Listed> {
 }
 
 fn listed(field: &Field<'_>, weight: u32) -> Option<Listed> {
-    // Without DNS in the build a name is no address like any other mistake.
-    let name = field.text().filter(|_| cfg!(feature = "dns"));
-    if let Some(address) = name.and_then(discovery::host_port) {
+    if let Some(address) = field.text().and_then(discovery::host_port) {
+        discovery::built_with(field, cfg!(feature = "dns"), "dns")?;
         return Some(Listed::Name(NamedEndpoint { address, weight }));
     }
     let address = field.parse(ENDPOINT_ADDRESS, scalar::parse_endpoint_address)?;

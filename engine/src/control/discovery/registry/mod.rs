@@ -392,7 +392,11 @@ impl Registry {
                 _ => self.version,
             },
             ticket: self.next_ticket,
-            registration: Arc::new(registration),
+            // The same one, so that whoever watches it knows it again.
+            registration: match &before {
+                Some(before) if is_same => Arc::clone(&before.registration),
+                _ => Arc::new(registration),
+            },
         };
         let is_other_endpoint = match &before {
             Some(before) if before.is_endpoint() && instance.is_endpoint() => before

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Address, format_duration, parse_address, parse_duration};
+use crate::config::{Address, format_duration, parse_address, parse_duration, parse_name};
 use crate::limits;
 
 /// An instance of a service, as it registered.
@@ -24,8 +24,10 @@ pub struct Registration {
     pub address: Address,
     /// Its share of the requests; 0 takes none.
     pub weight: u32,
+    /// Where it is: a zone, a rack, a machine.
+    pub locality: Option<Arc<str>>,
     /// What it says of itself, for subsets and for people.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Arc<BTreeMap<String, String>>,
     /// How long it is believed without a renewal.
     pub ttl: Duration,
     /// How the proxy it registered with finds out whether it works; always believed when absent.
@@ -66,7 +68,10 @@ pub struct FieldError {
 const ADDRESS: &str =
     "an IP address and port such as \"10.0.0.1:80\" or \"[::1]:80\", or \"unix:/run/app.sock\"";
 const NAME: &str = "1 to 128 letters, digits or -_.:";
-const KEYS: [&str; 6] = ["id", "address", "weight", "metadata", "ttl", "check"];
+const LOCALITY: &str = "1 to 128 letters, digits or -_.:/*";
+const KEYS: [&str; 7] = [
+    "id", "address", "weight", "locality", "metadata", "ttl", "check",
+];
 
 /// Whether `name` can name a service or an instance: what needs no escaping in a URL's segment.
 #[must_use]
@@ -117,7 +122,8 @@ impl Registration {
             id,
             address,
             weight: number(fields, "weight", 1, limits::WEIGHT_MAX)?,
-            metadata: metadata(fields)?,
+            locality: locality(fields)?,
+            metadata: Arc::new(metadata(fields)?),
             ttl: duration(fields, "ttl", "", limits::LEASE_TTL_DEFAULT)?,
             check: check(fields)?,
         })
@@ -130,7 +136,10 @@ impl Registration {
         fields.insert("id".into(), json!(&*self.id));
         fields.insert("address".into(), json!(self.address.to_string()));
         fields.insert("weight".into(), json!(self.weight));
-        fields.insert("metadata".into(), json!(self.metadata));
+        if let Some(locality) = &self.locality {
+            fields.insert("locality".into(), json!(&**locality));
+        }
+        fields.insert("metadata".into(), json!(*self.metadata));
         fields.insert("ttl".into(), json!(format_duration(self.ttl)));
         if let Some(check) = &self.check {
             let mut value = json!({
@@ -156,8 +165,13 @@ impl Registration {
     /// Whether requests would be spread differently with `other` in its place.
     #[must_use]
     pub fn differs_for_balancing(&self, other: &Self) -> bool {
-        (&self.address, self.weight, &self.metadata)
-            != (&other.address, other.weight, &other.metadata)
+        (&self.address, self.weight, &self.locality, &self.metadata)
+            != (
+                &other.address,
+                other.weight,
+                &other.locality,
+                &other.metadata,
+            )
     }
 }
 
@@ -259,6 +273,18 @@ fn number(
         let expected = format!("a whole number from 0 to {most}");
         FieldError::new(key, Some(value), expected)
     })
+}
+
+/// A name as the configuration has it, so that it can be compared with one there.
+fn locality(fields: &Map<String, Value>) -> Result<Option<Arc<str>>, FieldError> {
+    let Some(written) = text(fields, "locality", LOCALITY)? else {
+        return Ok(None);
+    };
+    let read = parse_name(written).ok_or_else(|| {
+        let value = fields.get("locality");
+        FieldError::new("locality", value, LOCALITY)
+    });
+    read.map(Some)
 }
 
 fn metadata(fields: &Map<String, Value>) -> Result<BTreeMap<String, String>, FieldError> {
