@@ -10,6 +10,7 @@
 
 use super::field::{Class, FieldName};
 use super::h1::scan;
+use super::patterns::{FieldPatterns, begins_with_any};
 
 /// Why an edit is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ impl<'a, const N: usize> EditList<'a, N> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldEdits {
     pub(crate) remove: Vec<Edit>,
+    /// What names begin with that are removed.
+    remove_prefixes: Vec<Box<[u8]>>,
     pub(crate) set: Vec<Edit>,
     pub(crate) add: Vec<Edit>,
 }
@@ -79,6 +82,7 @@ impl FieldEdits {
     pub const fn new() -> Self {
         Self {
             remove: Vec::new(),
+            remove_prefixes: Vec::new(),
             set: Vec::new(),
             add: Vec::new(),
         }
@@ -105,15 +109,45 @@ impl FieldEdits {
         Ok(())
     }
 
+    /// Removes all lines of all names that `patterns` has.
+    pub fn remove_all(&mut self, patterns: &FieldPatterns) -> Result<(), EditError> {
+        for name in patterns.names() {
+            self.remove(name)?;
+        }
+        for prefix in patterns.prefixes() {
+            if !scan::is_token(prefix) {
+                return Err(EditError::Name);
+            }
+            self.remove_prefixes.push(prefix.into());
+        }
+        Ok(())
+    }
+
+    /// Replaces all lines of this name, those of the message and those of earlier edits, by this
+    /// line and others that are put in by this.
+    pub fn replace(&mut self, name: &[u8], value: &[u8]) -> Result<(), EditError> {
+        let edit = checked(name, value)?;
+        if !self.replaces(edit.name, name) {
+            self.remove.push(checked(name, b"")?);
+        }
+        self.add.push(edit);
+        Ok(())
+    }
+
     /// Does applying it change nothing?
     pub fn is_empty(&self) -> bool {
-        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+        self.remove.is_empty()
+            && self.remove_prefixes.is_empty()
+            && self.set.is_empty()
+            && self.add.is_empty()
     }
 
     /// Are received lines of this name taken out?
     pub(crate) fn replaces(&self, name: FieldName, name_bytes: &[u8]) -> bool {
         let names = |edit: &Edit| edit.names(name, name_bytes);
-        self.remove.iter().any(names) || self.set.iter().any(names)
+        self.remove.iter().any(names)
+            || self.set.iter().any(names)
+            || begins_with_any(name_bytes, &self.remove_prefixes)
     }
 }
 
@@ -161,6 +195,30 @@ mod tests {
         assert_eq!(edits.add(b"X-A", b"v\0"), Err(EditError::Value));
         assert_eq!(edits.add(b"X-A", b" v"), Err(EditError::Value));
         assert!(edits.is_empty());
+    }
+
+    #[test]
+    fn a_replaced_field_has_the_lines_of_the_replacement_alone() {
+        let mut edits = FieldEdits::new();
+        edits.replace(b"X-A", b"1").unwrap();
+        edits.replace(b"x-a", b"2").unwrap();
+        assert_eq!((edits.remove.len(), edits.add.len()), (1, 2));
+        assert!(edits.replaces(FieldName::Other, b"x-A"));
+        assert_eq!(edits.replace(b"Host", b"h"), Err(EditError::Reserved));
+    }
+
+    #[test]
+    fn a_family_of_names_is_removed_whole() {
+        let mut patterns = FieldPatterns::default();
+        patterns.add_name(b"x-user");
+        patterns.add_prefix(b"x-auth-");
+        let mut edits = FieldEdits::new();
+        edits.remove_all(&patterns).unwrap();
+        for name in [&b"X-User"[..], b"x-auth-", b"X-Auth-Groups"] {
+            assert!(edits.replaces(FieldName::Other, name));
+        }
+        assert!(!edits.replaces(FieldName::Other, b"x-users"));
+        assert!(!edits.replaces(FieldName::Other, b"x-auth"));
     }
 
     #[test]

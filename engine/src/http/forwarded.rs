@@ -50,6 +50,16 @@ impl Forwarded {
         }
     }
 
+    /// Is it a field that tells of the client, of which a trusted hop's word is kept?
+    pub(super) fn tells(&self, name: FieldName) -> bool {
+        matches!(
+            name,
+            FieldName::XForwardedProto
+                | FieldName::XForwardedHost
+                | FieldName::XForwardedClientCert
+        )
+    }
+
     /// Is the received field kept? Several lines are no trusted hop's work.
     pub(super) fn believes(&self, name: FieldName, request: &Request<'_>) -> bool {
         let lines = request.fields().filter(|field| field.name == name);

@@ -391,6 +391,14 @@ impl<'a> Response<'a> {
         Fields::new(&self.head.fields, self.bytes)
     }
 
+    /// The field lines that do not end at this hop, in order (RFC 9110 §7.6.1).
+    pub fn forwarded_fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let lines = self.head.fields.iter().zip(self.fields());
+        lines
+            .filter(|(line, _)| line.forward)
+            .map(|(_, field)| field)
+    }
+
     /// The value of the first field line of this name.
     pub fn field(&self, name: FieldName) -> Option<&'a [u8]> {
         self.fields().first(name)

@@ -35,6 +35,7 @@ pub mod h1;
 mod head;
 mod hop;
 mod path;
+mod patterns;
 mod target;
 
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use forwarded::{ALL_HOPS, Forwarded, client_address, trusted_request_id};
 pub use framing::{BodyLength, FramingError};
 pub use h1::{HeadLimits, Parsed, UnderscoreNames};
 pub use head::{Fields, HeadError, Request, RequestHead, Response, ResponseHead, Span};
+pub use patterns::FieldPatterns;
 pub use target::{Encoded, TargetError, TargetForm, TargetRules};
 
 /// A request method; RFC 9110 §9. Case-sensitive: `get` is [`Method::Other`].

@@ -12,7 +12,8 @@ use std::net::IpAddr;
 use crate::http::field::FieldLine;
 use crate::http::forwarded::trusted_entries;
 use crate::http::{
-    BodyLength, FieldEdits, FieldName, Forwarded, Request, Response, TargetForm, Version, reason,
+    BodyLength, FieldEdits, FieldName, FieldPatterns, Forwarded, Request, Response, TargetForm,
+    Version, reason,
 };
 
 /// What changes when a request is forwarded. The default forwards it as received, without
@@ -140,21 +141,7 @@ pub fn request(out: &mut Vec<u8>, request: &Request<'_>, edits: &RequestEdits<'_
     };
     copy_fields(out, &request.head.fields, request.bytes, is_replaced);
 
-    let adding = Adding {
-        edits: edits.fields,
-    };
-    if let Some(forwarded) = &edits.forwarded {
-        write_forwarded(out, request, forwarded, &adding);
-    }
-    if let Some(certificate) = edits.client_certificate {
-        adding.field(out, FieldName::XForwardedClientCert, certificate);
-    }
-    if let Some(id) = edits.request_id {
-        adding.field(out, FieldName::XRequestId, id);
-    }
-    if let Some(pseudonym) = edits.via {
-        write_via(out, request.version(), pseudonym);
-    }
+    write_added(out, request, edits);
     if let Some(hops) = request.max_forwards() {
         // RFC 9110 §7.6.2. At 0 the proxy answers instead of forwarding.
         let mut digits = [0; DECIMAL_BYTES];
@@ -175,6 +162,45 @@ pub fn request(out: &mut Vec<u8>, request: &Request<'_>, edits: &RequestEdits<'_
         _ if edits.close => write_field(out, b"Connection", b"close"),
         _ => {}
     }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head of a request that asks about another one: its method, its target (or the edited
+/// one) and, of its fields, those that `asked` has; with what the proxy adds for an upstream, and
+/// without a body.
+///
+/// `Max-Forwards` is never in it: whoever it ends at would answer for itself (RFC 9110 §7.6.2).
+///
+/// *Input*, *Cost*: as for [`request`].
+pub fn inquiry(
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    edits: &RequestEdits<'_>,
+    asked: &FieldPatterns,
+) {
+    out.reserve(request.bytes.len().saturating_add(ADDED_BYTES));
+    out.extend_from_slice(request.method_bytes());
+    out.push(b' ');
+    match edits.target {
+        Some(target) => out.extend_from_slice(target),
+        None => write_target(out, request),
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    write_field(out, b"Host", request.authority());
+    let is_left_out = |line: &FieldLine| {
+        let name_bytes = line.name_span.of(request.bytes);
+        let is_told = edits.forwarded.is_some_and(|it| it.tells(line.name));
+        !(is_told || asked.has(line.name, name_bytes))
+            // RFC 9110 §10.1.1: there is no content that could be expected.
+            || matches!(line.name, FieldName::MaxForwards | FieldName::Expect)
+            || replaced_by_rule(line.name, request, edits)
+            || replaced(edits.fields, line.name, name_bytes)
+    };
+    copy_fields(out, &request.head.fields, request.bytes, is_left_out);
+    write_added(out, request, edits);
+    write_edits(out, edits.fields);
+    // RFC 9110 §8.6: also for methods that are expected to have content.
+    write_length(out, 0);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -390,6 +416,25 @@ fn write_edits(out: &mut Vec<u8>, mut edits: &[&FieldEdits]) {
             }
         }
         edits = later;
+    }
+}
+
+/// What the proxy tells of itself and of the client.
+fn write_added(out: &mut Vec<u8>, request: &Request<'_>, edits: &RequestEdits<'_>) {
+    let adding = Adding {
+        edits: edits.fields,
+    };
+    if let Some(forwarded) = &edits.forwarded {
+        write_forwarded(out, request, forwarded, &adding);
+    }
+    if let Some(certificate) = edits.client_certificate {
+        adding.field(out, FieldName::XForwardedClientCert, certificate);
+    }
+    if let Some(id) = edits.request_id {
+        adding.field(out, FieldName::XRequestId, id);
+    }
+    if let Some(pseudonym) = edits.via {
+        write_via(out, request.version(), pseudonym);
     }
 }
 

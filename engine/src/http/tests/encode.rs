@@ -12,7 +12,7 @@ use crate::http::{
     client_address, trusted_request_id,
 };
 
-fn parse_request(bytes: &[u8]) -> RequestHead {
+pub(super) fn parse_request(bytes: &[u8]) -> RequestHead {
     let mut head = RequestHead::new();
     match request::parse(bytes, &HeadLimits::default(), &mut head) {
         Ok(Parsed::Complete { .. }) => head,
@@ -192,7 +192,7 @@ const FORGED: &str = "GET / HTTP/1.1\r\nHost: site\r\nX-Forwarded-For: 6.6.6.6, 
     X-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6\r\nX-Real-Ip: 6.6.6.6\r\nX-Request-Id: r-1\r\n\
     X-Other: o\r\n\r\n";
 
-fn forwarded(trusted_hops: u8) -> RequestEdits<'static> {
+pub(super) fn forwarded(trusted_hops: u8) -> RequestEdits<'static> {
     RequestEdits {
         forwarded: Some(Forwarded {
             client: Some(CLIENT),

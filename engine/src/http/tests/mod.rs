@@ -3,6 +3,7 @@
 mod chunked;
 mod encode;
 mod framing;
+mod inquiry;
 mod malformed;
 mod request;
 mod response;
