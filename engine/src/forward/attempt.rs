@@ -9,11 +9,11 @@
 //! §15.2). The final head is queued as soon as it is there; a body that came with it is queued at
 //! once, without the relay.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::body::{Body, Outgoing};
 use super::circuit::Slot;
+use super::connect;
 use super::pool::{PoolEvent, Upstream};
 use super::pump::Pump;
 use super::relay::{Relay, RelayError, Upload};
@@ -26,23 +26,9 @@ use crate::http::date::DATE_BYTES;
 use crate::http::h1::encode::{self, ConnectionReply, ResponseEdits};
 use crate::http::h1::{Parsed, response};
 use crate::http::{BodyLength, HeadError, Response, ResponseHead, Version};
-use crate::io::{Address, Buf, Elapsed, Instant, Stream, clock};
+use crate::io::{Buf, Instant, Stream, clock};
 use crate::limits;
 use crate::route::RetryReason;
-use crate::tls::HandshakeError;
-
-/// Why there is no connection to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectError {
-    /// Nothing listens there.
-    Refused,
-    /// It took longer than the connect timeout.
-    TimedOut,
-    /// Anything else: unreachable, no such socket, no local port left.
-    Failed,
-    /// It did not prove who it is, or the handshake failed otherwise.
-    Tls(HandshakeError),
-}
 
 /// How an attempt goes about it.
 #[derive(Debug)]
@@ -188,70 +174,22 @@ async fn connection(
         trace.connected_at = now;
         return Ok(upstream);
     }
-    if call.circuit.is_full_of_connections() {
-        call.pool.make_room();
-    }
-    let open = call.circuit.open_connection();
+    let open = connect::place(call.circuit, call.pool);
     let per_try = call.retry.per_try_timeout.unwrap_or(Duration::MAX);
-    let ends = now + call.connect_timeout.min(per_try);
-    match connect(call, way.lease.address(), ends).await {
+    let request_ends = call.timeouts.request_ends;
+    let ends = request_ends.min(now + call.connect_timeout.min(per_try));
+    match connect::connect(way.lease.address(), call.connector, call.timer, ends).await {
         Ok(stream) => {
-            let now = clock::now();
-            trace.connected_at = now;
-            call.pool.tell(PoolEvent::Connected);
-            Ok(Upstream {
-                stream,
-                is_reused: false,
-                retires: call.pool.retires_at(now, call.random),
-                hold: way.lease.hold_connection(),
-                open,
-            })
+            trace.connected_at = clock::now();
+            let (lease, pool) = (&way.lease, call.pool);
+            Ok(connect::made(stream, lease, open, pool, call.random))
         }
         Err(error) => {
             call.pool.tell(PoolEvent::ConnectFailed);
-            Err(error)
-        }
-    }
-}
-
-async fn connect(call: &Call<'_>, to: &Address, ends: Instant) -> Result<Stream, ForwardError> {
-    let request_ends = call.timeouts.request_ends;
-    let ends = request_ends.min(ends);
-    call.timer.arm(ends);
-    match call.timer.guard(Stream::connect(to)).await {
-        Ok(Ok(stream)) => secure(call, to, stream, ends).await,
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-            Err(ForwardError::Connect(ConnectError::Refused))
-        }
-        Ok(Err(_)) => Err(ForwardError::Connect(ConnectError::Failed)),
-        Err(Elapsed) if ends == request_ends => {
-            Err(ForwardError::Relay(RelayError::RequestTimeout))
-        }
-        Err(Elapsed) => Err(ForwardError::Connect(ConnectError::TimedOut)),
-    }
-}
-
-/// Begins TLS where the cluster wants it, within the time that is left for the connection.
-async fn secure(
-    call: &Call<'_>,
-    to: &Address,
-    stream: Stream,
-    ends: Instant,
-) -> Result<Stream, ForwardError> {
-    let Some(connector) = call.connector else {
-        return Ok(stream);
-    };
-    // Its state is large, and a reused connection needs none of it.
-    let handshake = Box::pin(connector.connect(&stream, to));
-    match call.timer.guard(handshake).await {
-        Ok(Ok(())) => Ok(stream),
-        Ok(Err(error)) => Err(ForwardError::Connect(ConnectError::Tls(error))),
-        Err(Elapsed) if ends == call.timeouts.request_ends => {
-            Err(ForwardError::Relay(RelayError::RequestTimeout))
-        }
-        Err(Elapsed) => {
-            let error = HandshakeError::TimedOut;
-            Err(ForwardError::Connect(ConnectError::Tls(error)))
+            Err(match error.is_timeout() && ends == request_ends {
+                true => ForwardError::Relay(RelayError::RequestTimeout),
+                false => ForwardError::Connect(error),
+            })
         }
     }
 }
@@ -457,7 +395,7 @@ fn is_whole(response: &Response<'_>, received: &Received) -> bool {
 
 /// Whether `bytes` may begin a status line (RFC 9112 §4). A peer that speaks something else, a TLS
 /// alert for example, may never send a line end that the parser waits for.
-fn is_http(bytes: &[u8]) -> bool {
+pub(super) fn is_http(bytes: &[u8]) -> bool {
     let begin = b"HTTP/";
     let known = bytes.len().min(begin.len());
     begin.starts_with(bytes.get(..known).unwrap_or_default())

@@ -11,7 +11,7 @@
 //!
 //! Does not know: local replies, records. [`circuit`] lets a request in, [`attempt`] is one try,
 //! [`relay`] the bodies, [`retry`] the rules for another try, [`pool`] the idle connections,
-//! [`tunnel`] tunnels.
+//! [`tunnel`] tunnels, [`ask`] questions of the proxy's own.
 
 #![deny(
     clippy::unwrap_used,
@@ -29,9 +29,11 @@
     )
 )]
 
+mod ask;
 mod attempt;
 mod body;
 mod circuit;
+mod connect;
 mod date;
 mod idle;
 mod pool;
@@ -46,9 +48,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use attempt::ConnectError;
+pub use ask::{Inquiry, ask};
 pub use body::BodyError;
 pub use circuit::{Circuit, CircuitPlan, CircuitReport, OpenConnection, PendingError};
+pub use connect::ConnectError;
 pub use date::DateCache;
 pub use idle::IdlePolicy;
 pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Upstream};

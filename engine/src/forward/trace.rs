@@ -71,6 +71,11 @@ impl Trace {
         *sum = sum.saturating_add(time);
     }
 
+    /// Another than the endpoint was waited for.
+    pub fn waited_outside(&mut self, time: Duration) {
+        self.waited(Peer::Upstream, time);
+    }
+
     /// An attempt on `endpoint` begins.
     pub(super) fn attempt(&mut self, endpoint: EndpointId, now: Instant) {
         self.attempts = self.attempts.saturating_add(1);

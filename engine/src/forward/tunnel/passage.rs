@@ -6,7 +6,6 @@
 //! other attempt. There is no request here, and nothing that a policy could judge but the route.
 
 use std::future::poll_fn;
-use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::{Ends, Trace, carry};
 use crate::balance::{Avoided, Balancer, EndpointFault, Lease, Pick};
 use crate::forward::circuit::{Circuit, Entry, PendingError, Slot};
 use crate::forward::pool::{ClusterPool, PoolEvent};
-use crate::forward::{ConnectError, ForwardError};
+use crate::forward::{ForwardError, connect};
 use crate::io::{Elapsed, Stream, Timer, clock};
 use crate::limits;
 
@@ -45,7 +44,7 @@ pub struct Passage<'a> {
 /// *Errors:* see [`ForwardError`]; after `trace.is_tunnel` is set, the endpoint has been spoken to.
 pub async fn pass(passage: &Passage<'_>, trace: &mut Trace) -> Result<(), ForwardError> {
     let _slot = slot(passage).await?;
-    let (upstream, lease) = connect(passage, trace).await?;
+    let (upstream, lease) = reach(passage, trace).await?;
     let _open = passage.circuit.open_connection();
     let _hold = lease.hold_connection();
     upstream.write(|out| out.extend_from_slice(passage.first));
@@ -78,10 +77,7 @@ async fn slot(passage: &Passage<'_>) -> Result<Slot, ForwardError> {
 }
 
 /// A connection to an endpoint, to another if the first cannot be reached.
-async fn connect(
-    passage: &Passage<'_>,
-    trace: &mut Trace,
-) -> Result<(Stream, Lease), ForwardError> {
+async fn reach(passage: &Passage<'_>, trace: &mut Trace) -> Result<(Stream, Lease), ForwardError> {
     let mut avoided = Avoided::default();
     loop {
         let now = clock::now();
@@ -92,17 +88,14 @@ async fn connect(
         let lease = passage.balancer.pick(&pick);
         let lease = lease.map_err(ForwardError::Pick)?;
         trace.attempt(lease.id(), now);
-        passage.timer.arm(now + passage.connect_timeout);
-        let connected = passage.timer.guard(Stream::connect(lease.address()));
-        let error = match connected.await {
-            Ok(Ok(stream)) => {
+        let ends = now + passage.connect_timeout;
+        let error = match connect::connect(lease.address(), None, passage.timer, ends).await {
+            Ok(stream) => {
                 trace.connected_at = clock::now();
                 passage.pool.tell(PoolEvent::Connected);
                 return Ok((stream, lease));
             }
-            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => ConnectError::Refused,
-            Ok(Err(_)) => ConnectError::Failed,
-            Err(Elapsed) => ConnectError::TimedOut,
+            Err(error) => error,
         };
         let now = clock::now();
         passage.pool.tell(PoolEvent::ConnectFailed);
