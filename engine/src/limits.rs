@@ -191,6 +191,10 @@ pub const CERTIFICATES_MAX: usize = 1024;
 /// Bytes of a file with certificates, keys or revocations: a bundle of the world's authorities is
 /// a quarter of a megabyte, large revocation lists are a few.
 pub const TLS_FILE_BYTES_MAX: u64 = 32 << 20;
+/// Names of fields in one list of external authorization: each is compared with every field.
+pub const FIELD_PATTERNS_MAX: usize = 32;
+/// Bytes of the content of an authorization service's denial, which is held whole: a page.
+pub const EXTERNAL_CONTENT_BYTES_MAX: usize = 64 << 10;
 /// Policies of one listener, virtual host or route: each is compared with those before it when the
 /// configuration is read.
 pub const POLICIES_MAX: usize = 10_000;

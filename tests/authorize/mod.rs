@@ -1,6 +1,7 @@
 //! Step 6: who may do what, and how much, with the real binary.
 
 mod explain;
+mod external;
 mod limits;
 
 use std::fs;

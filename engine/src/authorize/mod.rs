@@ -3,8 +3,8 @@
 //! A listener, a virtual host and a route may each have a level of ordered policies
 //! ([`PolicyTable`]). Within a level the first policy that is for a request decides, else the
 //! level's default; a request passes if every level lets it pass. What [`authorize`] allows has to
-//! pass the rate limits ([`rate_limit`]), too, and only [`rate_limit::limit`] makes a [`Permit`],
-//! without which nothing can be forwarded.
+//! pass the rate limits ([`rate_limit`]), too, and then the service outside that its route may ask
+//! ([`external`]), which alone makes a [`Permit`], without which nothing can be forwarded.
 //!
 //! ```text
 //!   listener   virtual host   route     the request
@@ -35,6 +35,7 @@
 
 mod attributes;
 mod condition;
+pub mod external;
 mod index;
 mod key;
 mod level;

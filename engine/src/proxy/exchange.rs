@@ -7,6 +7,7 @@
 use super::authentication;
 use super::authorization;
 use super::authorization::course::{self, Course};
+use super::authorization::external::{self, Granted};
 use super::connection::Connection;
 use super::fold::{self, Reason};
 use super::local_reply;
@@ -22,7 +23,7 @@ use crate::http::{
 use crate::io::Instant;
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, ProxyFailure};
-use crate::route::{Route, RouteAction};
+use crate::route::{Route, RouteAction, WeightedClusters};
 
 /// What is changed where there is nothing to change.
 const NO_EDITS: &FieldEdits = &FieldEdits::new();
@@ -110,8 +111,7 @@ async fn steps<'a>(
     text: &mut Vec<u8>,
     space: &mut Space,
 ) -> Result<bool, Reason> {
-    let connection = telling.connection();
-    let (local, plan) = (&*connection.local, telling.plan());
+    let (connection, plan) = (telling.connection(), telling.plan());
     if let Some(failure) = course::refusal(plan, &request) {
         return Err((failure.into(), ""));
     }
@@ -124,16 +124,62 @@ async fn steps<'a>(
         authentication::run(telling, request, route).await?;
     }
     // Before anything is said about the request, also that there is nothing for it.
-    let permit = authorization::run(telling, request, location, text)?;
-    let course = course::of(plan, &request, location).map_err(|failure| (failure.into(), ""))?;
-    let (route, clusters) = match course {
-        Course::Local(answer) => return Ok(local_reply::answer(telling, answer, text)),
-        Course::Forward(route, clusters) => (route, clusters),
+    let passed = authorization::run(telling, request, location, text)?;
+    let service = plan.services.at(location);
+    let granted = match (passed.permit(service), location.route) {
+        (Ok(permit), _) => Granted::as_it_is(permit),
+        (Err(question), Some(route)) => {
+            // Its state is large, and most requests ask nobody.
+            Box::pin(external::run(
+                telling, request, route, question, text, space,
+            ))
+            .await?
+        }
+        (Err(_), None) => return Err((ProxyFailure::Internal.into(), "")),
     };
-    let edits = &route.response_edits;
+    let course = course::of(plan, &request, location).map_err(|failure| (failure.into(), ""))?;
+    match course {
+        Course::Local(answer) => {
+            let changes = granted.changes.as_deref();
+            let added = changes.map_or(NO_EDITS, |changes| &changes.client);
+            Ok(local_reply::answer(telling, answer, added, text))
+        }
+        Course::Forward(route, clusters) => {
+            let own = || route.requirement.removals();
+            let removals = service.map_or_else(own, |it| &it.removals);
+            let to = To {
+                route,
+                clusters,
+                removals,
+            };
+            forward(telling, request, to, granted, text, space).await
+        }
+    }
+}
+
+/// Where a request is forwarded to.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    route: &'a Route,
+    clusters: &'a WeightedClusters,
+    /// What is taken out of it.
+    removals: &'a FieldEdits,
+}
+
+/// Balance, forward.
+async fn forward<'a>(
+    telling: &mut Telling<'a>,
+    request: Request<'a>,
+    to: To<'_>,
+    granted: Granted,
+    text: &mut Vec<u8>,
+    space: &mut Space,
+) -> Result<bool, Reason> {
+    let connection = telling.connection();
+    let (local, plan, route) = (&*connection.local, telling.plan(), to.route);
     let random = local.random.next();
     // The upper half chooses the cluster, all of it the endpoint.
-    let cluster = clusters.pick((random >> 32) as u32);
+    let cluster = to.clusters.pick((random >> 32) as u32);
     let generation = &telling.slot().generation;
     let no_cluster = (ProxyFailure::NoCluster.into(), "");
     let cluster = generation.cluster(cluster).ok_or(no_cluster)?;
@@ -143,10 +189,17 @@ async fn steps<'a>(
     let source = source.map(|peer| peer.ip());
     let affinity = cluster.plan.cluster.affinity(&request, source, is_secure);
     let token = telling.principal().token.clone();
-    let request_fields = request_fields(route, token.as_deref());
-    let response_fields = EditList::new([edits]);
+    let changes = granted.changes.as_deref();
+    let request_fields = EditList::new([
+        to.removals,
+        &route.request_edits,
+        told_by(token.as_deref()),
+        changes.map_or(NO_EDITS, |changes| &changes.upstream),
+    ]);
+    let added = changes.map_or(NO_EDITS, |changes| &changes.client);
+    let response_fields = EditList::new([&route.response_edits, added]);
     let call = Call {
-        permit,
+        permit: granted.permit,
         request,
         request_edits: request_edits(telling, &request, route, request_fields.as_slice(), text),
         response_edits: response_edits(telling, response_fields.as_slice()),
@@ -210,14 +263,25 @@ fn request_edits<'a>(
     edits: &'a [&'a FieldEdits],
     target: &'a mut Vec<u8>,
 ) -> RequestEdits<'a> {
-    let connection = telling.connection();
-    let (plan, fields) = (telling.plan(), &telling.plan().fields);
+    let plan = telling.plan();
     // `*` and the authority of CONNECT hold no path to rewrite (RFC 9112 §3.2.3 and §3.2.4).
     let is_rewritten = request.path().starts_with(b"/") && write_target(request, route, target);
     RequestEdits {
         target: is_rewritten.then_some(target.as_slice()),
         host: route.rewrite.host(),
         fields: edits,
+        upgrade: request
+            .upgrade()
+            .is_some_and(|protocol| plan.may_upgrade(protocol)),
+        ..told(telling)
+    }
+}
+
+/// What a peer behind is told of the client and of this proxy.
+pub(super) fn told<'a>(telling: &Telling<'a>) -> RequestEdits<'a> {
+    let connection = telling.connection();
+    let fields = &telling.plan().fields;
+    RequestEdits {
         forwarded: fields.sets_forwarded.then(|| Forwarded {
             client: connection.peer.map(|peer| peer.ip()),
             scheme: connection.scheme(),
@@ -230,19 +294,13 @@ fn request_edits<'a>(
             .map(|client| &*client.forwarded),
         via: fields.via.as_deref(),
         request_id: Some(telling.request_id()).filter(|id| !id.is_empty()),
-        upgrade: request
-            .upgrade()
-            .is_some_and(|protocol| plan.may_upgrade(protocol)),
-        close: false,
-        body: None,
+        ..RequestEdits::default()
     }
 }
 
-/// What is changed in the fields of a request: credentials are taken out first, and what the token
-/// says is set last.
-fn request_fields<'a>(route: &'a Route, token: Option<&'a Token>) -> EditList<'a, 3> {
-    let told = token.map_or(NO_EDITS, Token::forwarded);
-    EditList::new([route.requirement.removals(), &route.request_edits, told])
+/// What a peer behind is told of a token.
+pub(super) fn told_by(token: Option<&Token>) -> &FieldEdits {
+    token.map_or(NO_EDITS, Token::forwarded)
 }
 
 /// Writes the target as the upstream sees it. `false` when it is the one that was received.

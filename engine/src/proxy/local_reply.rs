@@ -11,6 +11,7 @@ use std::io::Write as _;
 use super::authorization::course::LocalAnswer;
 use super::telling::Telling;
 use crate::authenticate::Fault;
+use crate::authorize::external::Refusal;
 use crate::http::h1::encode::{self, ConnectionReply, LocalReply};
 use crate::http::{FieldEdits, FieldName, Method, Request, Version};
 use crate::limits;
@@ -81,6 +82,8 @@ impl Answer {
             ProxyFailure::Internal => Self::closing(500),
             // It may be in order; only nobody here can tell, which is no reason to let it through.
             ProxyFailure::KeysMissing => Self::keeping(503),
+            // The configuration says by what status: the refusal has it.
+            ProxyFailure::AuthorizationMissing => Self::keeping(503),
         }
     }
 
@@ -117,7 +120,8 @@ impl Answer {
             503 => b"503 Service Unavailable\n",
             504 => b"504 Gateway Timeout\n",
             505 => b"505 HTTP Version Not Supported\n",
-            _ => b"500 Internal Server Error\n",
+            500 => b"500 Internal Server Error\n",
+            _ => b"",
         }
     }
 }
@@ -133,6 +137,9 @@ pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure, storage: &mut
     let Some(answer) = Answer::to(failure) else {
         return false;
     };
+    if let Some(refusal) = telling.take_refusal() {
+        return refused(telling, &refusal);
+    }
     let challenges = telling.challenges();
     let mut challenge_fields: [(&[u8], &[u8]); limits::REQUIRED_METHODS_MAX] = Default::default();
     for (field, value) in challenge_fields.iter_mut().zip(challenges.as_slice()) {
@@ -157,6 +164,19 @@ pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure, storage: &mut
         ..LocalReply::default()
     };
     send(telling, reply, answer.closes)
+}
+
+/// Tells what a service outside said of a request, or what the configuration says where it said
+/// nothing.
+fn refused(telling: &mut Telling<'_>, refusal: &Refusal) -> bool {
+    let own = || Answer::keeping(refusal.status).body();
+    let reply = LocalReply {
+        status: refusal.status,
+        body: refusal.content.as_deref().unwrap_or_else(own),
+        edits: &[&refusal.fields],
+        ..LocalReply::default()
+    };
+    send(telling, reply, false)
 }
 
 /// What 429 says: when to come again (RFC 6585 §4), by which limit and what is left of it
@@ -198,17 +218,23 @@ const RETRY_AFTER: &[u8] = limits::OVERLOAD_RETRY_AFTER.as_bytes();
 /// Methods that are routed wherever CONNECT is not allowed.
 const ALLOWED: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 
-/// Answers a request that is not to be forwarded; `text` is scratch space. Says whether the
+/// Answers a request that is not to be forwarded, with fields that are `added` to those of its
+/// route; `text` is scratch space. Says whether the
 /// connection may go on.
 pub(super) fn answer(
     telling: &mut Telling<'_>,
     answer: LocalAnswer<'_>,
+    added: &FieldEdits,
     text: &mut Vec<u8>,
 ) -> bool {
     match answer {
         LocalAnswer::LastRecipient => last_recipient(telling, text),
-        LocalAnswer::Redirect(route, to) => redirect(telling, to, &route.response_edits, text),
-        LocalAnswer::Direct(route, response) => direct(telling, response, &route.response_edits),
+        LocalAnswer::Redirect(route, to) => {
+            redirect(telling, to, &[&route.response_edits, added], text)
+        }
+        LocalAnswer::Direct(route, response) => {
+            direct(telling, response, &[&route.response_edits, added])
+        }
     }
 }
 
@@ -216,7 +242,7 @@ pub(super) fn answer(
 fn redirect(
     telling: &mut Telling<'_>,
     redirect: &Redirect,
-    edits: &FieldEdits,
+    edits: &[&FieldEdits],
     location: &mut Vec<u8>,
 ) -> bool {
     location.clear();
@@ -228,19 +254,19 @@ fn redirect(
     let reply = LocalReply {
         status: redirect.status(),
         fields: &fields,
-        edits: &[edits],
+        edits,
         ..LocalReply::default()
     };
     send(telling, reply, false)
 }
 
 /// Answers from the configuration.
-fn direct(telling: &mut Telling<'_>, response: &DirectResponse, edits: &FieldEdits) -> bool {
+fn direct(telling: &mut Telling<'_>, response: &DirectResponse, edits: &[&FieldEdits]) -> bool {
     let reply = LocalReply {
         status: response.status,
         body: &response.body,
         content_type: &response.content_type,
-        edits: &[edits],
+        edits,
         ..LocalReply::default()
     };
     send(telling, reply, false)

@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::snapshot::ListenerPlan;
 use super::snapshot::generation::{ClusterSlot, ListenerSlot};
 use crate::authenticate::{Challenges, Principal};
+use crate::authorize::external::{ExternalResult, Refusal};
 use crate::authorize::rate_limit::Exceeded;
 use crate::forward::Trace;
 use crate::http::{FieldName, Request};
@@ -34,6 +35,8 @@ pub(super) struct Telling<'a> {
     challenges: Challenges<'a>,
     /// The rate limit that refuses it.
     exceeded: Option<Exceeded<'a>>,
+    /// What the client is told, when a service outside did not let it pass.
+    refusal: Option<Box<Refusal>>,
     /// The query holds a secret.
     hides_query: bool,
     route: Option<&'a Route>,
@@ -71,6 +74,7 @@ impl<'a> Telling<'a> {
             principal: Principal::of_peer(connection.client()),
             challenges: Challenges::default(),
             exceeded: None,
+            refusal: None,
             hides_query: false,
             route: None,
             cluster: None,
@@ -156,6 +160,20 @@ impl<'a> Telling<'a> {
         self.outcome.would_deny = would_deny;
     }
 
+    /// A service outside was asked about it, and this came of it.
+    pub(super) fn ruled(&mut self, result: ExternalResult) {
+        self.outcome.external = Some(result);
+    }
+
+    /// The client of this refused request is told this.
+    pub(super) fn refused(&mut self, refusal: Box<Refusal>) {
+        self.refusal = Some(refusal);
+    }
+
+    pub(super) fn take_refusal(&mut self) -> Option<Box<Refusal>> {
+        self.refusal.take()
+    }
+
     /// This cluster is to serve it.
     pub(super) fn sent_to(&mut self, cluster: &Rc<ClusterSlot>) {
         self.outcome.cluster = Some(cluster.plan.cluster.id());
@@ -166,6 +184,11 @@ impl<'a> Telling<'a> {
     pub(super) fn replied(&mut self, status: u16, bytes: u64) {
         self.outcome.status = status;
         self.outcome.sent_bytes = self.outcome.sent_bytes.saturating_add(bytes);
+    }
+
+    /// Something went wrong, and did not keep the request.
+    pub(super) fn noted(&mut self, detail: &'static str) {
+        self.outcome.detail = detail;
     }
 
     /// It failed.

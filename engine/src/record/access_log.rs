@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::flag::ResponseFlags;
 use super::outcome::Outcome;
 use super::times::Phase;
+use crate::authorize::external::ExternalResult;
 use crate::limits::ACCESS_LOG_VALUE_BYTES_MAX;
 use crate::route::RetryReason;
 
@@ -97,6 +98,8 @@ pub fn json(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
     optional(out, "policy", line.policy);
     optional(out, "audit", line.audit);
     optional(out, "limit", line.limit);
+    let external = outcome.external.map(ExternalResult::label);
+    optional(out, "external_authorization", external);
     present(out, "method", line.method);
     present(out, "authority", line.authority);
     json_target(out, line, query);

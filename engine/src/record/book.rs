@@ -15,6 +15,7 @@ use super::histogram::{PhaseHistograms, Shape};
 use super::ledger::register::FreedIds;
 use super::outcome::Outcome;
 use super::times::PhaseTimes;
+use crate::authorize::external::ExternalResult;
 use crate::limits::HISTOGRAM_SERIES_MAX;
 use crate::route::RetryReason;
 
@@ -68,6 +69,7 @@ pub struct ListenerSeries<C: Counter> {
     /// All phases, once there was an exchange.
     pub histograms: Option<PhaseHistograms<C>>,
     failures: [u64; Failure::COUNT],
+    external: [u64; ExternalResult::ALL.len()],
 }
 
 /// What is known of a route.
@@ -103,6 +105,11 @@ impl<C: Counter> ListenerSeries<C> {
     /// Exchanges that ended with this failure.
     pub fn failures(&self, failure: Failure) -> u64 {
         self.failures.get(failure.index()).copied().unwrap_or(0)
+    }
+
+    /// Exchanges about which a service outside was asked, with this result.
+    pub fn external(&self, result: ExternalResult) -> u64 {
+        self.external.get(result as usize).copied().unwrap_or(0)
     }
 }
 
@@ -152,6 +159,7 @@ impl<C: Counter> Default for ListenerSeries<C> {
             connections: ConnectionCounters::default(),
             histograms: None,
             failures: [0; Failure::COUNT],
+            external: [0; ExternalResult::ALL.len()],
         }
     }
 }
@@ -242,6 +250,9 @@ impl<C: Counter> Book<C> {
             if let Some(failure) = outcome.failure {
                 counters::add_one(&mut series.failures, failure.index());
             }
+            if let Some(result) = outcome.external {
+                counters::add_one(&mut series.external, result as usize);
+            }
             let empty = || PhaseHistograms::new(Shape::LISTENER);
             series.histograms.get_or_insert_with(empty).record(&phases);
         }
@@ -292,6 +303,7 @@ impl Book<u64> {
             mine.counters.absorb(&theirs.counters);
             mine.connections.absorb(&theirs.connections);
             counters::add_each(&mut mine.failures, &theirs.failures);
+            counters::add_each(&mut mine.external, &theirs.external);
             absorb_histograms(
                 &mut mine.histograms,
                 theirs.histograms.as_ref(),

@@ -96,6 +96,8 @@ pub enum ProxyFailure {
     Internal,
     /// The keys of a token's issuer could not be fetched yet, or are too old.
     KeysMissing,
+    /// The external authorization service gave no answer that could be used.
+    AuthorizationMissing,
 }
 
 /// Why a request head was refused, by the status that says so.
@@ -156,7 +158,7 @@ impl Failure {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every failure, in the order in which they are counted.
-    pub const ALL: [Self; 48] = {
+    pub const ALL: [Self; 49] = {
         use {DownstreamFailure as D, HeadFault as H, ProxyFailure as P, UpstreamFailure as U};
         [
             Self::Downstream(D::BadHead(H::Malformed)),
@@ -207,6 +209,7 @@ impl Failure {
             Self::Proxy(P::NoCluster),
             Self::Proxy(P::Internal),
             Self::Proxy(P::KeysMissing),
+            Self::Proxy(P::AuthorizationMissing),
         ]
     };
 
@@ -411,7 +414,9 @@ impl ProxyFailure {
     const fn flag(self) -> ResponseFlag {
         match self {
             Self::Draining | Self::Internal => ResponseFlag::LocalReset,
-            Self::KeysMissing => ResponseFlag::UnauthorizedExternalService,
+            Self::KeysMissing | Self::AuthorizationMissing => {
+                ResponseFlag::UnauthorizedExternalService
+            }
             Self::Overloaded => ResponseFlag::OverloadManagerTerminated,
             Self::NoCluster => ResponseFlag::NoClusterFound,
         }
@@ -424,6 +429,7 @@ impl ProxyFailure {
             Self::NoCluster => "no_cluster",
             Self::Internal => "internal",
             Self::KeysMissing => "keys_missing",
+            Self::AuthorizationMissing => "authorization_missing",
         }
     }
 }

@@ -155,6 +155,12 @@ pub const LIMIT_DECISIONS: Metric = counter(
     "weft_rate_limit_decisions_total",
     "Requests that a rate limit let pass (allow) or refused (deny).",
 );
+/// By listener and result.
+pub const EXTERNAL_AUTHORIZATIONS: Metric = counter(
+    "weft_external_authorizations_total",
+    "Requests about which an external authorization service was asked, by result; error_allowed \
+     and timeout_allowed: passed without its answer (failure_mode_allow).",
+);
 /// By cluster and code class.
 pub const CLUSTER_REQUESTS: Metric = counter(
     "weft_cluster_requests_total",

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::flag::ResponseFlags;
 use super::times::{PhaseTimes, Times};
 use crate::authorize::PolicyId;
+use crate::authorize::external::ExternalResult;
 use crate::balance::EndpointId;
 use crate::http::Method;
 use crate::route::{ClusterId, RetryReason, RouteId};
@@ -29,6 +30,8 @@ pub struct Outcome {
     pub denied_by: Option<PolicyId>,
     /// What is audited and would have denied it.
     pub would_deny: Option<PolicyId>,
+    /// What a service outside said of it, if one was asked.
+    pub external: Option<ExternalResult>,
     /// The endpoint of the last attempt.
     pub endpoint: Option<EndpointId>,
     /// The request's method, once its head was read.
@@ -68,6 +71,7 @@ impl Outcome {
             cluster: None,
             denied_by: None,
             would_deny: None,
+            external: None,
             endpoint: None,
             method: None,
             status: 0,

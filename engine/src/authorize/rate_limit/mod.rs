@@ -18,8 +18,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Permit;
 use super::attributes::Attributes;
+use super::external::Passed;
 use crate::config::{self, AuthorizationLevel};
 use crate::io::Instant;
 use crate::route::Location;
@@ -132,7 +132,7 @@ pub fn limit<'a>(
     attributes: &Attributes<'_>,
     now: Instant,
     mut passed: impl FnMut(LimitId),
-) -> Result<Permit, Exceeded<'a>> {
+) -> Result<Passed, Exceeded<'a>> {
     let Allowed(()) = allowed;
     for limit in limits {
         match limit.take(attributes, now) {
@@ -140,7 +140,7 @@ pub fn limit<'a>(
             Some(retry_after) => return Err(Exceeded { limit, retry_after }),
         }
     }
-    Ok(Permit(()))
+    Ok(Passed(()))
 }
 
 impl RateLimit {

@@ -33,8 +33,9 @@ pub use authentication::{
     MethodRule, PasswordHash, User,
 };
 pub use authorization::{
-    Authorization, AuthorizationLevel, ClaimMatch, HeaderMatch, HeaderValue, IpNetwork, LimitKey,
-    Policy, PolicyAction, PolicyConditions, PrincipalMatch, Proved, RateLimit,
+    Authorization, AuthorizationLevel, ClaimMatch, ExternalAuthorization, HeaderMatch, HeaderValue,
+    IpNetwork, LimitKey, NamePattern, Policy, PolicyAction, PolicyConditions, PrincipalMatch,
+    Proved, RateLimit,
 };
 pub use cluster::balancing::{Balancing, Hash, HashKey, OutlierDetection, PeakEwma, Sticky};
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool, Subset};

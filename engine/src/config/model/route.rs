@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Authenticate, Authorization, HostPattern, Pattern, RateLimit, Retry};
+use super::{
+    Authenticate, Authorization, ExternalAuthorization, HostPattern, Pattern, RateLimit, Retry,
+};
 use crate::config::scalar;
 
 /// The routes of some hosts of a listener.
@@ -67,6 +69,9 @@ pub struct Route {
     /// How much may be sent to this route.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rate_limits: Vec<RateLimit>,
+    /// Who is asked besides; nobody when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_authorization: Option<Arc<ExternalAuthorization>>,
     /// How long the exchange may take; absent when the proxy answers itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,
@@ -327,7 +332,7 @@ pub struct RouteTimeouts {
 }
 
 /// Lines as a table from name to value, or to a list of values where a name occurs again.
-fn serialize_lines<S: Serializer>(
+pub(super) fn serialize_lines<S: Serializer>(
     lines: &[(String, String)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

@@ -88,10 +88,16 @@ impl<'a> Reader<'a> {
             timeouts: &route_timeouts,
             asks_certificates,
             authenticate: authenticate.unwrap_or_default(),
+            external: authorization::external::read(section, self.known.clusters),
         };
         let authorization = authorization::read(section);
         let rate_limits = authorization::rate_limit::read(section);
         let virtual_hosts = self.virtual_hosts(section, inherited);
+        if allow_connect && asks_outside(&virtual_hosts) {
+            let message =
+                "expected false where `external_authorization` is asked, which needs a path";
+            section.refuse("allow_connect", message);
+        }
         if passthrough {
             super::passthrough::refuse_unfit(section, &virtual_hosts);
         }
@@ -142,6 +148,7 @@ pub(super) struct Inherited<'a> {
     /// The listener asks its clients for certificates.
     pub(super) asks_certificates: bool,
     pub(super) authenticate: Authenticate,
+    pub(super) external: authorization::external::External,
 }
 
 /// Reads the virtual hosts of one listener.
@@ -165,10 +172,12 @@ impl VirtualHostReader<'_> {
         let authenticate = self.routes.authenticate(section);
         let authorization = authorization::read(section);
         let rate_limits = authorization::rate_limit::read(section);
+        let external = self.routes.external(section);
         let routes = self.routes.routes(
             section,
             name.as_deref().unwrap_or_default(),
             authenticate.as_ref(),
+            external,
         );
         Some(VirtualHost {
             name: name?,
@@ -184,6 +193,12 @@ impl VirtualHostReader<'_> {
         self.hosts.take(&pattern.to_string(), field);
         Some(pattern)
     }
+}
+
+/// Whether external authorization is asked for any route.
+fn asks_outside(virtual_hosts: &[VirtualHost]) -> bool {
+    let mut routes = virtual_hosts.iter().flat_map(|host| &host.routes);
+    routes.any(|route| route.external_authorization.is_some())
 }
 
 fn upgrades(section: &mut Section<'_>) -> Vec<String> {

@@ -23,10 +23,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::near_miss;
 use super::file::{Field, Section};
 use super::model::{
-    AccessLog, AccessLogFormat, Address, Admin, Cluster, Config, Endpoint, HistogramDump,
-    Histograms, Listener, Profile, Shards,
+    AccessLog, AccessLogFormat, Address, Admin, Cluster, ClusterRef, Config, Endpoint,
+    HistogramDump, Histograms, Listener, Profile, Shards,
 };
 use super::scalar;
 use crate::limits;
@@ -266,6 +267,32 @@ fn clusters(
     cluster::fill_subsets(&mut clusters);
     let named = clusters.into_iter();
     named.map(|read| (read.name, read.cluster)).collect()
+}
+
+/// The cluster that is named under `cluster`, which must be there.
+fn required_cluster(
+    section: &mut Section<'_>,
+    known: &HashMap<Arc<str>, usize>,
+) -> Option<ClusterRef> {
+    let field = section.required("cluster", "the name of a cluster")?;
+    cluster_ref(&field, known)
+}
+
+/// The cluster that `field` names.
+fn cluster_ref(field: &Field<'_>, known: &HashMap<Arc<str>, usize>) -> Option<ClusterRef> {
+    let written = field.parse("the name of a cluster", Some)?;
+    if let Some((name, index)) = known.get_key_value(written) {
+        let index = u32::try_from(*index).unwrap_or(u32::MAX);
+        return Some(ClusterRef {
+            name: Arc::clone(name),
+            index,
+        });
+    }
+    let known: Vec<&str> = known.keys().map(|name| &**name).collect();
+    match near_miss(written, &known) {
+        Some(near) => field.refuse(&format!("no such cluster, did you mean \"{near}\"?")),
+        None => field.refuse("no such cluster"),
+    }
 }
 
 fn listeners(

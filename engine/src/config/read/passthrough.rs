@@ -12,7 +12,13 @@ use crate::config::model::{
 
 /// Refuses what needs a request to be seen, on a listener with these virtual hosts.
 pub(super) fn refuse_unfit(section: &Section<'_>, virtual_hosts: &[VirtualHost]) {
-    for key in ["tls", "authenticate", "authorization", "rate_limits"] {
+    for key in [
+        "tls",
+        "authenticate",
+        "authorization",
+        "rate_limits",
+        "external_authorization",
+    ] {
         if section.has(key) {
             let message = "cannot be had with `passthrough`, which sees no request";
             section.refuse(key, message);
@@ -44,6 +50,7 @@ fn is_fit(route: &Route) -> bool {
         && route.response_fields == FieldEdits::default()
         && route.authorization.is_none()
         && route.rate_limits.is_empty()
+        && route.external_authorization.is_none()
 }
 
 /// Refuses clusters with TLS of their own behind listeners that let the client's through: nobody

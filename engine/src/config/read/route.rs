@@ -5,21 +5,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
+use super::authorization::external::{self, External};
 use super::listener::{self, Inherited, Known};
-use super::{Names, authorization, grammar, resilience};
-use crate::config::error::near_miss;
+use super::{Names, authorization, cluster_ref, grammar, required_cluster, resilience};
 use crate::config::file::{Field, Section};
 use crate::config::model::{
-    Action, Authenticate, ClusterRef, DirectResponse, FieldEdits, FieldMatch, HttpScheme,
-    PathMatch, PathReplacement, Pattern, QueryMatch, Redirect, RedirectStatus, Rewrite, Route,
-    RouteMatch, ValueMatch, WeightedCluster,
+    Action, Authenticate, DirectResponse, FieldEdits, FieldMatch, HttpScheme, PathMatch,
+    PathReplacement, Pattern, QueryMatch, Redirect, RedirectStatus, Rewrite, Route, RouteMatch,
+    ValueMatch, WeightedCluster,
 };
 use crate::limits;
 
 /// Fields that belong to a hop or to the framing of a message: only the proxy sets them.
-const HOP_FIELDS: [&str; 13] = [
+pub(super) const HOP_FIELDS: [&str; 13] = [
     "connection",
     "content-length",
     "host",
@@ -35,6 +34,12 @@ const HOP_FIELDS: [&str; 13] = [
     "upgrade",
 ];
 const ACTIONS: &str = "one of `forward`, `redirect`, `direct_response`";
+
+/// What the routes of a virtual host take from around them.
+struct Around<'a> {
+    authenticate: &'a Authenticate,
+    external: &'a External,
+}
 
 /// Reads the routes of one listener.
 pub(super) struct RouteReader<'a> {
@@ -61,20 +66,31 @@ impl<'a> RouteReader<'a> {
         methods.authenticate(section, self.inherited.asks_certificates)
     }
 
+    /// What a virtual host or a route says of external authorization.
+    pub(super) fn external(&self, section: &mut Section<'_>) -> External {
+        external::read(section, self.known.clusters)
+    }
+
     /// The routes of a virtual host. Those without a name are called after it and their place.
     pub(super) fn routes(
         &mut self,
         section: &mut Section<'_>,
         host: &str,
         authenticate: Option<&Authenticate>,
+        external: External,
     ) -> Vec<Route> {
         let authenticate = authenticate.unwrap_or(&self.inherited.authenticate).clone();
+        let external = external.within(&self.inherited.external);
+        let around = Around {
+            authenticate: &authenticate,
+            external: &external,
+        };
         let mut earlier = HashMap::new();
         let fields = section.some_list("routes", "at least one route");
         let mut read = |(index, field): (usize, Field<'_>)| {
             let default_name = format!("{host}/{index}");
             field
-                .section(|section| self.route(section, &default_name, &authenticate, &mut earlier))
+                .section(|section| self.route(section, &default_name, &around, &mut earlier))
                 .flatten()
         };
         fields
@@ -88,7 +104,7 @@ impl<'a> RouteReader<'a> {
         &mut self,
         section: &mut Section<'_>,
         default_name: &str,
-        authenticate: &Authenticate,
+        around: &Around<'_>,
         earlier: &mut HashMap<String, String>,
     ) -> Option<Route> {
         let name = match section.field("name") {
@@ -103,13 +119,14 @@ impl<'a> RouteReader<'a> {
         };
         let matches = matches(section, earlier);
         let own = self.authenticate(section);
-        let authenticate = own.unwrap_or_else(|| authenticate.clone());
+        let authenticate = own.unwrap_or_else(|| around.authenticate.clone());
         let action = self.action(section, &matches);
         let rewrite = section.section("rewrite", |section| rewrite(section, &matches));
         let request_fields = section.section("request_headers", edits);
         let response_fields = section.section("response_headers", edits);
         let authorization = authorization::read(section);
         let rate_limits = authorization::rate_limit::read(section);
+        let external = self.external(section).within(around.external);
         let defaults = self.inherited.timeouts;
         let timeouts = section.section_or_empty("timeouts", |section| {
             listener::route_timeouts(section, defaults)
@@ -134,6 +151,7 @@ impl<'a> RouteReader<'a> {
             response_fields: response_fields.unwrap_or_default(),
             authorization,
             rate_limits,
+            external_authorization: external.service(),
             timeouts: forwards.then_some(timeouts),
             retry: forwards.then_some(retry),
         })
@@ -167,7 +185,7 @@ impl<'a> RouteReader<'a> {
         let expected = "the name of a cluster, or a list of { cluster, weight }";
         if field.text().is_some() {
             return Some(vec![WeightedCluster {
-                cluster: self.cluster(&field)?,
+                cluster: cluster_ref(&field, self.known.clusters)?,
                 weight: 1,
             }]);
         }
@@ -189,27 +207,10 @@ impl<'a> RouteReader<'a> {
 
     fn weighted(&self, section: &mut Section<'_>) -> Option<WeightedCluster> {
         let weight = section.count("weight", 1, 0..=limits::WEIGHT_MAX);
-        let field = section.required("cluster", "the name of a cluster")?;
         Some(WeightedCluster {
-            cluster: self.cluster(&field)?,
+            cluster: required_cluster(section, self.known.clusters)?,
             weight,
         })
-    }
-
-    fn cluster(&self, field: &Field<'_>) -> Option<ClusterRef> {
-        let written = field.parse("the name of a cluster", Some)?;
-        if let Some((name, index)) = self.known.clusters.get_key_value(written) {
-            let index = u32::try_from(*index).unwrap_or(u32::MAX);
-            return Some(ClusterRef {
-                name: Arc::clone(name),
-                index,
-            });
-        }
-        let known: Vec<&str> = self.known.clusters.keys().map(|name| &**name).collect();
-        match near_miss(written, &known) {
-            Some(near) => field.refuse(&format!("no such cluster, did you mean \"{near}\"?")),
-            None => field.refuse("no such cluster"),
-        }
     }
 }
 
@@ -471,7 +472,7 @@ fn edits(section: &mut Section<'_>) -> FieldEdits {
 }
 
 /// `{ name = "value" }`, and in `add` also `{ name = ["value", "value"] }`.
-fn lines(field: Field<'_>, several: bool) -> Vec<(String, String)> {
+pub(super) fn lines(field: Field<'_>, several: bool) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     for (name, field) in field.entries() {
         let Some(name) = grammar::field_name(name) else {

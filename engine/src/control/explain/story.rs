@@ -12,7 +12,7 @@ use crate::authenticate::{self, Memory, Obstacle, Principal};
 use crate::authorize::{
     self, Attributes, Decided, Facts, LevelOutcome, PolicyAction, PolicyTable, Wanted, rate_limit,
 };
-use crate::config::{Listener, MethodRule};
+use crate::config::{Listener, MethodRule, format_duration};
 use crate::http::{Request, RequestHead, Scheme, client_address, h1};
 use crate::io::clock;
 use crate::limits;
@@ -115,10 +115,11 @@ impl<'a> Story<'a> {
         let attributes = Attributes::new(request, facts, &mut storage);
         let allowed = self.policies(location, &attributes)?;
         self.limits(location, &attributes, allowed)?;
+        let service = self.service(location);
         match course::of(plan, &request, location) {
             Err(failure @ DownstreamFailure::NoRoute) => refuse(failure, "no route matches"),
             Err(failure) => refuse(failure, "the body is larger than limits.body_bytes"),
-            Ok(course) => Ok(self.course(course)),
+            Ok(course) => Ok(self.course(course, service.as_deref())),
         }
     }
 
@@ -316,7 +317,7 @@ impl<'a> Story<'a> {
         }
         let limits = plan.rate_limits.at(location);
         match rate_limit::limit(allowed, limits, attributes, now, |_| ()) {
-            Ok(_permit) => Ok(()),
+            Ok(_passed) => Ok(()),
             Err(exceeded) => {
                 let why = format!("limit {}", exceeded.limit.label());
                 refuse(DownstreamFailure::RateLimited, &why)
@@ -324,7 +325,25 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn course(&mut self, course: Course<'_>) -> Option<u16> {
+    /// Who is asked outside; it is not asked here.
+    fn service(&mut self, location: Location<'_>) -> Option<String> {
+        let service = self.plan.services.at(location)?.source();
+        let name = service.cluster.name.to_string();
+        let otherwise = match service.failure_mode_allow {
+            true => "passes".to_owned(),
+            false => format!("gets {}", service.status_on_error),
+        };
+        let text = format!(
+            "cluster {name} will be asked (not here); without its answer within {} the request \
+             {otherwise}",
+            format_duration(service.timeout)
+        );
+        self.line("external", &text);
+        Some(name)
+    }
+
+    fn course(&mut self, course: Course<'_>, service: Option<&str>) -> Option<u16> {
+        let condition = service.map_or_else(String::new, |name| format!(", if {name} allows it"));
         let (status, result) = match course {
             Course::Local(LocalAnswer::LastRecipient) => {
                 (200, "answered here, as by the last recipient")
@@ -336,15 +355,15 @@ impl<'a> Story<'a> {
                 (response.status, "answered by the route")
             }
             Course::Forward(_, clusters) => {
-                self.clusters(clusters);
+                self.clusters(clusters, &condition);
                 return None;
             }
         };
-        self.line("result", &format!("{status} {result}"));
+        self.line("result", &format!("{status} {result}{condition}"));
         Some(status)
     }
 
-    fn clusters(&mut self, clusters: &WeightedClusters) {
+    fn clusters(&mut self, clusters: &WeightedClusters, condition: &str) {
         let mut names: Vec<String> = Vec::new();
         for id in clusters.clusters() {
             let Some(plan) = self.snapshot.cluster(id) else {
@@ -355,7 +374,8 @@ impl<'a> Story<'a> {
             self.line("cluster", &format!("{name}, with {count} endpoints"));
             names.push(name.to_string());
         }
-        self.line("result", &format!("forwarded to {}", names.join(" or ")));
+        let names = names.join(" or ");
+        self.line("result", &format!("forwarded to {names}{condition}"));
     }
 }
 

@@ -13,7 +13,10 @@ struct Line {
 }
 
 const TEXT: &str = r#"
-    clusters = [{ name = "app", endpoints = ["127.0.0.1:9"] }]
+    clusters = [
+        { name = "app", endpoints = ["127.0.0.1:9"] },
+        { name = "decisions", endpoints = ["127.0.0.1:9"] },
+    ]
     [[listeners]]
     name = "web"
     address = "127.0.0.1:8080"
@@ -41,6 +44,11 @@ const TEXT: &str = r#"
     name = "moved"
     matches = [{ path = { exact = "/moved" } }]
     redirect = { path = "/" }
+    [[listeners.virtual_hosts.routes]]
+    name = "asked"
+    matches = [{ path = { exact = "/asked" } }]
+    forward = "app"
+    external_authorization = { cluster = "decisions", timeout = "1s" }
     [[listeners.virtual_hosts.routes]]
     name = "all"
     matches = [{ path = { prefix = "/api" } }, { path = { prefix = "/shut" } }]
@@ -85,6 +93,17 @@ fn each_step_is_told_with_what_decided() {
          rate limit    listener/each lets 5 pass in 1s, 5 at once\n\
          cluster       app, with 1 endpoints\n\
          result        forwarded to app\n";
+    assert!(found.text.ends_with(end), "{}", found.text);
+    assert_eq!((found.status, found.code()), (None, 0));
+}
+
+#[test]
+fn a_service_outside_is_named_and_not_asked() {
+    let found = ask(&["--url", "http://a.shop.test:8080/asked", "-m", "PUT"]).expect("an answer");
+    let end = "external      cluster decisions will be asked (not here); without its answer within \
+         1s the request gets 403\n\
+         cluster       app, with 1 endpoints\n\
+         result        forwarded to app, if decisions allows it\n";
     assert!(found.text.ends_with(end), "{}", found.text);
     assert_eq!((found.status, found.code()), (None, 0));
 }

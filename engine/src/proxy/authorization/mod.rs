@@ -1,15 +1,16 @@
 //! Step 6 of an exchange: may this caller do this?
 //!
-//! In: a routed request. Out: the [`Permit`] that forwarding wants, or the reason why there is
-//! none. Every decision is counted, also those that only would have been made.
+//! In: a routed request. Out: that policies and limits let it pass, or the reason why they do not;
+//! whoever is asked besides is asked in [`external`]. Every decision is counted, also those that
+//! only would have been made.
 
 pub mod course;
+pub(super) mod external;
 
 use super::fold::Reason;
 use super::telling::Telling;
-use crate::authorize::{
-    self, Attributes, Facts, LevelOutcome, Permit, PolicyAction, Verdict, rate_limit,
-};
+use crate::authorize::external::Passed;
+use crate::authorize::{self, Attributes, Facts, LevelOutcome, PolicyAction, Verdict, rate_limit};
 use crate::http::{Request, client_address};
 use crate::record::{Decision, DownstreamFailure, PolicyId};
 use crate::route::Location;
@@ -20,7 +21,7 @@ pub(super) fn run<'a>(
     request: Request<'_>,
     location: Location<'_>,
     storage: &mut Vec<u8>,
-) -> Result<Permit, Reason> {
+) -> Result<Passed, Reason> {
     let connection = telling.connection();
     let plan = telling.plan();
     let peer_address = connection.peer.map(|peer| peer.ip());

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::authentication;
 use crate::authenticate::Methods;
 use crate::authorize::ListenerPolicies;
+use crate::authorize::external::ListenerServices;
 use crate::authorize::rate_limit::ListenerLimits;
 use crate::balance::{Cluster, ClusterId};
 use crate::config::{self, Config, EscapedSlashes, FieldPolicy, UnderscorePolicy};
@@ -118,6 +119,8 @@ pub struct ListenerPlan {
     pub policies: ListenerPolicies,
     /// How much may be sent.
     pub rate_limits: ListenerLimits,
+    /// Who is asked besides.
+    pub services: ListenerServices,
     /// Bounds of a request head.
     pub head_limits: HeadLimits,
     /// Bytes of a request body.
@@ -379,6 +382,7 @@ fn compile_listener(
         EscapedSlashes::Keep => Encoded::Keep,
     };
     let limits = &listener.limits;
+    let routes = RouteTable::numbered(listener, &numbers.rules);
     ListenerPlan {
         id,
         name: Arc::clone(&listener.name),
@@ -390,7 +394,8 @@ fn compile_listener(
             .unwrap_or(usize::MAX),
         tls,
         methods: Arc::clone(methods),
-        routes: RouteTable::numbered(listener, &numbers.rules),
+        services: ListenerServices::compile(listener, &routes, &numbers.rules),
+        routes,
         policies: ListenerPolicies::compile(listener, &numbers.policies),
         // Whoever knows the listener's predecessor fills them in.
         rate_limits: ListenerLimits::default(),

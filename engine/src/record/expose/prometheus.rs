@@ -14,6 +14,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use super::print;
+use crate::authorize::external::ExternalResult;
 use crate::record::counters::{
     CloseReason, ConnectionCounters, Counters, Decision, Handshake, PoolEvent, Refusal,
 };
@@ -36,6 +37,7 @@ pub fn write(out: &mut String, ledger: &Ledger) {
     write_routes(out, ledger);
     write_policies(out, ledger);
     write_limits(out, ledger);
+    write_external(out, ledger);
     write_clusters(out, ledger);
     write_process(out, ledger);
 }
@@ -302,6 +304,17 @@ fn write_limits(out: &mut String, ledger: &Ledger) {
             ];
             let count = counters.decided(decision);
             unless_zero(out, names::LIMIT_DECISIONS, &labels, count);
+        }
+    }
+}
+
+fn write_external(out: &mut String, ledger: &Ledger) {
+    head(out, names::EXTERNAL_AUTHORIZATIONS);
+    for (name, series) in ledger.names().listeners.of(&ledger.total().listeners) {
+        for result in ExternalResult::ALL {
+            let labels = [("listener", &**name), ("result", result.label())];
+            let count = series.external(result);
+            unless_zero(out, names::EXTERNAL_AUTHORIZATIONS, &labels, count);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! policy that allows, no policy is hidden whole by an earlier one. Not here: how policies are
 //! looked up and judged (`authorize`).
 
+mod external;
 mod network;
 mod rate_limit;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+pub use external::{ExternalAuthorization, NamePattern};
 pub use network::IpNetwork;
 pub use rate_limit::{LimitKey, RateLimit};
 

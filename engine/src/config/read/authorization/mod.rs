@@ -4,6 +4,7 @@
 //! nobody through is a mistake that would otherwise show as a service that is down, or open.
 
 mod cover;
+pub(super) mod external;
 pub(super) mod rate_limit;
 
 use super::tls::SPIFFE_PATTERN;
