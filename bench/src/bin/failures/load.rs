@@ -8,8 +8,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Clients: enough that those which wait for a stuck answer do not hold up the others.
-const CLIENTS: u32 = 30;
+/// Clients: at the default rate each asks three times a second, so that one that has waited for a
+/// try and another is not late for its next request.
+const CLIENTS: u32 = 100;
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 

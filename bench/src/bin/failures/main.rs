@@ -2,10 +2,12 @@
 //!
 //! For each fault and each proxy: three `loadgen origin` processes, the proxy in front of them, a
 //! steady load; after a while the fault is done to one endpoint, later it is undone. Out: a table
-//! of the share of requests that failed, the 99th percentile during and after the fault, and how
-//! long after its begin the last request failed or was slow.
+//! of the shares of requests that failed and that were slow, the 99th percentile during and after
+//! the fault, and how long after its begin the last request failed or was slow; then in which rows
+//! the first proxy is behind another.
 //!
-//! The configurations are in `bench/failures/`, with the same settings in each proxy's words.
+//! The configurations are in `bench/failures/`, with the same settings in each proxy's words, and
+//! what has no equivalent in a comment.
 
 #![allow(
     clippy::disallowed_methods,
@@ -29,10 +31,12 @@ use table::Cell;
 
 const USAGE: &str = "\
 failures [--peers weft,envoy,haproxy,nginx] [--faults killed,stopped,...] [--program NAME=PATH]
-         [--rate 300] [--before 1500] [--during 3000] [--after 2500]
+         [--rate 300] [--seconds 10]
 
-Faults: killed, stopped, slowed, refusing, silent, garbage. Times are in milliseconds. weft and
-loadgen are taken from beside this program, the others from PATH, unless --program says otherwise.";
+Faults: killed, stopped, slowed, refusing, silent, garbage. --seconds is for each fault and proxy: a
+tenth before the fault, six during it, three after it. weft and loadgen are taken from beside this
+program, the others from PATH, unless --program says otherwise. The table goes to the standard
+output, in Markdown.";
 
 /// What is to be run.
 struct Plan {
@@ -40,9 +44,8 @@ struct Plan {
     faults: Vec<Fault>,
     programs: Vec<(String, PathBuf)>,
     rate: u32,
-    before: Duration,
-    during: Duration,
-    after: Duration,
+    /// A tenth of the time of one cell.
+    tenth: Duration,
 }
 
 impl Plan {
@@ -52,13 +55,10 @@ impl Plan {
             faults: Fault::ALL.to_vec(),
             programs: Vec::new(),
             rate: 300,
-            before: Duration::from_millis(1500),
-            during: Duration::from_millis(3000),
-            after: Duration::from_millis(2500),
+            tenth: Duration::from_secs(1),
         };
         while let Some(option) = words.next() {
             let value = words.next().ok_or(USAGE)?;
-            let millis = || value.parse().map(Duration::from_millis);
             match option.as_str() {
                 "--peers" => plan.peers = list(&value, Peer::parse)?,
                 "--faults" => plan.faults = list(&value, Fault::parse)?,
@@ -67,9 +67,10 @@ impl Plan {
                     plan.programs.push((name.to_owned(), path.into()));
                 }
                 "--rate" => plan.rate = value.parse().map_err(|_| USAGE)?,
-                "--before" => plan.before = millis().map_err(|_| USAGE)?,
-                "--during" => plan.during = millis().map_err(|_| USAGE)?,
-                "--after" => plan.after = millis().map_err(|_| USAGE)?,
+                "--seconds" => {
+                    let seconds = value.parse().map_err(|_| USAGE)?;
+                    plan.tenth = Duration::from_secs(seconds) / 10;
+                }
                 _ => return Err(USAGE.to_owned()),
             }
         }
@@ -94,9 +95,8 @@ impl Plan {
         let mut origins = Origins::start(self.program("loadgen"))?;
         let proxy = peer.start(&self.program(peer.name()), origins.ports())?;
         let begin = Instant::now() + Duration::from_millis(200);
-        let all = self.before + self.during + self.after;
-        let load = Load::start(proxy.address(), self.rate, begin, all);
-        let (fails, recovers) = (begin + self.before, begin + self.before + self.during);
+        let load = Load::start(proxy.address(), self.rate, begin, self.tenth * 10);
+        let (fails, recovers) = (begin + self.tenth, begin + self.tenth * 7);
         sleep_until(fails);
         origins.fail(fault)?;
         let failed_at = Instant::now();
@@ -119,14 +119,30 @@ fn sleep_until(at: Instant) {
 
 fn run() -> Result<(), String> {
     let plan = Plan::parse(std::env::args().skip(1))?;
-    table::head(&plan.peers);
+    let mut rows = Vec::new();
     for &fault in &plan.faults {
-        let mut row = Vec::new();
+        let mut cells = Vec::new();
         for &peer in &plan.peers {
-            row.push(plan.cell(peer, fault)?);
+            let cell = plan.cell(peer, fault)?;
+            eprintln!("{}, {}: {}", fault.name(), peer.name(), cell.text());
+            cells.push(cell);
         }
-        table::row(fault, &row);
+        rows.push((fault, cells));
     }
+    let versions = plan.peers.iter().map(|peer| {
+        let version = peer.version(&plan.program(peer.name()));
+        format!("{} {version}", peer.name())
+    });
+    let versions: Vec<String> = versions.collect();
+    println!(
+        "{}; {} requests/s, {:.1} s before, {:.1} s during, {:.1} s after the fault\n",
+        versions.join(", "),
+        plan.rate,
+        plan.tenth.as_secs_f64(),
+        (plan.tenth * 6).as_secs_f64(),
+        (plan.tenth * 3).as_secs_f64(),
+    );
+    table::print(&plan.peers, &rows);
     Ok(())
 }
 

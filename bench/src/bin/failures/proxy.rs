@@ -63,6 +63,20 @@ impl Peer {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
+    /// The version that a program says it is.
+    pub(crate) fn version(self, program: &Path) -> String {
+        let flag = match self {
+            Self::Weft | Self::Envoy => "--version",
+            Self::Haproxy | Self::Nginx => "-v",
+        };
+        let said = Command::new(program).arg(flag).output();
+        let said = said.map_or_else(|_| Vec::new(), |said| [said.stdout, said.stderr].concat());
+        let said = String::from_utf8_lossy(&said);
+        let words = said.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
+        let mut versions = words.filter(|word| word.matches('.').count() == 2);
+        versions.next().unwrap_or("of unknown version").to_owned()
+    }
+
     /// Starts it in front of the origins at these ports.
     pub(crate) fn start(self, program: &Path, origins: [u16; 3]) -> Result<Proxy, String> {
         let port = free_port()?;
