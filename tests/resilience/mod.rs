@@ -1,6 +1,7 @@
 //! What clients see of a cluster that fails, and what the cluster sees of its clients.
 
 mod circuit_breaker;
+mod ejection;
 mod health;
 mod overload;
 mod retries;

@@ -241,6 +241,7 @@ impl Answer<'_, '_> {
             let (after, whole) = (RetryAfter::of(&response), relay.upload.is_replayable());
             let again = retry::ask(call, RetryReason::Status, after, whole, relay.trace);
             if again.is_some() {
+                self.lease.completed(clock::recent());
                 return Ok(Ended {
                     may_persist: false,
                     may_reuse: relay.is_upload_ended() && is_whole(&response, &received),
@@ -264,6 +265,7 @@ impl Answer<'_, '_> {
             cut(call.downstream, &reply, error);
             return Err(ForwardError::Relay(error));
         }
+        self.lease.completed(clock::recent());
         let is_upload_ended = relay.is_upload_ended();
         Ok(Ended {
             may_persist: reply.may_persist && is_upload_ended,
@@ -359,6 +361,7 @@ impl Answer<'_, '_> {
         relay: Relay<'_, '_>,
     ) -> Result<Ended, ForwardError> {
         let call = self.call;
+        self.lease.completed(clock::recent());
         relay.upload.release(call.downstream);
         if let Some(rest) = rest {
             upstream.unread(rest);

@@ -71,7 +71,7 @@ use crate::limits;
 use crate::route::{RetryPolicy, RetryReason};
 use crate::tls::Connector;
 
-use attempt::{Tried, Way};
+use attempt::{Reached, Tried, Way};
 use body::{Body, Outgoing};
 use pump::Pump;
 use relay::Upload;
@@ -247,8 +247,13 @@ async fn attempts(
             Tried::Forwarded(forwarded) => return Ok(forwarded),
             Tried::Again(grant) => grant,
             Tried::Failed(failed) => {
-                if let Some(fault) = failed.error.fault() {
-                    way.lease.failed(fault, clock::now());
+                match failed.error.fault() {
+                    Some(fault) => way.lease.failed(fault, clock::now()),
+                    // The client did not want the rest.
+                    None if failed.reached == Reached::Committed => {
+                        way.lease.completed(clock::now());
+                    }
+                    None => {}
                 }
                 let whole = upload.is_replayable();
                 let granted = retry::reason(&failed)

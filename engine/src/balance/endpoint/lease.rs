@@ -1,15 +1,18 @@
 //! The right to use an endpoint for one attempt, and the count of its open connections.
 //!
 //! Both are guards: dropping them takes the count back, on every way out of an attempt, also when
-//! its future is dropped half-way. They cost one non-atomic reference count and no allocation. A
-//! lease is also where the attempt's outcome is told; one that ends without a word (the client
-//! went away) says nothing about the endpoint.
+//! its future is dropped half-way. They cost one non-atomic reference count and no allocation.
+//!
+//! A lease is also where the attempt's outcome is told. The head of a response tells how long it
+//! took, and whether its status is an error; that all is well is known only when the response is
+//! whole ([`Lease::completed`]), since one that begins and breaks off is an error, too. A lease that
+//! ends without a word (the client went away before the response) says nothing about the endpoint.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::outlier::Standing;
+use super::outlier::{Ejection, Standing};
 use super::state;
 use super::{EndpointId, EndpointKey, EndpointState};
 use crate::io::{Address, Instant};
@@ -95,23 +98,43 @@ impl Lease {
                 cluster.mean.observe(latency);
             }
         }
-        if error.is_some() {
-            self.count_failure();
+        match error {
+            Some(error) => self.blame(error, now),
+            // A response may take as long as it likes; what can be told of the endpoint by then does
+            // not wait for it.
+            None if self.is_probe => set_probed(&self.state, false),
+            None => {}
         }
-        cluster.judge(&self.state, self.is_probe, error, now);
+    }
+
+    /// The response that had been [`Lease::answered`] has reached its end, or the client did not
+    /// want the rest of it.
+    pub fn completed(&self, now: Instant) {
+        if !self.is_failed.get() {
+            let cluster = &self.state.cluster;
+            cluster.judge(&self.state, self.is_probe, None, now);
+        }
     }
 
     /// The attempt got no whole answer, and the endpoint is to blame. Call it at most once, instead
     /// of [`Lease::answered`] or after it, when the response broke off.
     pub fn failed(&self, fault: EndpointFault, now: Instant) {
-        let cluster = &self.state.cluster;
-        let policy = cluster.ewma.get();
+        let policy = self.state.cluster.ewma.get();
         self.state
             .latency
             .observe(policy.penalty, now, policy.decay);
-        self.count_failure();
-        let error = Some(state::error_for(fault));
-        cluster.judge(&self.state, self.is_probe, error, now);
+        self.blame(state::error_for(fault), now);
+    }
+
+    /// The attempt is a failure, once.
+    fn blame(&self, error: Ejection, now: Instant) {
+        if self.is_failed.replace(true) {
+            return;
+        }
+        let failures = &self.state.failures;
+        failures.set(failures.get().wrapping_add(1));
+        let cluster = &self.state.cluster;
+        cluster.judge(&self.state, self.is_probe, Some(error), now);
     }
 
     /// Counts a connection to this endpoint as open until the hold is dropped. It belongs beside
@@ -120,13 +143,6 @@ impl Lease {
         add(&self.state.connections);
         ConnectionHold {
             state: Rc::clone(&self.state),
-        }
-    }
-
-    fn count_failure(&self) {
-        if !self.is_failed.replace(true) {
-            let failures = &self.state.failures;
-            failures.set(failures.get().wrapping_add(1));
         }
     }
 }

@@ -6,7 +6,9 @@ use crate::limits;
 const QUICK: Duration = Duration::from_millis(1);
 
 fn answer(balancer: &Balancer, id: u32, status: u16, now: Instant) {
-    lease_on(balancer, id, now).answered(status, QUICK, now);
+    let lease = lease_on(balancer, id, now);
+    lease.answered(status, QUICK, now);
+    lease.completed(now);
 }
 
 fn fail(balancer: &Balancer, id: u32, times: usize, now: Instant) {
@@ -79,9 +81,49 @@ fn one_success_of_one_probe_brings_it_back() {
     // It ended without an outcome, so there is another.
     let probe = lease_on(&balancer, 1, at(41));
     probe.answered(200, QUICK, at(41));
+    assert_eq!(ejected(&balancer, at(41)), [1], "it may break off yet");
+    probe.completed(at(41));
     drop(probe);
     assert!(is_picked(&balancer, 1, at(41)));
     assert_eq!(ejected(&balancer, at(41)), [0_u32; 0]);
+}
+
+#[test]
+fn responses_that_begin_well_and_break_off_eject() {
+    let balancer = balancer(Policy::Random, &[1, 1, 1]);
+    for _ in 0..5 {
+        let lease = lease_on(&balancer, 1, at(1));
+        lease.answered(200, QUICK, at(1));
+        lease.failed(EndpointFault::Broken, at(1));
+    }
+    assert_eq!(ejected(&balancer, at(1)), [1]);
+    // An error that breaks off is one error.
+    for _ in 0..4 {
+        let lease = lease_on(&balancer, 0, at(1));
+        lease.answered(500, QUICK, at(1));
+        lease.failed(EndpointFault::Broken, at(1));
+    }
+    assert_eq!(ejected(&balancer, at(1)), [1]);
+    assert_eq!(balancer.report(at(1)).endpoints[0].failures, 4);
+    // Its probe, too.
+    let now = at(40);
+    let probe = lease_on(&balancer, 1, now);
+    probe.answered(200, QUICK, now);
+    probe.failed(EndpointFault::Broken, now);
+    assert!(!is_picked(&balancer, 1, now));
+}
+
+#[test]
+fn a_probe_whose_response_goes_on_keeps_nobody_out() {
+    let balancer = balancer(Policy::RoundRobin, &[1, 1, 1]);
+    fail(&balancer, 1, 5, at(1));
+    let stream = lease_on(&balancer, 1, at(40));
+    assert!(!is_picked(&balancer, 1, at(40)));
+    stream.answered(200, QUICK, at(40));
+    answer(&balancer, 1, 200, at(41));
+    assert_eq!(ejected(&balancer, at(41)), [0_u32; 0]);
+    drop(stream);
+    assert!(is_picked(&balancer, 1, at(41)));
 }
 
 #[test]

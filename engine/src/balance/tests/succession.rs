@@ -66,8 +66,9 @@ fn a_key_is_never_given_to_another_endpoint() {
 fn one_that_is_given_up_changes_nothing() {
     let old = balancer(Policy::RoundRobin, &[1, 1, 1]);
     let ejects = |id| {
-        let lease = lease_on(&old, id, at(1));
-        (0..5).for_each(|_| lease.failed(EndpointFault::Connect, at(1)));
+        let leases: Vec<_> = (0..5).map(|_| lease_on(&old, id, at(1))).collect();
+        let fault = EndpointFault::Connect;
+        leases.iter().for_each(|lease| lease.failed(fault, at(1)));
     };
     ejects(1);
     let other = Balancer::succeed(&cluster(Policy::RoundRobin, &[1]), Some(&old), 0, 1);

@@ -92,6 +92,8 @@ async fn reach(passage: &Passage<'_>, trace: &mut Trace) -> Result<(Stream, Leas
         let error = match connect::connect(lease.address(), None, passage.timer, ends).await {
             Ok(stream) => {
                 trace.connected_at = clock::now();
+                // What the endpoint does with the connection is between it and the client.
+                lease.completed(trace.connected_at);
                 passage.pool.tell(PoolEvent::Connected);
                 return Ok((stream, lease));
             }
