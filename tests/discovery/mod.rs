@@ -3,6 +3,7 @@
 mod application;
 mod dnsmasq;
 mod first_answers;
+mod health;
 mod metadata;
 mod refusals;
 mod registration;

@@ -8,7 +8,7 @@ use std::sync::{
 use serde_json::Value;
 
 use super::setup;
-use crate::harness::{Origin, Proxy, ports, wait};
+use crate::harness::{Origin, Proxy, Setup, certificates::Authority, nginx::Nginx, ports, wait};
 
 const FAST: &str = "interval = \"100ms\", changing_interval = \"50ms\", timeout = \"1s\", \
     unhealthy_after = 2, healthy_after = 2";
@@ -120,8 +120,41 @@ fn tcp_checks_want_a_connection_and_nothing_else() {
     let proxy = Proxy::start(&setup(&[&silent], "", &check));
     wait_for_state(&proxy, 0, "healthy");
     let nobody = [ports::free().to_string()];
-    let setup = crate::harness::Setup::new().cluster_with("origin", &nobody, &check);
+    let setup = Setup::new().cluster_with("origin", &nobody, &check);
     let proxy = Proxy::start(&setup);
     wait_for_state(&proxy, 0, "unhealthy");
     assert_eq!(told(&proxy, 0)["last_error"], "connect_refused");
+}
+
+#[test]
+fn over_tls_an_endpoint_has_to_prove_who_it_is() {
+    let authority = Authority::new();
+    let shown = authority.issue("a", "DNS:a.test");
+    let (chain, key) = (shown.chain.display(), shown.key.display());
+    let nginx = Nginx::start_tls(&format!(
+        "ssl_certificate {chain}; ssl_certificate_key {key};\n\
+         location /healthz {{ return 200 \"all is ok\"; }}"
+    ));
+    let start = |name: &str, check: &str| {
+        let cluster = format!(
+            "health_check = {{ {check}, {FAST} }}\n\
+             tls = {{ ca = \"{}\", server_name = \"{name}\" }}",
+            authority.ca().display()
+        );
+        let endpoint = [nginx.address().to_string()];
+        Proxy::start(&Setup::new().cluster_with("origin", &endpoint, &cluster))
+    };
+    let http = "path = \"/healthz\", body_contains = \"ok\"";
+    for check in [http, "protocol = \"tls\""] {
+        wait_for_state(&start("a.test", check), 0, "healthy");
+        let wrong = start("b.test", check);
+        wait_for_state(&wrong, 0, "unhealthy");
+        let row = wrong.admin_json("/clusters")[0]["endpoints"][0].clone();
+        assert_eq!(row["reason"], "tls_failed");
+        let detail = "the TLS handshake failed: certificate_name";
+        assert_eq!(row["health_check"]["detail"], detail);
+        assert!(wrong.stderr().contains(detail));
+    }
+    // A connection can be made, whoever it is.
+    wait_for_state(&start("b.test", "protocol = \"tcp\""), 0, "healthy");
 }

@@ -49,7 +49,7 @@ use self::admin::Admin;
 use self::collect::Collector;
 use self::discovery::Opened;
 use self::dump::Dump;
-use self::health::HealthChecks;
+use self::health::{Checker, HealthChecks};
 use self::jwks::KeySets;
 use self::log::Log;
 use self::reload::Reloader;
@@ -59,6 +59,7 @@ use self::view::View;
 use self::workload::Workload;
 use crate::io::clock;
 use crate::limits::{COLLECT_INTERVAL, DRAIN_GRACE, LAST_DUMP_PATIENCE, SCRAPE_PATIENCE};
+use crate::proxy::ClusterPlan;
 use crate::record::SeriesNames;
 use crate::shard::{ShardCommand, ShardReport};
 
@@ -99,12 +100,19 @@ impl Charge {
     /// Runs inside the `LocalSet`: discovery begins here.
     fn into_view(self) -> (Option<Admin>, Option<Reloader>, Rc<View>) {
         let (shards, running) = (self.shards.clone(), &self.running);
+        let checker = Rc::new(Checker::default());
+        let (config, snapshot) = (&running.config, &running.snapshot);
         let discovery = self
             .discovery
-            .start(&running.config, &running.snapshot, shards, self.log);
+            .start(config, snapshot, shards, &checker, self.log);
+        let checks = HealthChecks::new(checker, self.shards.clone(), self.log);
+        let checks = Rc::new(checks);
+        let following = Rc::clone(&checks);
+        let follow = move |plan: &ClusterPlan| following.follow_cluster(plan);
+        discovery.feed.connect(Box::new(follow));
         let names = SeriesNames::compile(&self.running.config);
         let view = View {
-            checks: HealthChecks::new(self.shards.clone(), self.log),
+            checks,
             key_sets: Rc::new(KeySets::new(self.shards.clone(), self.log)),
             collector: Collector::new(self.shards, names),
             generations: Generations::new(self.running),

@@ -29,7 +29,7 @@ pub struct View {
     /// What the shards record.
     pub collector: Collector,
     /// Active health checks.
-    pub checks: HealthChecks,
+    pub checks: Rc<HealthChecks>,
     /// The keys of issuers that are fetched.
     pub key_sets: Rc<KeySets>,
     /// The identity, if the Workload API gives it.

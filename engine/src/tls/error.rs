@@ -86,6 +86,13 @@ impl HandshakeError {
         }
     }
 
+    /// What an error of a client of its own means, whose stream is not ours.
+    #[must_use]
+    pub fn of_io(error: &std::io::Error) -> Self {
+        let known = error.get_ref().and_then(|error| error.downcast_ref());
+        known.map_or(Self::Closed, Self::of)
+    }
+
     fn of_certificate(error: &CertificateError) -> Self {
         match error {
             CertificateError::Expired

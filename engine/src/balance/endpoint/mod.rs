@@ -77,6 +77,11 @@ impl Endpoint {
         &self.label
     }
 
+    /// The same, for whoever keeps it.
+    pub const fn shared_label(&self) -> &Arc<str> {
+        &self.label
+    }
+
     /// Where it is, as far as that is known.
     pub fn locality(&self) -> Option<&str> {
         self.locality.as_deref()

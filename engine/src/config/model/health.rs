@@ -33,6 +33,20 @@ pub struct HealthCheck {
     pub healthy_after: u32,
 }
 
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            protocol: HealthProtocol::Http,
+            http: Some(HttpCheck::default()),
+            interval: Duration::from_secs(10),
+            changing_interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            unhealthy_after: 3,
+            healthy_after: 2,
+        }
+    }
+}
+
 /// What is asked of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +76,18 @@ pub struct HttpCheck {
     /// What the content must contain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_contains: Option<String>,
+}
+
+impl Default for HttpCheck {
+    fn default() -> Self {
+        Self {
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            host: None,
+            statuses: vec![(200, 299)],
+            body_contains: None,
+        }
+    }
 }
 
 fn serialize_statuses<S: Serializer>(

@@ -3,8 +3,6 @@
 //! In: a cluster's `health_check`. Out: a check that fits the cluster: what HTTP alone knows is
 //! refused with other protocols, TLS where the cluster has none.
 
-use std::time::Duration;
-
 use crate::config::file::{Field, Section};
 use crate::config::model::{HealthCheck, HealthProtocol, HttpCheck};
 use crate::limits;
@@ -35,14 +33,18 @@ pub(super) fn check(section: &mut Section<'_>, has_tls: bool) -> HealthCheck {
             section.refuse(key, "has no effect without protocol \"http\"");
         }
     }
+    let default = HealthCheck::default();
+    let mut streak = |key, default| section.count(key, default, 1..=limits::HEALTH_STREAK_MAX);
+    let unhealthy_after = streak("unhealthy_after", default.unhealthy_after);
+    let healthy_after = streak("healthy_after", default.healthy_after);
     HealthCheck {
         protocol,
         http: is_http.then_some(http),
-        interval: section.duration("interval", Duration::from_secs(10)),
-        changing_interval: section.duration("changing_interval", Duration::from_secs(1)),
-        timeout: section.duration("timeout", Duration::from_secs(5)),
-        unhealthy_after: section.count("unhealthy_after", 3, 1..=limits::HEALTH_STREAK_MAX),
-        healthy_after: section.count("healthy_after", 2, 1..=limits::HEALTH_STREAK_MAX),
+        interval: section.duration("interval", default.interval),
+        changing_interval: section.duration("changing_interval", default.changing_interval),
+        timeout: section.duration("timeout", default.timeout),
+        unhealthy_after,
+        healthy_after,
     }
 }
 
@@ -63,11 +65,12 @@ fn http(section: &mut Section<'_>) -> HttpCheck {
     if method == "HEAD" && body_contains.is_some() {
         section.refuse("body_contains", "a response to HEAD has no content");
     }
+    let default = HttpCheck::default();
     HttpCheck {
         method,
-        path: path.unwrap_or_else(|| "/".to_owned()),
+        path: path.unwrap_or(default.path),
         host,
-        statuses: statuses.unwrap_or_else(|| vec![(200, 299)]),
+        statuses: statuses.unwrap_or(default.statuses),
         body_contains,
     }
 }

@@ -111,6 +111,9 @@ struct CheckRow {
     state: &'static str,
     since: String,
     last_error: Option<&'static str>,
+    /// The same as a sentence, with what was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     checked_at: Option<String>,
     checks: u64,
     failures: u64,
@@ -278,6 +281,7 @@ impl CheckRow {
             state: standing.state.label(),
             since: rfc3339(standing.since),
             last_error: standing.last_error.map(CheckError::label),
+            detail: standing.last_error.map(|error| error.to_string()),
             checked_at: standing.checked_at.map(rfc3339),
             checks: standing.checks,
             failures: standing.failures,

@@ -32,7 +32,7 @@ fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
     let snapshot = Snapshot::compile(&config).expect("no files");
     let log = Log::new(Level::Error);
     let view = View {
-        checks: HealthChecks::new(Vec::new(), log),
+        checks: Rc::new(HealthChecks::new(Rc::default(), Vec::new(), log)),
         key_sets: Rc::new(KeySets::new(Vec::new(), log)),
         discovery: Discovery::none(),
         workload: None,

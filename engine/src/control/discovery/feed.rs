@@ -1,10 +1,11 @@
 //! From the directory to the shards: the new endpoints of one cluster, as a plan of it.
 //!
-//! Changes of one cluster that follow each other faster than the shards take them become one. A
+//! Whoever else has to know of a plan gets it once all shards were told ([`Feed::connect`]). Changes of one cluster that follow each other faster than the shards take them become one. A
 //! shard that is slow makes this task wait, and nothing else.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use flume::Sender;
@@ -14,8 +15,10 @@ use crate::config::Endpoint;
 use crate::proxy::{ClusterPlan, Snapshot};
 use crate::shard::ShardCommand;
 
+/// Takes the plan of one cluster.
+pub type Follow = Box<dyn Fn(&ClusterPlan)>;
+
 /// The clusters of the running generation, and what has to be told about them.
-#[derive(Debug)]
 pub struct Feed {
     shards: Vec<Sender<ShardCommand>>,
     /// The number of the generation that the shards run.
@@ -23,6 +26,7 @@ pub struct Feed {
     plans: RefCell<HashMap<Arc<str>, Arc<ClusterPlan>>>,
     pending: RefCell<BTreeMap<Arc<str>, Vec<Endpoint>>>,
     bell: Notify,
+    follow: RefCell<Option<Follow>>,
 }
 
 impl Feed {
@@ -34,7 +38,13 @@ impl Feed {
             plans: RefCell::default(),
             pending: RefCell::default(),
             bell: Notify::new(),
+            follow: RefCell::default(),
         }
+    }
+
+    /// Has each plan given to `follow`, too, after the shards.
+    pub fn connect(&self, follow: Follow) {
+        self.follow.replace(Some(follow));
     }
 
     /// The shards run this generation now.
@@ -78,6 +88,12 @@ impl Feed {
                 let command = ShardCommand::Replace { generation, plan };
                 let _ended = shard.send_async(command).await;
             }
+            let is_current = self.generation.get() == generation;
+            if let Some(follow) = &*self.follow.borrow()
+                && is_current
+            {
+                follow(&plan);
+            }
         }
     }
 
@@ -96,5 +112,14 @@ impl Feed {
             *plan = plan.with_endpoints(endpoints);
             return Some(Arc::clone(plan));
         }
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Feed")
+            .field("plans", &self.plans)
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
     }
 }

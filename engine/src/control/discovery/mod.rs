@@ -37,6 +37,7 @@ use self::feed::Feed;
 use self::first_answers::names;
 use self::journal::{Entry, Journal, OpenError, Recovered};
 use self::registrar::Registrar;
+use super::health::Checker;
 use super::log::Log;
 use crate::config::{Config, Endpoint};
 use crate::proxy::Snapshot;
@@ -100,6 +101,7 @@ impl Opened {
         config: &Config,
         snapshot: &Snapshot,
         shards: Vec<Sender<ShardCommand>>,
+        checker: &Rc<Checker>,
         log: Log,
     ) -> Discovery {
         let directory = Rc::new(Directory::default());
@@ -124,7 +126,8 @@ impl Opened {
         spawn_local(dns::run(Rc::clone(&directory), config.dns.clone(), log));
         let registry = self.registry.zip(config.registry.as_ref());
         let api = registry.map(|((journal, recovered, access), settings)| {
-            let registrar = Registrar::new(settings, journal, Rc::clone(&directory), log);
+            let (offered, checker) = (Rc::clone(&directory), Rc::clone(checker));
+            let registrar = Registrar::new(settings, journal, offered, checker, log);
             let registrar = Rc::new(registrar);
             registrar.restore(recovered);
             registrar.offer_all();

@@ -8,11 +8,12 @@
 //! takes it; leases run out on time whether or not anybody asks.
 
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
@@ -24,6 +25,7 @@ use super::registry::{
     Bounds, Full, Health, Instance, Key, Missing, Owner, Registered, Registration, Registry,
 };
 use crate::config::{self, Address, Endpoint, EndpointAddress};
+use crate::control::health::{Checker, Standing, State};
 use crate::control::log::{Log, Throttle};
 use crate::io::Instant;
 use crate::io::clock;
@@ -68,7 +70,7 @@ pub struct Registrar {
     deadlines: Notify,
     is_healing: Cell<bool>,
     events: Cell<Events>,
-    checks: Semaphore,
+    checker: Rc<Checker>,
     throttle: Throttle,
 }
 
@@ -78,6 +80,7 @@ impl Registrar {
         settings: &config::Registry,
         journal: Journal,
         directory: Rc<Directory>,
+        checker: Rc<Checker>,
         log: Log,
     ) -> Self {
         let bounds = Bounds {
@@ -93,7 +96,7 @@ impl Registrar {
             deadlines: Notify::new(),
             is_healing: Cell::new(false),
             events: Cell::default(),
-            checks: Semaphore::new(limits::CHECKS_AT_ONCE),
+            checker,
             throttle: Throttle::new(Duration::from_secs(10)),
         }
     }
@@ -412,34 +415,39 @@ impl Registrar {
         let Some(settings) = &registration.check else {
             return;
         };
-        let (service, id) = (&*registration.service, &*registration.id);
-        let mut verdict = check::Verdict::default();
-        loop {
-            let answer = {
-                // The semaphore is never closed.
-                let _place = self.checks.acquire().await;
-                check::probe(&registration.address, &settings.probe, settings.timeout).await
-            };
-            let is_watched = self.registry.borrow().instance(service, id).is_some_and(
-                // The same instance, however often it was renewed; one that has left and come back
-                // has a check of its own.
-                |instance| {
-                    instance.owner == Owner::Local
-                        && Arc::ptr_eq(&instance.registration, &registration)
-                },
-            );
-            if !is_watched {
-                return;
+        let (address, probe) = (&registration.address, &settings.probe);
+        let target = check::target(address, probe, settings.interval, settings.timeout);
+        let standing = RefCell::new(Standing::new(clock::wall()));
+        let after = |known: &Standing, has_changed| {
+            if !self.is_watched(&registration) {
+                return ControlFlow::Break(());
             }
-            if let Some(health) = verdict.after(answer.is_ok()) {
-                let why = answer.err().unwrap_or_default();
-                self.set_health(&registration, health, &why);
+            if has_changed {
+                self.set_health(&registration, known);
             }
-            sleep(settings.interval).await;
-        }
+            ControlFlow::Continue(())
+        };
+        let name = (&registration.service, &registration.id);
+        self.checker.watch(&target, name, &standing, after).await;
     }
 
-    fn set_health(&self, registration: &Registration, health: Health, why: &str) {
+    /// It is the same instance that is registered here, however often it was renewed; one that has
+    /// left and come back has a check of its own.
+    fn is_watched(&self, registration: &Arc<Registration>) -> bool {
+        let registry = self.registry.borrow();
+        let instance = registry.instance(&registration.service, &registration.id);
+        instance.is_some_and(|instance| {
+            instance.owner == Owner::Local && Arc::ptr_eq(&instance.registration, registration)
+        })
+    }
+
+    fn set_health(&self, registration: &Registration, known: &Standing) {
+        let health = match known.state {
+            State::Unhealthy => Health::Failing,
+            State::Healthy | State::Unknown => Health::Passing,
+        };
+        let why = known.last_error.map(|error| error.to_string());
+        let why = why.unwrap_or_default();
         let (service, id) = (&registration.service, &registration.id);
         // Present: it has just been looked at.
         let _known = self.registry.borrow_mut().set_health(service, id, health);

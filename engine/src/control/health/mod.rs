@@ -1,92 +1,84 @@
-//! Active health checks: one checker for each endpoint, however many shards there are.
+//! Active health checks: one for each endpoint, however many shards there are.
 //!
-//! In: each generation as it takes effect ([`HealthChecks::follow`]). Out: a message to every shard
-//! when the state of an endpoint changes; what is known of each, for pages and metrics; a line in
-//! the event log. What is known survives generations by the cluster's name and the endpoint's
-//! address; a checker whose check did not change goes on undisturbed.
+//! In: each generation as it takes effect ([`HealthChecks::follow`]), and each cluster whose
+//! endpoints are others than before ([`HealthChecks::follow_cluster`]). Out: a message to every
+//! shard when the state of an endpoint changes; what is known of each, for pages and metrics; a line
+//! in the event log. What is known survives generations by the cluster's name and the endpoint's
+//! address; a check that did not change goes on undisturbed.
 //!
-//! Must stay true: no check makes a shard wait; at most [`limits::HEALTH_CHECKS_AT_ONCE`] run at
-//! once; an endpoint that is no longer checked is not held to be unhealthy by what was once found.
+//! Must stay true: no check makes a shard wait; an endpoint that is no longer checked is not held to
+//! be unhealthy by what was once found; what left is forgotten.
 
+mod checker;
 mod probe;
 mod standing;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flume::Sender;
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::sleep;
 
 use super::log::Log;
 use crate::balance::{ClusterId, EndpointId, Health};
-use crate::config::HealthCheck;
-use crate::io::{Address, clock};
-use crate::limits;
-use crate::proxy::Snapshot;
+use crate::io::clock;
+use crate::proxy::{ClusterPlan, Snapshot};
 use crate::record::EndpointHealth;
 use crate::shard::ShardCommand;
-use crate::tls::Connector;
 
+pub use checker::{Checker, Target};
+pub(super) use probe::run as probe;
 pub use standing::{CheckError, Standing, State};
 
-/// All checkers.
+/// The checks of one cluster, by the endpoints' addresses as text.
+type Checks = BTreeMap<Arc<str>, Check>;
+
+/// The checks of all clusters that have some.
 #[derive(Debug)]
 pub struct HealthChecks {
-    checkers: RefCell<BTreeMap<Place, Checker>>,
-    shared: Rc<Shared>,
+    clusters: RefCell<BTreeMap<Arc<str>, Checks>>,
+    told: Rc<Told>,
 }
 
-/// Which endpoint: by names that mean the same in every generation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Place {
-    cluster: Arc<str>,
-    endpoint: String,
-}
-
-/// One checker.
+/// The check of one endpoint.
 #[derive(Debug)]
-struct Checker {
-    target: Target,
+struct Check {
+    subject: Subject,
     standing: Rc<RefCell<Standing>>,
     task: JoinHandle<()>,
 }
 
-/// What a checker checks, and whom its results are about.
+/// Whom the results are about.
 #[derive(Clone, Debug)]
-struct Target {
+struct Subject {
     cluster: ClusterId,
+    cluster_name: Arc<str>,
     /// Where it is to be found first: a later generation may have it elsewhere.
     endpoint: EndpointId,
-    address: Address,
-    check: HealthCheck,
-    tls: Option<Arc<Connector>>,
+    label: Arc<str>,
+    target: Target,
 }
 
-/// What all checkers use.
+/// Who is told of results, and by whom they are found.
 #[derive(Debug)]
-struct Shared {
+struct Told {
     shards: Vec<Sender<ShardCommand>>,
-    at_once: Semaphore,
-    random: RandomState,
+    checker: Rc<Checker>,
     log: Log,
 }
 
 impl HealthChecks {
-    /// No checker yet. Results go to `shards`.
+    /// Nothing is checked yet. Results go to `shards`.
     #[must_use]
-    pub fn new(shards: Vec<Sender<ShardCommand>>, log: Log) -> Self {
+    pub fn new(checker: Rc<Checker>, shards: Vec<Sender<ShardCommand>>, log: Log) -> Self {
         Self {
-            checkers: RefCell::default(),
-            shared: Rc::new(Shared {
+            clusters: RefCell::default(),
+            told: Rc::new(Told {
                 shards,
-                at_once: Semaphore::new(limits::HEALTH_CHECKS_AT_ONCE),
-                random: RandomState::new(),
+                checker,
                 log,
             }),
         }
@@ -96,65 +88,62 @@ impl HealthChecks {
     ///
     /// *Cost:* one look at each endpoint of clusters that have checks, or had some.
     pub fn follow(&self, snapshot: &Snapshot) {
-        let mut checkers = self.checkers.borrow_mut();
-        let mut wanted = HashSet::new();
-        let plans = (0..).map(ClusterId).zip(&snapshot.clusters);
-        for (cluster, plan) in plans {
-            let Some(plan) = plan else { continue };
-            let Some(check) = &plan.source.health_check else {
-                continue;
-            };
-            let endpoints = (0..).map(EndpointId).zip(plan.cluster.endpoints());
-            for (endpoint, found) in endpoints {
-                let place = Place {
-                    cluster: Arc::clone(&plan.source.name),
-                    endpoint: found.label().to_owned(),
-                };
-                let target = Target {
-                    cluster,
-                    endpoint,
+        let plans = || snapshot.clusters.iter().flatten();
+        plans().for_each(|plan| self.follow_cluster(plan));
+        let names: HashSet<&Arc<str>> = plans().map(|plan| &plan.source.name).collect();
+        let mut clusters = self.clusters.borrow_mut();
+        clusters.retain(|name, _| names.contains(name));
+    }
+
+    /// The endpoints of this cluster are these now.
+    ///
+    /// *Cost:* one look at each of them, if they are checked or were.
+    pub fn follow_cluster(&self, plan: &ClusterPlan) {
+        let name = &plan.source.name;
+        let old = self.clusters.borrow_mut().remove(name);
+        let Some(check) = &plan.source.health_check else {
+            // They are there, and nobody asks them any more.
+            for check in old.iter().flat_map(BTreeMap::values) {
+                let health = (Health::Unknown, "not_checked");
+                self.told.tell(&check.subject, health);
+            }
+            return;
+        };
+        let mut old = old.unwrap_or_default();
+        let mut checks = Checks::new();
+        let endpoints = (0..).map(EndpointId).zip(plan.cluster.endpoints());
+        for (endpoint, found) in endpoints {
+            let subject = Subject {
+                cluster: plan.cluster.id(),
+                cluster_name: Arc::clone(name),
+                endpoint,
+                label: Arc::clone(found.shared_label()),
+                target: Target {
                     address: found.address().clone(),
                     check: check.clone(),
                     tls: plan.upstream.tls.clone(),
-                };
-                let old = checkers.remove(&place);
-                let checker = self.checker(&place, target, old);
-                checkers.insert(place.clone(), checker);
-                wanted.insert(place);
-            }
+                },
+            };
+            let label = Arc::clone(&subject.label);
+            let before = old.remove(&label);
+            checks.insert(label, self.check(subject, before));
         }
-        checkers.retain(|place, checker| {
-            let is_wanted = wanted.contains(place);
-            if !is_wanted {
-                checker.task.abort();
-                self.shared
-                    .tell(&checker.target, Health::Unknown, "not_checked");
-            }
-            is_wanted
-        });
+        self.clusters.borrow_mut().insert(Arc::clone(name), checks);
     }
 
-    /// A checker of `target`: the old one if it does the same, else one that knows what that knew.
-    fn checker(&self, place: &Place, target: Target, old: Option<Checker>) -> Checker {
+    /// A check of `subject`: the old one if it is the same, else one that knows what that knew.
+    fn check(&self, subject: Subject, old: Option<Check>) -> Check {
         let standing = match old {
-            Some(old) if old.target.is_same(&target) => return old,
-            Some(old) => {
-                old.task.abort();
-                old.standing
-            }
+            Some(old) if old.subject.is_same(&subject) => return old,
+            Some(old) => Rc::clone(&old.standing),
             None => Rc::new(RefCell::new(Standing::new(clock::wall()))),
         };
         // A cluster that was made anew knows nothing of it.
         let known = *standing.borrow();
-        self.shared.publish(&target, &known);
-        let run = run(
-            Rc::clone(&self.shared),
-            place.clone(),
-            target.clone(),
-            Rc::clone(&standing),
-        );
-        Checker {
-            target,
+        self.told.publish(&subject, &known);
+        let run = run(Rc::clone(&self.told), subject.clone(), Rc::clone(&standing));
+        Check {
+            subject,
             standing,
             task: spawn_local(run),
         }
@@ -162,26 +151,23 @@ impl HealthChecks {
 
     /// What is known of an endpoint that is checked.
     #[must_use]
-    pub fn standing(&self, cluster: &Arc<str>, endpoint: &str) -> Option<Standing> {
-        let place = Place {
-            cluster: Arc::clone(cluster),
-            endpoint: endpoint.to_owned(),
-        };
-        let checkers = self.checkers.borrow();
-        checkers
-            .get(&place)
-            .map(|checker| *checker.standing.borrow())
+    pub fn standing(&self, cluster: &str, endpoint: &str) -> Option<Standing> {
+        let clusters = self.clusters.borrow();
+        let check = clusters.get(cluster)?.get(endpoint)?;
+        let standing = *check.standing.borrow();
+        Some(standing)
     }
 
     /// What is known of every endpoint that is checked, for metrics.
     #[must_use]
     pub fn all(&self) -> Vec<EndpointHealth> {
-        let checkers = self.checkers.borrow();
-        let rows = checkers.iter().map(|(place, checker)| {
-            let standing = checker.standing.borrow();
+        let clusters = self.clusters.borrow();
+        let checks = clusters.values().flat_map(BTreeMap::values);
+        let rows = checks.map(|check| {
+            let standing = check.standing.borrow();
             EndpointHealth {
-                cluster: Arc::clone(&place.cluster),
-                endpoint: place.endpoint.clone(),
+                cluster: Arc::clone(&check.subject.cluster_name),
+                endpoint: check.subject.label.to_string(),
                 is_healthy: standing.state != State::Unhealthy,
                 checks: standing.checks,
                 failures: standing.failures,
@@ -191,44 +177,36 @@ impl HealthChecks {
     }
 }
 
-impl Drop for HealthChecks {
+impl Drop for Check {
     fn drop(&mut self) {
-        for checker in self.checkers.get_mut().values() {
-            checker.task.abort();
-        }
+        self.task.abort();
     }
 }
 
-impl Target {
+impl Subject {
     fn is_same(&self, other: &Self) -> bool {
-        let is_same_tls = match (&self.tls, &other.tls) {
-            (None, None) => true,
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        let is_same_place = self.cluster == other.cluster && self.address == other.address;
-        is_same_tls && self.check == other.check && is_same_place
+        self.cluster == other.cluster && self.target.is_same(&other.target)
     }
 }
 
-impl Shared {
-    fn publish(self: &Rc<Self>, target: &Target, standing: &Standing) {
+impl Told {
+    fn publish(&self, subject: &Subject, standing: &Standing) {
         let health = match standing.state {
             State::Unknown => return,
             State::Healthy => Health::Healthy,
             State::Unhealthy => Health::Unhealthy,
         };
         let why = standing.last_error.map_or("checked", CheckError::label);
-        self.tell(target, health, why);
+        self.tell(subject, (health, why));
     }
 
     /// Tells every shard. A full mailbox delays the message; an ended shard needs none.
-    fn tell(self: &Rc<Self>, target: &Target, health: Health, why: &'static str) {
+    fn tell(&self, subject: &Subject, (health, why): (Health, &'static str)) {
         for shard in &self.shards {
             let command = ShardCommand::Health {
-                cluster: target.cluster,
-                endpoint: target.endpoint,
-                address: target.address.clone(),
+                cluster: subject.cluster,
+                endpoint: subject.endpoint,
+                address: subject.target.address.clone(),
                 health,
                 why,
             };
@@ -238,45 +216,38 @@ impl Shared {
             }
         }
     }
-
-    fn random(&self, place: &Place, number: u64) -> u64 {
-        self.random.hash_one((place, number))
-    }
 }
 
 /// Checks one endpoint until aborted.
-async fn run(shared: Rc<Shared>, place: Place, target: Target, standing: Rc<RefCell<Standing>>) {
-    loop {
-        let result = {
-            // It is never closed.
-            let _permit = shared.at_once.acquire().await;
-            probe::run(&target.address, &target.check, target.tls.as_deref()).await
-        };
-        let (has_changed, known) = {
-            let mut standing = standing.borrow_mut();
-            let has_changed = standing.record(result, &target.check, clock::wall());
-            (has_changed, *standing)
-        };
+async fn run(told: Rc<Told>, subject: Subject, standing: Rc<RefCell<Standing>>) {
+    let name = (&subject.cluster_name, &subject.label);
+    let after = |known: &Standing, has_changed| {
         if has_changed {
-            shared.publish(&target, &known);
-            note(shared.log, &place, &known);
+            told.publish(&subject, known);
+            note(told.log, &subject, known);
         }
-        let wait = known.wait(&target.check, shared.random(&place, known.checks));
-        sleep(wait.max(Duration::from_millis(1))).await;
-    }
+        ControlFlow::Continue(())
+    };
+    let checker = &told.checker;
+    checker.watch(&subject.target, name, &standing, after).await;
 }
 
-fn note(log: Log, place: &Place, standing: &Standing) {
+fn note(log: Log, subject: &Subject, standing: &Standing) {
     let reason = standing.last_error.map_or("checked", CheckError::label);
+    let detail = standing.last_error.map(|error| error.to_string());
+    let detail = detail.unwrap_or_default();
     let state = standing.state.label();
-    let fields: [(&str, &dyn std::fmt::Display); 4] = [
-        ("cluster", &place.cluster),
-        ("endpoint", &place.endpoint),
+    let fields: [(&str, &dyn std::fmt::Display); 5] = [
+        ("cluster", &subject.cluster_name),
+        ("endpoint", &subject.label),
         ("state", &state),
         ("reason", &reason),
+        ("detail", &detail),
     ];
     match standing.state {
         State::Unhealthy => log.warn("An endpoint fails its checks.", &fields),
-        State::Healthy | State::Unknown => log.note("An endpoint passes its checks.", &fields),
+        State::Healthy | State::Unknown => {
+            log.note("An endpoint passes its checks.", &fields[..4]);
+        }
     }
 }

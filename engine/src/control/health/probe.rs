@@ -1,6 +1,6 @@
 //! One check of one endpoint.
 //!
-//! In: where it is, what is asked of it, the cluster's TLS. Out: whether it answered as expected,
+//! In: where it is, what is asked of it, TLS where it has it. Out: whether it answered as expected,
 //! or why not. A connection is made for each check and closed after it, so that a check also tells
 //! whether connections can be made. Bounded in time by the check's timeout, in memory by
 //! [`limits::HEALTH_CONTENT_BYTES_MAX`].
@@ -17,38 +17,34 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::checker::Target;
 use super::standing::CheckError;
-use crate::config::{HealthCheck, HttpCheck};
+use crate::config::HttpCheck;
 use crate::io::Address;
 use crate::limits;
-use crate::tls::Connector;
+use crate::tls::HandshakeError;
 
 /// The `User-Agent` of checks, by which an application can tell them from its clients.
 const USER_AGENT: &str = concat!("weft-health-check/", env!("CARGO_PKG_VERSION"));
 
 /// Checks an endpoint once.
-pub(super) async fn run(
-    address: &Address,
-    check: &HealthCheck,
-    tls: Option<&Connector>,
-) -> Result<(), CheckError> {
-    let result = timeout(check.timeout, connect(address, check, tls)).await;
+///
+/// # Errors
+/// Why it is not fit to serve.
+pub(in crate::control) async fn run(target: &Target) -> Result<(), CheckError> {
+    let result = timeout(target.check.timeout, connect(target)).await;
     result.unwrap_or(Err(CheckError::TimedOut))
 }
 
-async fn connect(
-    address: &Address,
-    check: &HealthCheck,
-    tls: Option<&Connector>,
-) -> Result<(), CheckError> {
-    match address {
-        Address::Tcp(tcp) => {
-            let stream = TcpStream::connect(tcp).await.map_err(|it| failed(&it))?;
-            secure(stream, address, check, tls).await
+async fn connect(target: &Target) -> Result<(), CheckError> {
+    match &target.address {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address).await;
+            secure(stream.map_err(|it| failed(&it))?, target).await
         }
         Address::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(|it| failed(&it))?;
-            secure(stream, address, check, tls).await
+            let stream = UnixStream::connect(path).await;
+            secure(stream.map_err(|it| failed(&it))?, target).await
         }
     }
 }
@@ -61,25 +57,27 @@ fn failed(error: &Error) -> CheckError {
 }
 
 /// Goes on over TLS where the cluster has it and more than a connection is asked for.
-async fn secure<S>(
-    stream: S,
-    address: &Address,
-    check: &HealthCheck,
-    tls: Option<&Connector>,
-) -> Result<(), CheckError>
+async fn secure<S>(stream: S, target: &Target) -> Result<(), CheckError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     use crate::config::HealthProtocol as Protocol;
+    let Target {
+        address,
+        check,
+        tls,
+    } = target;
     match (check.protocol, tls) {
         (Protocol::Tcp, _) => Ok(()),
         (Protocol::Http, None) => ask(stream, address, check.http.as_ref()).await,
         // The configuration does not allow it without TLS.
-        (Protocol::Tls, None) => Err(CheckError::Tls),
+        (Protocol::Tls, None) => Err(CheckError::Tls(HandshakeError::NotTls)),
         (Protocol::Http | Protocol::Tls, Some(tls)) => {
             let (config, name) = tls.for_check(address);
             let handshake = TlsConnector::from(config).connect(name, stream);
-            let stream = handshake.await.map_err(|_| CheckError::Tls)?;
+            let stream = handshake
+                .await
+                .map_err(|error| CheckError::Tls(HandshakeError::of_io(&error)))?;
             match check.protocol {
                 Protocol::Http => ask(stream, address, check.http.as_ref()).await,
                 Protocol::Tls | Protocol::Tcp => Ok(()),
@@ -132,7 +130,7 @@ async fn judge(http: &HttpCheck, response: Response<Incoming>) -> Result<(), Che
     let status = response.status().as_u16();
     let is_expected = |(first, last): &(u16, u16)| (*first..=*last).contains(&status);
     if !http.statuses.iter().any(is_expected) {
-        return Err(CheckError::Status);
+        return Err(CheckError::Status(status));
     }
     let Some(wanted) = &http.body_contains else {
         return Ok(());

@@ -11,9 +11,11 @@
 //!                          ^────────── good x healthy_after ───────┘
 //! ```
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::config::HealthCheck;
+use crate::tls::HandshakeError;
 
 /// Per cent of an interval by which it may be shorter or longer, so that checks of many endpoints,
 /// and of many proxies, do not come together.
@@ -52,11 +54,11 @@ pub enum CheckError {
     /// It took longer than allowed.
     TimedOut,
     /// It did not prove who it is, or the handshake failed otherwise.
-    Tls,
+    Tls(HandshakeError),
     /// What came is no HTTP response, or the connection ended before one.
     BadResponse,
-    /// The status is not an expected one.
-    Status,
+    /// The status is not an expected one, but this.
+    Status(u16),
     /// The content lacks what it must contain.
     Content,
 }
@@ -69,10 +71,25 @@ impl CheckError {
             Self::Refused => "connect_refused",
             Self::Unreachable => "connect_failed",
             Self::TimedOut => "timeout",
-            Self::Tls => "tls_failed",
+            Self::Tls(_) => "tls_failed",
             Self::BadResponse => "bad_response",
-            Self::Status => "status",
+            Self::Status(_) => "status",
             Self::Content => "content",
+        }
+    }
+}
+
+impl fmt::Display for CheckError {
+    /// As the end of a sentence.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => out.write_str("nothing listens there"),
+            Self::Unreachable => out.write_str("no connection could be made"),
+            Self::TimedOut => out.write_str("it took longer than allowed"),
+            Self::Tls(error) => write!(out, "the TLS handshake failed: {}", error.label()),
+            Self::BadResponse => out.write_str("what came is no HTTP response"),
+            Self::Status(status) => write!(out, "the status was {status}"),
+            Self::Content => out.write_str("the content lacks what it must contain"),
         }
     }
 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
+use hyper::client::conn::http1;
 use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::Order;
 use crate::config::Address;
-use crate::control::discovery::check::status_of;
 use crate::control::discovery::registry::Registration;
 use crate::control::log::Log;
 
@@ -86,11 +87,27 @@ impl Client {
     }
 }
 
-async fn send<Stream>(stream: Stream, request: Request<Full<Bytes>>) -> Result<u16, String>
+/// Asks on a connection of its own. The body of the answer is not wanted.
+async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Result<u16, String>
 where
-    Stream: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    Ok(status_of(stream, request).await?.as_u16())
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    let mut connection = std::pin::pin!(connection);
+    // The connection is driven until the head of the answer is there.
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        ended = &mut connection => match ended {
+            Ok(()) => answer.await,
+            Err(error) => Err(error),
+        },
+    };
+    let status = answer.map(|answer| answer.status().as_u16());
+    status.map_err(|error| error.to_string())
 }
 
 fn tell(asked: &Result<u16, String>, done: &'static str, log: Log) {

@@ -20,8 +20,9 @@ use tokio::signal::unix::{Signal as Source, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::arguments::Register;
-use super::discovery::check::probe;
+use super::discovery::check::target;
 use super::discovery::registry::{FieldError, Probe, Registration};
+use super::health::probe;
 use super::log::Log;
 use crate::config::Address;
 use client::Client;
@@ -175,7 +176,8 @@ async fn keep_registered(
     log: Log,
 ) {
     if let Some((address, what)) = &order.check {
-        while let Err(why) = probe(address, what, CHECK_PATIENCE).await {
+        let target = target(address, what, PAUSE, CHECK_PATIENCE);
+        while let Err(why) = probe(&target).await {
             log.debug("The check does not pass yet.", &[("error", &why)]);
             sleep(PAUSE).await;
         }

@@ -7,7 +7,6 @@ use hyper::Method;
 use hyper::body::Bytes;
 use tokio::task::LocalSet;
 
-use super::super::directory::Directory;
 use super::super::journal::Journal;
 use super::*;
 use crate::config;
@@ -35,7 +34,7 @@ fn with_api(name: &str, rate: u32, test: impl AsyncFnOnce(&Api)) {
     LocalSet::new().block_on(&runtime.expect("a runtime"), async {
         let (journal, _) = Journal::open(&folder, 0).expect("a journal");
         let log = Log::new(Level::Error);
-        let registrar = Registrar::new(&settings, journal, Rc::new(Directory::default()), log);
+        let registrar = Registrar::new(&settings, journal, Rc::default(), Rc::default(), log);
         let access = Access::read(&settings).expect("tokens");
         test(&Api::new(Rc::new(registrar), access, rate)).await;
     });
