@@ -311,9 +311,15 @@ pub const REQUESTS_PER_CONNECTION_DEFAULT: u32 = 1000;
 pub const CIRCUIT_BREAKER_DEFAULT: u32 = 1024;
 /// Requests that can be allowed to wait for one cluster: each holds its connection and its head.
 pub const PENDING_MAX: u32 = 1_000_000;
-/// How long every turn of a shard must have been too long before requests are refused: longer than
-/// a burst, or the growth of a table, takes.
+/// How often a busy shard looks how long what arrives waits: often enough to see a burst end within
+/// [`OVERLOAD_INTERVAL`], for one system call each.
+pub const LAG_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a shard must have lagged too much before requests are refused: longer than a burst, or
+/// the growth of a table, takes.
 pub const OVERLOAD_INTERVAL: Duration = Duration::from_millis(500);
+/// Requests that are served for each that is refused because of the lag. A refusal takes up to half
+/// of what serving takes, and who is refused comes again: with 5, refusing takes a tenth of a shard.
+pub const SERVED_PER_REFUSAL: u32 = 5;
 /// What `Retry-After` says, in seconds, to a request that was refused for overload.
 pub const OVERLOAD_RETRY_AFTER: &str = "1";
 /// How often the process looks what memory and descriptors it has left.
@@ -527,8 +533,6 @@ pub const SILENT_SOURCES_TOLD: usize = 8;
 pub const CLUSTERS_REPORTED_AT_ONCE: usize = 256;
 /// How often endpoint files are looked at.
 pub const ENDPOINT_FILE_POLL: Duration = Duration::from_secs(1);
-/// Checks of instances that are under way at once; further ones wait their turn.
-pub const CHECKS_AT_ONCE: usize = 64;
 /// How often a journal that a disk did not take is tried again.
 pub const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of a token that allows changes of the registry: fewer can be guessed.

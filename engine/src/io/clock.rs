@@ -77,21 +77,27 @@ pub fn recent() -> Instant {
 }
 
 thread_local! {
-    /// How long this shard's last batch took.
-    static TURN: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// How long what arrives at this shard waits.
+    static LAG: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// How long this shard's last batch took, from its completions to its last send: what arrived at
-/// its begin has waited so long.
-pub fn last_turn() -> Duration {
-    TURN.get()
+/// How long what arrives at this shard waits for its turn, as far as that was seen; zero on one
+/// that is idle for half of the time. Free to read.
+pub fn lag() -> Duration {
+    LAG.get()
 }
 
-/// A batch has ended.
-pub(super) fn end_turn() {
+pub(super) fn set_lag(lag: Duration) {
+    LAG.set(lag);
+}
+
+/// How long this shard's batch has taken, up to now.
+pub(super) fn turn() -> Duration {
     let begin = RECENT.get();
-    if begin != Instant::default() {
-        TURN.set(now().since(begin));
+    if begin == Instant::default() {
+        Duration::ZERO
+    } else {
+        now().since(begin)
     }
 }
 

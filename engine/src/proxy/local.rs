@@ -358,9 +358,8 @@ impl Local {
         received_at: Instant,
         lag_max: Option<Duration>,
     ) -> Result<(), Overloaded> {
-        let waited = received_at.since(clock::recent());
         let mut overload = self.overload.borrow_mut();
-        overload.admit(waited, clock::last_turn(), lag_max, received_at)
+        overload.admit(clock::lag(), lag_max, received_at)
     }
 
     /// An endpoint is now held to be `health`, and why. Also where a generation is prepared, which

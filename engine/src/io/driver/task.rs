@@ -65,9 +65,14 @@ impl Remote {
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         woken.push(task);
         if woken.len() == 1 {
-            // The count can only be too large to add to when a wake-up is pending already.
-            let _ = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes());
+            self.ring();
         }
+    }
+
+    /// Have the ring tell of it, behind what it has to tell already.
+    pub(crate) fn ring(&self) {
+        // The count can only be too large to add to when a wake-up is pending already.
+        let _ = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes());
     }
 
     /// Move what other threads woke to this shard's queue.

@@ -1,0 +1,172 @@
+//! What is left of a proxy's goodput when it is offered twice what can be served.
+//!
+//! Two cases. *shard*: the proxy is what cannot keep up; busy neighbours on its processor make it
+//! slow, so that the load generator beside it is not. *upstream*: what is behind it cannot; the
+//! origin takes its time, and a bound on the requests under way makes that a capacity.
+//!
+//! For each case and proxy: the peak, in a closed loop; then open loops at half of it, evenly and in
+//! bursts, which must be served without a refusal; then one at twice the peak. Meanwhile the health
+//! route and the admin interface are asked, ten times a second, over new connections. Out: a table
+//! in Markdown. The configurations are in `bench/overload/`.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "plain threads with the system's clock: nothing here runs on a shard"
+)]
+
+mod load;
+mod stage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use load::{Load, Run};
+use stage::{Case, Neighbours, Peer, Stage};
+
+const USAGE: &str = "\
+overload [--peers weft,nginx,haproxy] [--cases shard,upstream] [--program NAME=PATH]
+         [--seconds 4] [--connections 4000] [--neighbours 3] [--proxy-cpu 0] [--load-cpu 1]
+
+--seconds is for each of four loads of a case and proxy. weft and loadgen are taken from beside this
+program, the others from PATH, unless --program says otherwise.";
+
+/// What is to be run.
+struct Plan {
+    peers: Vec<Peer>,
+    cases: Vec<Case>,
+    programs: Vec<(String, PathBuf)>,
+    seconds: u64,
+    connections: u32,
+    neighbours: usize,
+    proxy_cpu: usize,
+    load_cpu: usize,
+}
+
+impl Plan {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut plan = Self {
+            peers: Peer::ALL.to_vec(),
+            cases: Case::ALL.to_vec(),
+            programs: Vec::new(),
+            seconds: 4,
+            connections: 4000,
+            neighbours: 3,
+            proxy_cpu: 0,
+            load_cpu: 1,
+        };
+        while let Some(option) = words.next() {
+            let value = words.next().ok_or(USAGE)?;
+            let wrong = |_| USAGE;
+            match option.as_str() {
+                "--peers" => plan.peers = list(&value, Peer::parse)?,
+                "--cases" => plan.cases = list(&value, Case::parse)?,
+                "--program" => {
+                    let (name, path) = value.split_once('=').ok_or(USAGE)?;
+                    plan.programs.push((name.to_owned(), path.into()));
+                }
+                "--seconds" => plan.seconds = value.parse().map_err(wrong)?,
+                "--connections" => plan.connections = value.parse().map_err(wrong)?,
+                "--neighbours" => plan.neighbours = value.parse().map_err(wrong)?,
+                "--proxy-cpu" => plan.proxy_cpu = value.parse().map_err(wrong)?,
+                "--load-cpu" => plan.load_cpu = value.parse().map_err(wrong)?,
+                _ => return Err(USAGE.to_owned()),
+            }
+        }
+        Ok(plan)
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        let named = self.programs.iter().find(|(known, _)| known == name);
+        let beside = || {
+            let own = std::env::current_exe().ok()?;
+            let path = own.parent()?.join(name);
+            path.exists().then_some(path)
+        };
+        named
+            .map(|(_, path)| path.clone())
+            .or_else(beside)
+            .unwrap_or_else(|| name.into())
+    }
+
+    /// One proxy in one case, as a row of the table.
+    fn row(&self, case: Case, peer: Peer) -> Result<String, String> {
+        let loadgen = self.program("loadgen");
+        let stage = Stage::start(
+            (case, peer),
+            (&loadgen, self.load_cpu),
+            (&self.program(peer.name()), self.proxy_cpu),
+        )?;
+        let load = Load {
+            loadgen,
+            cpu: self.load_cpu,
+            to: stage.address(),
+            admin: stage.admin(),
+            connections: self.connections,
+            time: Duration::from_secs(self.seconds),
+        };
+        let neighbours = match case {
+            Case::Shard => self.neighbours,
+            Case::Upstream => 0,
+        };
+        let _neighbours = Neighbours::start(neighbours, self.proxy_cpu)?;
+        let peak = load.closed()?;
+        let half = load.open(peak.goodput / 2.0, "constant")?;
+        let bursts = load.open(peak.goodput / 2.0, "burst:1000")?;
+        let before = stage.failures();
+        let twice = load.open(peak.goodput * 2.0, "constant")?;
+        let reasons = stage.reasons(&before);
+        let refused = |run: &Run| format!("{} / {}", run.refused, run.due);
+        Ok(format!(
+            "| {} | {} | {:.0} | {} | {} | {:.0} | {:.0} % | {} | {}{} | {} | {} |",
+            case.name(),
+            peer.name(),
+            peak.goodput,
+            refused(&half),
+            refused(&bursts),
+            twice.goodput,
+            twice.goodput * 100.0 / peak.goodput.max(1.0),
+            twice.times,
+            refused(&twice),
+            reasons,
+            twice.health,
+            twice.admin,
+        ))
+    }
+}
+
+fn list<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
+    let parse = |word: &str| parse(word).ok_or_else(|| format!("`{word}` is not known\n{USAGE}"));
+    text.split(',').map(parse).collect()
+}
+
+fn run() -> Result<(), String> {
+    let plan = Plan::parse(std::env::args().skip(1))?;
+    println!(
+        "peak: right answers per second, closed loop, {} connections. Refused: not answered 200, of \
+         those due. Served: times from sending, p50 / p99. Health, admin: asked / not answered \
+         within 2 s, slowest.\n",
+        plan.connections
+    );
+    println!(
+        "| case | proxy | peak/s | refused at half | in bursts | goodput at twice | of the peak | \
+         served in ms | refused | health | admin |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|--:|---|---|---|");
+    for &case in &plan.cases {
+        for &peer in &plan.peers {
+            println!("{}", plan.row(case, peer)?);
+        }
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
