@@ -1,6 +1,11 @@
 //! Refusals for the sake of others: who gets them, what they say, and what goes on.
 
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
 use super::setup;
+use crate::harness::proxy::{loadgen, output};
 use crate::harness::{Origin, Proxy, wait};
 
 const HEALTH: &str = "matches = [{ path = { exact = \"/healthz\" } }]\n\
@@ -54,4 +59,51 @@ fn who_cannot_wait_is_told_when_to_come_again() {
     let refused = proxy.get("/");
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.field("Retry-After"), Some("1"));
+}
+
+#[test]
+fn a_shard_with_a_queue_refuses_one_of_six_and_serves_the_others() {
+    let origin = Origin::echoing_targets();
+    // Each is tried with each request, which makes the shard slow.
+    let mut slow = "authorization.default = \"allow\"\n".to_owned();
+    let policies = (0..500).map(|number| {
+        format!("{{ name = \"p{number}\", action = \"deny\", headers = [{{ name = \"x\", exact = \"{number}\" }}] }}")
+    });
+    let policies: Vec<String> = policies.collect();
+    write!(slow, "authorization.policies = [{}]", policies.join(", ")).expect("text");
+    let setup = setup(&[&origin], "", "circuit_breaker.max_pending = 10_000")
+        .route("health", HEALTH)
+        .listener(UNLIMITED)
+        .listener(&slow)
+        .top("[overload]\nmax_lag = \"5ms\"");
+    let proxy = Proxy::start(&setup);
+    let url = format!("http://{}/", proxy.address());
+    let load = std::thread::spawn(move || {
+        let arguments = [
+            "run",
+            &url,
+            "--quiet",
+            "--json",
+            "-",
+            "--connections",
+            "200",
+        ];
+        output(loadgen().args(arguments).args(["--duration", "4s"])).stdout
+    });
+    wait::for_("somebody to be refused", || {
+        proxy.metric("weft_listener_response_flags_total", "flag=\"OM\"") >= 1.0
+    });
+    assert_eq!(proxy.get("/healthz").text(), "fine");
+    assert_eq!(proxy.admin("/readyz").status(), 200);
+    let report = load.join().expect("loadgen runs");
+    let report: Value = serde_json::from_slice(&report).expect("a report as JSON");
+    let count = |status: &str| report["statuses"][status].as_u64().unwrap_or(0);
+    let (served, refused) = (count("200"), count("503"));
+    assert!(refused > 0, "{report}");
+    assert!(
+        served + 10 >= 5 * refused,
+        "{served} served, {refused} refused"
+    );
+    // It is over with the queue.
+    wait::for_("requests to be taken", || proxy.get("/").status() == 200);
 }
