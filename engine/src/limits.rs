@@ -318,7 +318,7 @@ pub const LAG_INTERVAL: Duration = Duration::from_millis(50);
 /// the growth of a table, takes.
 pub const OVERLOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// Requests that are served for each that is refused because of the lag. A refusal takes up to half
-/// of what serving takes, and who is refused comes again: with 5, refusing takes a tenth of a shard.
+/// of what serving takes, and who is refused comes again: with 5, it takes a tenth of a shard.
 pub const SERVED_PER_REFUSAL: u32 = 5;
 /// What `Retry-After` says, in seconds, to a request that was refused for overload.
 pub const OVERLOAD_RETRY_AFTER: &str = "1";

@@ -1,7 +1,7 @@
 //! Whether a shard is overloaded, and which requests it then refuses (pure).
 //!
-//! In: for each request, how long what arrives waits for its turn, with `now`; now and then, what the
-//! process runs short of. Out: admitted or [`Overloaded`].
+//! In: for each request, how long what arrives waits for its turn, with `now`; now and then, what
+//! the process runs short of. Out: admitted or [`Overloaded`].
 //!
 //! A lag for a moment is a burst, which is best served. One that is never below the bound for
 //! [`limits::OVERLOAD_INTERVAL`] is a queue that stands (CoDel, RFC 8289 §3): from then on requests

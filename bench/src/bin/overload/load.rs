@@ -1,4 +1,7 @@
 //! The load, by `loadgen run`, and who asks meanwhile whether the proxy is alive.
+//!
+//! In: where the proxy is, and how many requests are offered. Out: what came of them, and how long
+//! the health route and the admin interface took at most.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

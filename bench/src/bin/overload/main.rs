@@ -4,10 +4,10 @@
 //! slow, so that the load generator beside it is not. *upstream*: what is behind it cannot; the
 //! origin takes its time, and a bound on the requests under way makes that a capacity.
 //!
-//! For each case and proxy: the peak, in a closed loop; then open loops at half of it, evenly and in
-//! bursts, which must be served without a refusal; then one at twice the peak. Meanwhile the health
-//! route and the admin interface are asked, ten times a second, over new connections. Out: a table
-//! in Markdown. The configurations are in `bench/overload/`.
+//! For each case and proxy: the peak, in a closed loop; then open loops at half of it, evenly and
+//! in bursts, which must be served without a refusal; then one at twice the peak. Meanwhile the
+//! health route and the admin interface are asked, ten times a second, over new connections. Out: a
+//! table in Markdown. The configurations are in `bench/overload/`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -143,8 +143,8 @@ fn list<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Stri
 fn run() -> Result<(), String> {
     let plan = Plan::parse(std::env::args().skip(1))?;
     println!(
-        "peak: right answers per second, closed loop, {} connections. Refused: not answered 200, of \
-         those due. Served: times from sending, p50 / p99. Health, admin: asked / not answered \
+        "peak: right answers per second, closed loop, {} connections. Refused: not answered 200, \
+         of those due. Served: times from sending, p50 / p99. Health, admin: asked / not answered \
          within 2 s, slowest.\n",
         plan.connections
     );

@@ -1,4 +1,8 @@
 //! Who takes part: the origin, the proxy before it, and who keeps the proxy from its processor.
+//!
+//! A proxy's configuration is made from its template in `bench/overload/`, in a folder that is
+//! removed with the process. Everything has a processor of its own: the proxy with its neighbours
+//! one, the origin with the load generator another.
 
 use std::collections::BTreeMap;
 use std::fs;

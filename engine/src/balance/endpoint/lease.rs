@@ -5,8 +5,9 @@
 //!
 //! A lease is also where the attempt's outcome is told. The head of a response tells how long it
 //! took, and whether its status is an error; that all is well is known only when the response is
-//! whole ([`Lease::completed`]), since one that begins and breaks off is an error, too. A lease that
-//! ends without a word (the client went away before the response) says nothing about the endpoint.
+//! whole ([`Lease::completed`]), since one that begins and breaks off is an error, too. A lease
+//! that ends without a word (the client went away before the response) says nothing about the
+//! endpoint.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -100,8 +101,7 @@ impl Lease {
         }
         match error {
             Some(error) => self.blame(error, now),
-            // A response may take as long as it likes; what can be told of the endpoint by then does
-            // not wait for it.
+            // A response may take as long as it likes; the next probe does not wait for it.
             None if self.is_probe => set_probed(&self.state, false),
             None => {}
         }

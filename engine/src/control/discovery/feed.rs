@@ -1,7 +1,8 @@
 //! From the directory to the shards: the new endpoints of one cluster, as a plan of it.
 //!
-//! Whoever else has to know of a plan gets it once all shards were told ([`Feed::connect`]). Changes of one cluster that follow each other faster than the shards take them become one. A
-//! shard that is slow makes this task wait, and nothing else.
+//! Changes of one cluster that follow each other faster than the shards take them become one. A
+//! shard that is slow makes this task wait, and nothing else. Whoever else has to know of a plan
+//! gets it once all shards were told ([`Feed::connect`]).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};

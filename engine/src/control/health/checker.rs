@@ -63,8 +63,9 @@ impl Default for Checker {
 }
 
 impl Checker {
-    /// Checks until `after` breaks it off or the future is dropped. `after` gets what is known after
-    /// each check, and whether the state is another than before; `name` spreads the checks of many.
+    /// Checks until `after` breaks it off or the future is dropped. `after` gets what is known
+    /// after each check, and whether the state is another than before; `name` spreads the checks of
+    /// many.
     pub async fn watch(
         &self,
         target: &Target,
