@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::{Registry, dnsmasq::{self, Dnsmasq}};
+use super::{
+    Registry,
+    dnsmasq::{self, Dnsmasq},
+};
 use crate::harness::{Origin, Proxy, Setup, ports, wait};
 
 const CHECK: &str = "health_check = { path = \"/healthz\", interval = \"100ms\", \
@@ -117,7 +120,7 @@ fn an_address_of_a_name_is_checked() {
     let (well, ill) = (named(at(1), "a", "200 OK"), named(at(2), "b", "500 No"));
     let dns = Dnsmasq::start("127.0.0.1 app.test\n", &[]);
     let setup = following(&format!("{{ dns = [\"app.test:{port}\"] }}"));
-    let proxy = Proxy::start(&setup.top(&dns.asked()));
+    let proxy = Proxy::start(&setup.top(&dnsmasq::asking(dns.address)));
     wait_for_state(&proxy, &well, "healthy");
     dns.set("127.0.0.1 app.test\n127.0.0.2 app.test\n");
     wait_for_state(&proxy, &ill, "unhealthy");
