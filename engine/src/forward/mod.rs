@@ -56,6 +56,7 @@ pub use date::DateCache;
 pub use idle::IdlePolicy;
 pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Upstream};
 pub use relay::{RelayError, Timeouts};
+pub use retry::{Grant, RetryAfter, RetryWish};
 pub use trace::Trace;
 pub use tunnel::{Passage, pass};
 
@@ -76,7 +77,6 @@ use body::{Body, Outgoing};
 use pump::Pump;
 use relay::Upload;
 use replay::Replay;
-use retry::{Grant, RetryAfter};
 
 /// A request to forward, and everything that decides how.
 pub struct Call<'a> {

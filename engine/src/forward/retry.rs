@@ -20,22 +20,40 @@ use std::time::Duration;
 use super::attempt::{Failed, Reached};
 use super::relay::RelayError;
 use super::trace::Trace;
-use super::{Call, ForwardError};
+use super::{Call, Circuit, ForwardError};
 use crate::http::{FieldName, Method, Response};
-use crate::io::clock;
-use crate::route::RetryReason;
+use crate::io::{Instant, clock};
+use crate::route::{RetryPolicy, RetryReason};
 
 /// The right to make another attempt.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Grant {
-    pub(super) reason: RetryReason,
+pub struct Grant {
+    /// Why it was given.
+    pub reason: RetryReason,
     /// How long to wait first.
-    pub(super) wait: Duration,
+    pub wait: Duration,
+}
+
+/// A wish for another attempt: what is known of the request, and of the one that failed.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryWish {
+    /// What went wrong.
+    pub reason: RetryReason,
+    /// What the response says about when to come again.
+    pub retry_after: RetryAfter,
+    /// To repeat the request has the same effect as to send it once.
+    pub is_idempotent: bool,
+    /// Its body is unsent or wholly kept.
+    pub is_replayable: bool,
+    /// The request's random number.
+    pub random: u64,
+    /// When the time of the whole exchange is over.
+    pub ends: Instant,
 }
 
 /// What a response says about when to come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RetryAfter {
+pub enum RetryAfter {
     /// Nothing.
     Unsaid,
     /// After so long.
@@ -112,30 +130,53 @@ pub(super) fn ask(
     is_replayable: bool,
     trace: &mut Trace,
 ) -> Option<Grant> {
-    let policy = call.retry;
-    let is_safe = reason.is_unprocessed() || is_idempotent(call.request.method());
-    if !(policy.allows(reason) && is_safe && is_replayable) {
-        return None;
+    let wish = RetryWish {
+        reason,
+        retry_after,
+        is_idempotent: is_idempotent(call.request.method()),
+        is_replayable,
+        random: call.random,
+        ends: call.timeouts.request_ends,
+    };
+    wish.grant(call.retry, call.circuit, trace, clock::now())
+}
+
+impl RetryWish {
+    /// Grants it or not, by the rules above (pure). What is granted is paid for and noted in
+    /// `trace`, which says how many attempts there were.
+    pub fn grant(
+        &self,
+        policy: &RetryPolicy,
+        circuit: &Circuit,
+        trace: &mut Trace,
+        now: Instant,
+    ) -> Option<Grant> {
+        let is_safe = self.reason.is_unprocessed() || self.is_idempotent;
+        if !(policy.allows(self.reason) && is_safe && self.is_replayable) {
+            return None;
+        }
+        let retries = trace.attempts.saturating_sub(1);
+        if retries >= policy.count {
+            trace.is_retry_limit_reached = true;
+            return None;
+        }
+        let retry = retries.saturating_add(1);
+        let random = self.random.rotate_right(retry.wrapping_mul(13));
+        let backoff = policy.backoff(retry, random);
+        let wait = self.retry_after.wait(backoff, policy.retry_after_max)?;
+        if now + wait >= self.ends {
+            return None;
+        }
+        if !circuit.withdraw(now) {
+            trace.is_budget_exhausted = true;
+            return None;
+        }
+        trace.retried(self.reason);
+        Some(Grant {
+            reason: self.reason,
+            wait,
+        })
     }
-    let retries = trace.attempts.saturating_sub(1);
-    if retries >= policy.count {
-        trace.is_retry_limit_reached = true;
-        return None;
-    }
-    let retry = retries.saturating_add(1);
-    let random = call.random.rotate_right(retry.wrapping_mul(13));
-    let backoff = policy.backoff(retry, random);
-    let wait = retry_after.wait(backoff, policy.retry_after_max)?;
-    let now = clock::now();
-    if now + wait >= call.timeouts.request_ends {
-        return None;
-    }
-    if !call.circuit.withdraw(now) {
-        trace.is_budget_exhausted = true;
-        return None;
-    }
-    trace.retried(reason);
-    Some(Grant { reason, wait })
 }
 
 /// RFC 9110 §9.2.2: repeating the request has the same effect as sending it once. An unknown

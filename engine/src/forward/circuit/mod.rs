@@ -232,7 +232,7 @@ impl Circuit {
     }
 
     /// A request begins, which pays for retries.
-    pub(super) fn deposit(&self, now: Instant) {
+    pub fn deposit(&self, now: Instant) {
         self.budget.borrow_mut().deposit(now);
     }
 
