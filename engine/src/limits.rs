@@ -37,8 +37,9 @@ pub const ADMIN_DEADLINE: Duration = Duration::from_secs(30);
 pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often the control thread empties the shards' records without being asked: their 32-bit
-/// counters must not overflow, which takes an hour at a million requests a second.
-pub const COLLECT_INTERVAL: Duration = Duration::from_secs(60);
+/// counters must not overflow, which takes an hour at a million requests a second; and a cluster in
+/// a panic is told in the event log so long after it began, at the latest.
+pub const COLLECT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Bytes of the histogram dump that are kept while its file cannot be written.
 pub const DUMP_UNWRITTEN_BYTES_MAX: usize = 4 << 20;
@@ -383,6 +384,11 @@ pub const PASSAGE_ATTEMPTS_MAX: u32 = 3;
 
 // Balancing.
 
+/// How many times the mean latency of its cluster an attempt counts as that its endpoint refused...
+pub const REFUSAL_FACTOR_FIRST: f64 = 2.0;
+/// ...and how many times the one before each further one in a row: a refusal now and then must not
+/// take an endpoint out, and one after the other must soon.
+pub const REFUSAL_FACTOR: f64 = 4.0;
 /// Numbers drawn for one choice before the endpoints are looked at in turn: as at least half of
 /// them may be drawn, one pick in 2^16 does.
 pub const DRAWS_MAX: u32 = 16;
@@ -394,6 +400,8 @@ pub const ENDPOINT_CHANGES_KEPT: usize = 64;
 /// How far below the mean a success rate must lie to be an outlier, as a share of one: less is
 /// within what a hundred requests can tell.
 pub const SUCCESS_RATE_DISTANCE: f64 = 0.1;
+/// How likely it may be that a rate so low is chance: endpoints, shards and intervals are many.
+pub const SUCCESS_RATE_CHANCE: f64 = 1e-5;
 /// Requests from which on one shard judges a success rate, however many shards there are.
 pub const SUCCESS_RATE_REQUESTS_MIN: u32 = 20;
 /// Points on a hash ring: at least so many, so that a few endpoints have even shares; so many for

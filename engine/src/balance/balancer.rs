@@ -22,7 +22,7 @@ use super::endpoint::lease::Lease;
 use super::endpoint::state::ClusterState;
 use super::endpoint::{Endpoint, EndpointId, EndpointKey, EndpointState};
 use super::hash::Table;
-use super::report::{ClusterReport, EndpointReport};
+use super::report::{ClusterReport, ClusterStrain, EndpointReport};
 use crate::io::{Address, Instant};
 use crate::limits;
 use crate::route::ClusterId;
@@ -94,6 +94,8 @@ pub struct Balancer {
     /// All endpoints, by id.
     endpoints: Rc<[Rc<EndpointState>]>,
     weights: Vec<u32>,
+    /// Of those that have one.
+    mean_weight: f64,
     levels: RefCell<Levels>,
     state: Rc<ClusterState>,
     /// Larger than those of the balancers before it.
@@ -124,6 +126,7 @@ impl Balancer {
             balancing: cluster.balancing().clone(),
             table: cluster.table().cloned(),
             endpoints,
+            mean_weight: mean(&weights),
             weights,
             levels: RefCell::new(levels),
             serial: state.new_serial(),
@@ -216,11 +219,23 @@ impl Balancer {
             active: self.state.active.get(),
             unavailable: self.state.unavailable.get(),
             panics: self.state.panics.get(),
-            panicking_shards: u32::from(self.levels.borrow().is_panicking()),
+            panicking_shards: u32::from(self.levels.borrow().is_short(&self.state)),
             endpoints: endpoints
                 .map(|(id, state)| EndpointReport::of(id, state, now))
                 .collect(),
         }
+    }
+
+    /// What is wrong, or ever was. *Cost:* none that grows with the endpoints.
+    pub fn strain(&self) -> Option<ClusterStrain> {
+        let strain = ClusterStrain {
+            id: self.id,
+            panics: self.state.panics.get(),
+            is_panicking: self.levels.borrow().is_short(&self.state),
+            ejected: self.state.ejected.get(),
+        };
+        let is_well = strain.panics == 0 && !strain.is_panicking && strain.ejected == 0;
+        (!is_well).then_some(strain)
     }
 
     fn choose(&self, levels: &mut Levels, pick: &Pick<'_>) -> Option<u32> {
@@ -345,10 +360,16 @@ impl Balancer {
         load(one, other) < load(other, one)
     }
 
-    /// One more attempt on `one` is expected to be over sooner than on `other`, per unit of weight.
+    /// One more attempt on `one` is expected to be over sooner than on `other`: what is in flight
+    /// counts per unit of weight. Idle endpoints are alike whatever their weights, by which they
+    /// were drawn already.
     fn is_cheaper(&self, one: u32, other: u32, now: Instant) -> bool {
-        let cost = |place| self.state_of(place).map_or(0.0, |state| state.cost(now));
-        cost(one) * (self.weight(other) as f64) < cost(other) * (self.weight(one) as f64)
+        let cost = |place| {
+            let share = self.mean_weight / self.weight(place) as f64;
+            self.state_of(place)
+                .map_or(0.0, |state| state.cost(share, now))
+        };
+        cost(one) < cost(other)
     }
 
     fn weight(&self, place: u32) -> u64 {
@@ -361,6 +382,15 @@ impl Balancer {
     fn state_of(&self, place: u32) -> Option<&Rc<EndpointState>> {
         self.endpoints.get(place as usize)
     }
+}
+
+/// The mean of the weights that are not zero.
+fn mean(weights: &[u32]) -> f64 {
+    let used = weights.iter().filter(|weight| **weight > 0);
+    let (count, sum) = used.fold((0.0, 0.0), |(count, sum), weight| {
+        (count + 1.0, sum + f64::from(*weight))
+    });
+    sum / f64::max(count, 1.0)
 }
 
 /// The states of `cluster`'s endpoints: those that `previous` has for the same addresses, and new

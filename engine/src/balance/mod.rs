@@ -16,7 +16,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
 )]
 #![cfg_attr(
     test,
@@ -24,7 +25,8 @@
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
-        clippy::indexing_slicing
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
     )
 )]
 
@@ -47,7 +49,7 @@ pub use endpoint::outlier::{Ejection, OutlierPolicy, SuccessRatePolicy};
 pub use endpoint::{Endpoint, EndpointId, EndpointKey};
 pub use hash::key::KeySource;
 pub use hash::sticky::Sticky;
-pub use report::{ClusterReport, EndpointReport};
+pub use report::{ClusterReport, ClusterStrain, EndpointReport};
 
 #[cfg(test)]
 mod tests;

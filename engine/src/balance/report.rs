@@ -56,6 +56,19 @@ impl ClusterReport {
     }
 }
 
+/// What is wrong with a cluster, by what one shard knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterStrain {
+    /// Which cluster.
+    pub id: ClusterId,
+    /// Picks made from all endpoints because too few were usable, since the start.
+    pub panics: u64,
+    /// It is so now.
+    pub is_panicking: bool,
+    /// Endpoints that are left out because of their failures, or wait for their probe.
+    pub ejected: u32,
+}
+
 /// What is known of one endpoint, by one shard or by several together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointReport {

@@ -28,6 +28,13 @@ impl Instant {
         self.0
     }
 
+    /// The instant so long after this; [`Instant::NEVER`] when that is too long for the clock. What
+    /// `+` gives, for the pure steps, in which every sum says what becomes of an overflow.
+    pub fn after(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -39,8 +46,7 @@ impl Add<Duration> for Instant {
 
     /// Saturates: a duration too long for the clock gives [`Instant::NEVER`].
     fn add(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(nanos))
+        self.after(duration)
     }
 }
 

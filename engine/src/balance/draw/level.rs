@@ -142,6 +142,13 @@ impl Levels {
         self.weigh(state, weights, endpoints);
     }
 
+    /// Too few endpoints are usable: the next pick sees all.
+    pub(in crate::balance) fn is_short(&self, state: &ClusterState) -> bool {
+        let [members, usable] = [&state.members, &state.usable].map(|count| u64::from(count.get()));
+        let least = members.saturating_mul(u64::from(self.panic_threshold));
+        usable.saturating_mul(100) < least
+    }
+
     fn refill(&mut self, weights: &[u32], endpoints: &[Rc<EndpointState>]) {
         for (place, state) in (0..).zip(endpoints) {
             self.note(place, weights, state);
@@ -169,9 +176,7 @@ impl Levels {
 
     /// Decides about panic, and how much spills over.
     fn weigh(&mut self, state: &ClusterState, weights: &[u32], endpoints: &[Rc<EndpointState>]) {
-        let [members, usable] = [&state.members, &state.usable].map(|count| u64::from(count.get()));
-        let least = members.saturating_mul(u64::from(self.panic_threshold));
-        let is_panicking = usable.saturating_mul(100) < least;
+        let is_panicking = self.is_short(state);
         if is_panicking != self.is_panicking {
             self.is_panicking = is_panicking;
             self.refill(weights, endpoints);

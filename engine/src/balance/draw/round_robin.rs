@@ -1,6 +1,7 @@
 //! Round robin: whose turn it is.
 //!
-//! Endpoints of equal weight take turns in a circle. Those of different weights are due at
+//! Endpoints of equal weight take turns in a circle, in which shards begin far from each other.
+//! Those of different weights are due at
 //! moments of a clock that only picks move: an endpoint of weight `w` is due `w` times in each
 //! period, at equal distances, and whoever is due next is picked. So over one period each is
 //! picked exactly as often as its weight says and never in a burst. The due moments of different
@@ -50,8 +51,9 @@ struct Stride {
 
 impl Stride {
     fn next(&mut self) -> u64 {
-        let weight = u64::from(self.weight.max(1));
-        let left_out = u64::from(self.left_out).saturating_add(PERIOD % weight);
+        let weight = u64::from(self.weight);
+        let rest = PERIOD.checked_rem(weight).unwrap_or(0);
+        let left_out = u64::from(self.left_out).saturating_add(rest);
         let carries = left_out >= weight;
         let left_out = if carries {
             left_out.saturating_sub(weight)
@@ -59,15 +61,33 @@ impl Stride {
             left_out
         };
         self.left_out = u32::try_from(left_out).unwrap_or(0);
-        (PERIOD / weight).saturating_add(u64::from(carries))
+        distance(self.weight).saturating_add(u64::from(carries))
     }
+}
+
+/// The fractional part of this multiple of the golden ratio, in 2^32 parts.
+fn golden(number: u32) -> u64 {
+    u64::from(number.wrapping_mul(0x9e37_79b9))
+}
+
+/// Where a shard begins in a circle of so many. Shards go round equally fast: if they began side by
+/// side, an endpoint would have a request of each at once and then none for a whole round.
+fn begin(shard: u32, count: usize) -> usize {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let place = u64::from(count).saturating_mul(golden(shard)) >> 32;
+    usize::try_from(place).unwrap_or(0)
+}
+
+/// The whole part of the distance between two turns of an endpoint of this weight.
+fn distance(weight: u32) -> u64 {
+    PERIOD.checked_div(u64::from(weight)).unwrap_or(PERIOD)
 }
 
 impl Turns {
     /// The turns of places with these weights, none of which has joined.
     pub(in crate::balance) fn new(weights: &[u32], is_equal: bool, shard: u32) -> Self {
         if is_equal {
-            return Self::Equal(shard as usize);
+            return Self::Equal(begin(shard, weights.len()));
         }
         let stride = |weight: &u32| Stride {
             weight: *weight,
@@ -111,13 +131,11 @@ impl Schedule {
             return;
         }
         stride.is_queued = true;
-        let distance = PERIOD / u64::from(stride.weight);
-        // The fractional parts of the multiples of the golden ratio, in 2^32 parts.
+        let distance = distance(stride.weight);
         let number = place
             .wrapping_add(1)
             .wrapping_add(self.shard.wrapping_mul(7919));
-        let phase = u64::from(number.wrapping_mul(0x9e37_79b9));
-        let phase = distance.saturating_mul(phase) >> 32;
+        let phase = distance.saturating_mul(golden(number)) >> 32;
         self.due
             .push(Reverse((self.now.saturating_add(phase), place)));
     }

@@ -6,6 +6,12 @@
 //! a peak weighs 1/e. Time without samples counts as if samples of zero had come, so that an
 //! endpoint that was slow is tried again.
 //!
+//! No connection and no answer count as a bound that is far above any latency. An answer that says
+//! "not here, not now", or a connection that breaks, counts as twice what the cluster needs on
+//! average, and each further one in a row as four times as much as the one before, up to that
+//! bound: who refuses now and then, as anybody does, is not left out for a minute, and who always
+//! does is.
+//!
 //! An endpoint that never answered is taken to be as fast as its cluster on average, and the first
 //! ones of all to take the configured time.
 
@@ -21,8 +27,8 @@ pub struct EwmaPolicy {
     pub decay: Duration,
     /// What an endpoint is taken to need as long as nothing is known of its cluster.
     pub default_latency: Duration,
-    /// What an attempt without an answer, or with one that says that the endpoint is overloaded or
-    /// out of service (429, 502, 503, 504), counts as.
+    /// What an attempt without a connection or an answer counts as; and at most one with an answer
+    /// that says that the endpoint is overloaded or out of service (429, 502, 503, 504).
     pub penalty: Duration,
 }
 
@@ -59,6 +65,19 @@ impl PeakEwma {
         self.at.set(now.max(Instant::from_nanos(1)));
     }
 
+    /// A request failed, and counts as `penalty`, unless that is better than what is known.
+    pub(in crate::balance) fn punish(&self, penalty: Duration, now: Instant, decay: Duration) {
+        let known = self.nanos(now, decay);
+        if known.is_none_or(|known| penalty.as_secs_f64() * 1e9 > known) {
+            self.observe(penalty, now, decay);
+        }
+    }
+
+    /// The average at the last sample, in nanoseconds.
+    pub(in crate::balance) fn last(&self) -> f64 {
+        self.average.get()
+    }
+
     /// The average now, in nanoseconds; `None` before the first sample.
     pub(in crate::balance) fn nanos(&self, now: Instant, decay: Duration) -> Option<f64> {
         let at = self.at.get();
@@ -71,15 +90,17 @@ fn kept(idle: Duration, decay: Duration) -> f64 {
     (-idle.as_secs_f64() / decay.as_secs_f64().max(1e-9)).exp()
 }
 
-/// A plain moving average over about the last hundred samples: what a newcomer is taken to need.
+/// A plain moving average over about the last hundred samples, in nanoseconds: what a newcomer is
+/// taken to need. Samples are the averages of endpoints, with their peaks: next to those a newcomer
+/// that was taken at the latencies themselves would be the fastest, and flooded.
 #[derive(Debug, Default)]
 pub(in crate::balance) struct Mean(Cell<f64>);
 
 impl Mean {
     const SHARE: f64 = 1.0 / 64.0;
 
-    pub(in crate::balance) fn observe(&self, latency: Duration) {
-        let (mean, sample) = (self.0.get(), latency.as_secs_f64() * 1e9);
+    pub(in crate::balance) fn observe(&self, sample: f64) {
+        let mean = self.0.get();
         self.0.set(if mean == 0.0 {
             sample
         } else {

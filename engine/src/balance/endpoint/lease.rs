@@ -82,21 +82,18 @@ impl Lease {
         let cluster = &self.state.cluster;
         let policy = cluster.ewma.get();
         let error = state::error_of(status);
+        let state = &self.state;
         match status {
             429 | 502..=504 => {
-                let penalty = latency.max(policy.penalty);
-                self.state.latency.observe(penalty, now, policy.decay);
+                let penalty = latency.max(state.penalty());
+                state.latency.punish(penalty, now, policy.decay);
             }
             // Errors are often quick: that must not attract more requests.
-            500.. => {
-                let known = self.state.latency.nanos(now, policy.decay);
-                if known.is_none_or(|known| latency.as_secs_f64() * 1e9 > known) {
-                    self.state.latency.observe(latency, now, policy.decay);
-                }
-            }
+            500.. => state.latency.punish(latency, now, policy.decay),
             _ => {
-                self.state.latency.observe(latency, now, policy.decay);
-                cluster.mean.observe(latency);
+                state.refusals.set(0);
+                state.latency.observe(latency, now, policy.decay);
+                cluster.mean.observe(state.latency.last());
             }
         }
         match error {
@@ -120,9 +117,11 @@ impl Lease {
     /// of [`Lease::answered`] or after it, when the response broke off.
     pub fn failed(&self, fault: EndpointFault, now: Instant) {
         let policy = self.state.cluster.ewma.get();
-        self.state
-            .latency
-            .observe(policy.penalty, now, policy.decay);
+        let penalty = match fault {
+            EndpointFault::Connect | EndpointFault::Timeout => policy.penalty,
+            EndpointFault::Broken => self.state.penalty(),
+        };
+        self.state.latency.punish(penalty, now, policy.decay);
         self.blame(state::error_for(fault), now);
     }
 

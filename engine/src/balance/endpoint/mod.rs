@@ -101,6 +101,8 @@ pub(in crate::balance) struct EndpointState {
     pub(in crate::balance) connections: Cell<u32>,
     pub(in crate::balance) told: Cell<Told>,
     pub(in crate::balance) latency: PeakEwma,
+    /// Attempts in a row that were refused: 429, 502, 503, 504, or a connection that broke.
+    pub(in crate::balance) refusals: Cell<u8>,
     pub(in crate::balance) conduct: Conduct,
     /// Since when it warms up; zero when it does not.
     pub(in crate::balance) warms_since: Cell<Instant>,
@@ -130,6 +132,7 @@ impl EndpointState {
             connections: Cell::new(0),
             told: Cell::default(),
             latency: PeakEwma::default(),
+            refusals: Cell::new(0),
             conduct: Conduct::default(),
             warms_since: Cell::default(),
             place: Cell::new(NOWHERE),
@@ -202,12 +205,23 @@ impl EndpointState {
         Some(share.max(limits::SLOW_START_SHARE_MIN))
     }
 
-    /// Expected nanoseconds of one more request, by [`ewma`]'s rule.
-    pub(in crate::balance) fn cost(&self, now: Instant) -> f64 {
+    /// What one more attempt in a row that was refused counts as, by [`ewma`]'s rule.
+    pub(in crate::balance) fn penalty(&self) -> Duration {
+        let before = self.refusals.get();
+        self.refusals.set(before.saturating_add(1));
+        let factor = limits::REFUSAL_FACTOR_FIRST * limits::REFUSAL_FACTOR.powi(i32::from(before));
+        let penalty = self.cluster.expected_latency() * 1e-9 * factor;
+        let most = self.cluster.ewma.get().penalty;
+        Duration::try_from_secs_f64(penalty).map_or(most, |penalty| penalty.min(most))
+    }
+
+    /// Expected nanoseconds of one more request, by [`ewma`]'s rule. `share`: what a request in
+    /// flight counts.
+    pub(in crate::balance) fn cost(&self, share: f64, now: Instant) -> f64 {
         let policy = self.cluster.ewma.get();
         let latency = self.latency.nanos(now, policy.decay);
         let latency = latency.unwrap_or_else(|| self.cluster.expected_latency());
         // A millionth of a second at least, so that requests in flight count in any case.
-        latency.max(1e3) * (f64::from(self.active.get()) + 1.0)
+        latency.max(1e3) * (f64::from(self.active.get()) * share + 1.0)
     }
 }

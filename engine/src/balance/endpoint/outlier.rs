@@ -96,8 +96,10 @@ impl OutlierPolicy {
     fn duration(&self, count: u32, random: u64) -> Duration {
         let time = self.ejection_base.saturating_mul(count.max(1));
         let time = time.min(self.ejection_max);
-        let share = u32::try_from(random & 0xffff).unwrap_or(0);
-        time.saturating_add((time / 5).saturating_mul(share) / 0x1_0000)
+        // 16 bits of chance: exact enough, and nothing can overflow.
+        let share = f64::from(u16::try_from(random & 0xffff).unwrap_or(0)) / 65_536.0;
+        let jitter = Duration::try_from_secs_f64(time.as_secs_f64() * share / 5.0);
+        time.saturating_add(jitter.unwrap_or_default())
     }
 }
 
@@ -206,7 +208,7 @@ impl Conduct {
         let count = self.remembered(policy, now).saturating_add(1);
         self.ejections.set(count);
         let random = mixed(random ^ u64::from(count));
-        let until = now + policy.duration(count, random);
+        let until = now.after(policy.duration(count, random));
         self.stand(Standing::Ejected { why, until }, now);
     }
 
@@ -217,8 +219,9 @@ impl Conduct {
             return count;
         }
         let served = now.since(self.since.get()).as_nanos();
-        let forgotten = served / policy.ejection_base.as_nanos().max(1);
-        count.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
+        let forgotten = served.checked_div(policy.ejection_base.as_nanos());
+        let forgotten = forgotten.map_or(u32::MAX, |it| u32::try_from(it).unwrap_or(u32::MAX));
+        count.saturating_sub(forgotten)
     }
 
     /// Changes where it stands.
@@ -233,19 +236,49 @@ impl Conduct {
     }
 }
 
-/// The success rate below which an endpoint is an outlier among these; `None` when none can be.
-///
-/// Beside the deviation there is a distance that the rate must have from the mean: among endpoints
-/// that all but never fail, the deviation is so small that one failure more would be an outlier.
-pub(in crate::balance) fn least_rate(rates: &[f64], policy: SuccessRatePolicy) -> Option<f64> {
-    if rates.is_empty() || rates.len() < policy.endpoints_min as usize {
-        return None;
+/// What success rates of an interval say of one that is low.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::balance) struct Rates {
+    mean: f64,
+    /// A rate below this is far from the others.
+    least: f64,
+}
+
+impl Rates {
+    /// Of these rates; `None` when they are too few to tell anything.
+    ///
+    /// Beside the deviation there is a distance that a rate must have from the mean: among
+    /// endpoints that all but never fail, the deviation is so small that one failure more would be
+    /// an outlier.
+    pub(in crate::balance) fn new(rates: &[f64], policy: SuccessRatePolicy) -> Option<Self> {
+        if rates.is_empty() || rates.len() < policy.endpoints_min as usize {
+            return None;
+        }
+        let count = rates.len() as f64;
+        let mean = rates.iter().sum::<f64>() / count;
+        let variance = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / count;
+        let deviation = f64::from(policy.deviation_thousandths) / 1000.0;
+        let least = (mean - deviation * variance.sqrt()).min(mean - limits::SUCCESS_RATE_DISTANCE);
+        Some(Self { mean, least })
     }
-    let count = rates.len() as f64;
-    let mean = rates.iter().sum::<f64>() / count;
-    let variance = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / count;
-    let deviation = f64::from(policy.deviation_thousandths) / 1000.0;
-    Some((mean - deviation * variance.sqrt()).min(mean - limits::SUCCESS_RATE_DISTANCE))
+
+    /// Whether `conduct` is an outlier: its rate is far below the others', and that is no chance.
+    ///
+    /// Of many endpoints some are always the last: where all fail now and then, a few requests of
+    /// one shard make a low rate by bad luck. Luck as bad or worse among so many requests has a
+    /// probability of at most e^(-requests * divergence) (Chernoff 1952).
+    pub(in crate::balance) fn condemn(&self, conduct: &Conduct) -> bool {
+        let (rate, requests) = (conduct.success_rate(), f64::from(conduct.requests.get()));
+        let part = |found: f64, expected: f64| {
+            if found == 0.0 {
+                0.0
+            } else {
+                found * (found / expected.max(1e-9)).ln()
+            }
+        };
+        let divergence = part(rate, self.mean) + part(1.0 - rate, 1.0 - self.mean);
+        rate < self.least && requests * divergence > -limits::SUCCESS_RATE_CHANCE.ln()
+    }
 }
 
 /// One shard's share of the requests that a comparison needs.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::ewma::{EwmaPolicy, Mean};
 use super::lease::EndpointFault;
-use super::outlier::{self, Ejection, OutlierPolicy, Standing};
+use super::outlier::{self, Ejection, OutlierPolicy, Rates, Standing};
 use super::{EndpointKey, EndpointState, NOWHERE};
 use crate::io::Instant;
 use crate::limits;
@@ -239,18 +239,19 @@ impl ClusterState {
     fn end_interval(&self, policy: &OutlierPolicy, now: Instant) {
         let judged: Vec<_> = self.judged.borrow_mut().drain(..).collect();
         if let Some(rates) = policy.success_rate {
-            let of = |state: &Rc<EndpointState>| state.conduct.success_rate();
-            let found: Vec<f64> = judged.iter().map(of).collect();
-            let least = outlier::least_rate(&found, rates);
-            let is_low = |state: &&Rc<EndpointState>| least.is_some_and(|least| of(state) < least);
-            for state in judged.iter().filter(is_low) {
+            let found = judged.iter().map(|state| state.conduct.success_rate());
+            let found = Rates::new(&found.collect::<Vec<_>>(), rates);
+            let is_outlier = |state: &&Rc<EndpointState>| {
+                found.is_some_and(|found| found.condemn(&state.conduct))
+            };
+            for state in judged.iter().filter(is_outlier) {
                 if state.conduct.standing.get() == Standing::Serving && self.may_eject(state) {
                     self.eject(state, Ejection::SuccessRate, now);
                 }
             }
         }
         self.interval.set(self.interval.get().wrapping_add(1));
-        self.interval_ends.set(now + policy.interval);
+        self.interval_ends.set(now.after(policy.interval));
     }
 
     /// The bounds leave room for one more: neither too many, nor the last that could serve.

@@ -74,7 +74,9 @@ impl Order {
     fn take(&mut self, places: &mut [Option<u32>], size: u64) {
         for _ in 0..size {
             let entry = places.get_mut(self.next as usize);
-            self.next = self.next.saturating_add(self.skip) % size.max(1);
+            // Both are below the size.
+            let next = self.next.saturating_add(self.skip);
+            self.next = next.checked_sub(size).unwrap_or(next);
             if let Some(entry @ None) = entry {
                 *entry = Some(self.place);
                 return;
@@ -99,9 +101,11 @@ fn orders(endpoints: &[Endpoint], size: u64) -> Vec<Order> {
     seeded.sort_unstable();
     let order = |(seed, _, weight, place): (u64, &str, u32, u32)| Order {
         place,
-        next: seed % size.max(1),
-        skip: (mixed(seed) % size.saturating_sub(1).max(1)).saturating_add(1),
-        stride: (1_u64 << 40) / u64::from(weight.max(1)),
+        next: seed.checked_rem(size).unwrap_or(0),
+        skip: mixed(seed)
+            .checked_rem(size.saturating_sub(1))
+            .map_or(1, |rest| rest.saturating_add(1)),
+        stride: (1_u64 << 40).checked_div(u64::from(weight)).unwrap_or(1),
     };
     seeded.into_iter().map(order).collect()
 }

@@ -1,5 +1,6 @@
 //! Turns, weights, choices and counts of a balancer, and its bounds.
 
+mod affinity;
 mod outlier;
 mod succession;
 
@@ -174,8 +175,16 @@ fn shards_begin_at_different_endpoints() {
     let first = |shard| turns(&Balancer::new(&cluster, shard, 4), 1, &[]);
     assert_eq!(
         [first(0), first(1), first(2), first(3)],
-        [[0], [1], [2], [0]]
+        [[0], [1], [0], [2]]
     );
+    // Far from each other: the first twenty of a hundred are ten apart at most.
+    let cluster = cluster_with(by(Policy::RoundRobin), &[1; 100]);
+    let mut begins: Vec<u32> = (0..20)
+        .map(|shard| turns(&Balancer::new(&cluster, shard, 20), 1, &[])[0])
+        .collect();
+    begins.sort_unstable();
+    let gaps = begins.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.max() <= Some(10), "{begins:?}");
 }
 
 #[test]
@@ -214,14 +223,10 @@ fn weight_zero_gets_no_traffic() {
     for policy in POLICIES {
         let shares = shares(&balancer(policy, &[2, 0, 1]), 3_000);
         assert_eq!(shares[1], 0.0, "{policy:?}");
-        // Idle endpoints of unknown latency: all policies follow the weights, but for the one by
-        // cost, which takes the larger of two.
-        let expected = if policy == Policy::PeakEwma {
-            1.0
-        } else {
-            2.0 / 3.0
-        };
-        assert!((shares[0] - expected).abs() < 0.03, "{policy:?} {shares:?}");
+        assert!(
+            (shares[0] - 2.0 / 3.0).abs() < 0.03,
+            "{policy:?} {shares:?}"
+        );
     }
 }
 
@@ -243,7 +248,7 @@ fn without_a_usable_endpoint_there_is_none() {
 
 #[test]
 fn idle_endpoints_are_used_in_proportion_to_their_weights() {
-    for policy in [Policy::Random, Policy::LeastRequest] {
+    for policy in [Policy::Random, Policy::LeastRequest, Policy::PeakEwma] {
         let shares = shares(&balancer(policy, &[1, 2, 5]), 40_000);
         for (share, expected) in shares.iter().zip([0.125, 0.25, 0.625]) {
             assert!((share - expected).abs() < 0.01, "{policy:?} {shares:?}");
@@ -381,6 +386,50 @@ fn what_says_that_it_is_overloaded_counts_as_slow_and_what_fails_fast_not_as_qui
     }
     drop(leases);
     assert_eq!(shares(&balancer, 100), [0.0, 1.0]);
+}
+
+#[test]
+fn who_refuses_now_and_then_is_soon_used_again_and_who_always_does_is_not() {
+    // Of two equal endpoints, one refuses at the first second, and again whenever it is tried.
+    let tried = |is_always: bool| {
+        let balancer = balancer(Policy::PeakEwma, &[1, 1]);
+        for id in [0, 1] {
+            lease_on(&balancer, id, at(1)).answered(200, Duration::from_millis(10), at(1));
+        }
+        lease_on(&balancer, 0, at(1)).answered(503, Duration::from_millis(1), at(1));
+        let mut draws = Draws::new(3);
+        let mut times = Vec::new();
+        for second in 2..120 {
+            for _ in 0..20 {
+                let lease = balancer.pick(&Pick::new(at(second), draws.next())).unwrap();
+                let is_first = lease.id().0 == 0;
+                let status = if is_first && is_always { 503 } else { 200 };
+                lease.answered(status, Duration::from_millis(10), at(second));
+                lease.completed(at(second));
+                if is_first {
+                    times.push(second);
+                }
+            }
+        }
+        times
+    };
+    let once = tried(false);
+    assert!((5..=12).contains(&once[0]), "tried again after {}", once[0]);
+    assert!(once.len() > 60, "{}", once.len());
+    // Twice, eight times, 32 times the mean: 7, 21 and 35 seconds, up to the bound.
+    let always = tried(true);
+    assert!((2..=5).contains(&always.len()), "{always:?}");
+}
+
+#[test]
+fn no_connection_counts_as_the_bound_at_once() {
+    let balancer = balancer(Policy::PeakEwma, &[1, 1]);
+    for id in [0, 1] {
+        lease_on(&balancer, id, at(1)).answered(200, Duration::from_millis(10), at(1));
+    }
+    lease_on(&balancer, 0, at(1)).failed(EndpointFault::Connect, at(1));
+    let latency = balancer.report(at(1)).endpoints[0].latency_nanos;
+    assert_eq!(latency, 5_000_000_000);
 }
 
 #[test]

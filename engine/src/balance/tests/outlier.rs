@@ -246,6 +246,31 @@ fn a_success_rate_far_below_the_others_ejects() {
 }
 
 #[test]
+fn a_low_rate_of_few_requests_is_chance_where_all_fail_now_and_then() {
+    // Twenty endpoints of one shard of many, with 25 requests each, one in ten of which fails.
+    let mut draws = Draws::new(11);
+    for _ in 0..100 {
+        let balancing = Balancing {
+            outlier: OutlierPolicy {
+                consecutive_errors: 0,
+                ..OutlierPolicy::default()
+            },
+            ..by(Policy::Random)
+        };
+        let balancer = Balancer::new(&cluster_with(balancing, &[1; 20]), 0, 64);
+        answer(&balancer, 0, 200, at(1));
+        for id in 0..20 {
+            for _ in 0..25 {
+                let status = if draws.chance(0.1) { 500 } else { 200 };
+                answer(&balancer, id, status, at(2));
+            }
+        }
+        answer(&balancer, 0, 200, at(12));
+        assert_eq!(ejected(&balancer, at(12)), [0_u32; 0]);
+    }
+}
+
+#[test]
 fn a_shard_needs_its_share_of_the_requests_but_not_next_to_none() {
     let ejects = |shards, requests: usize| {
         let cluster = cluster(Policy::Random, &[1; 6]);
