@@ -46,7 +46,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use self::admin::Admin;
-use self::collect::Collector;
+use self::collect::{Collector, PanicTeller};
 use self::discovery::Opened;
 use self::dump::Dump;
 use self::health::{Checker, HealthChecks};
@@ -215,6 +215,7 @@ async fn run(
     let mut watch = steady(WATCH_INTERVAL);
     let mut collect = steady(COLLECT_INTERVAL);
     let (mut code, mut panics_told) = (0, 0);
+    let mut balancing_told = PanicTeller::default();
     let reports = loop {
         tokio::select! {
             reports = &mut finished => break reports.unwrap_or_default(),
@@ -226,6 +227,7 @@ async fn run(
             }
             _ = watch.tick() => {
                 tell_panics(&view, &mut panics_told);
+                balancing_told.tell(&view.collector, log);
                 if let Some(shard) = died(&view) {
                     log.error("A shard has died; the others are drained.", &[("shard", &shard)]);
                     code = 1;

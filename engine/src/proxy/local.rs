@@ -22,7 +22,7 @@ use super::snapshot::generation::{Generation, ListenerSlot, Site};
 use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::{Overload, Overloaded, Refused};
 use crate::authenticate::{KeySet, Memory, random_secret};
-use crate::balance::{ClusterId, ClusterReport, EndpointId, Health};
+use crate::balance::{ClusterId, ClusterReport, ClusterStrain, EndpointId, Health};
 use crate::config;
 use crate::forward::{CircuitReport, ConnectionPool, DateCache};
 use crate::io::{self, Address, Instant, clock};
@@ -345,6 +345,11 @@ impl Local {
             circuits.extend(generation.circuit_reports(part));
         }
         (balancers, circuits)
+    }
+
+    /// What is wrong with clusters. *Cost:* a look at each.
+    pub fn strains(&self) -> Vec<ClusterStrain> {
+        self.current.borrow().strains()
     }
 
     /// The process runs short of this, or of nothing any more.

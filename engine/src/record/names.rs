@@ -199,6 +199,21 @@ pub const ENDPOINT_CHECK_FAILURES: Metric = counter(
     "weft_endpoint_health_check_failures_total",
     "Health checks that failed.",
 );
+/// By cluster.
+pub const CLUSTER_EJECTED: Metric = gauge(
+    "weft_cluster_endpoints_ejected",
+    "Endpoints left out because of their failures, on the shard that leaves out most.",
+);
+/// By cluster.
+pub const CLUSTER_PANICKING: Metric = gauge(
+    "weft_cluster_panicking_shards",
+    "Shards that use all endpoints because too few are fit to serve.",
+);
+/// By cluster.
+pub const CLUSTER_PANIC_REQUESTS: Metric = counter(
+    "weft_cluster_panic_requests_total",
+    "Attempts sent while too few endpoints were fit to serve, so that all were used.",
+);
 /// By cluster and event.
 pub const CLUSTER_POOL: Metric = counter(
     "weft_cluster_connection_events_total",

@@ -20,7 +20,7 @@ use flume::Sender;
 use super::doors::Door;
 use crate::accept::{Admitted, Arrival, Overloaded, Places, Refused};
 use crate::authenticate::KeySet;
-use crate::balance::{ClusterId, ClusterReport, EndpointId, Health};
+use crate::balance::{ClusterId, ClusterReport, ClusterStrain, EndpointId, Health};
 use crate::forward::CircuitReport;
 use crate::io::Address;
 use crate::proxy::{ClusterPlan, Snapshot};
@@ -114,6 +114,8 @@ pub struct ShardReport {
     pub shard: usize,
     /// Counters and histograms since the report before.
     pub record: Box<ShardRecord>,
+    /// What is wrong with its clusters now.
+    pub strains: Vec<ClusterStrain>,
     /// What its clusters count now, if that was asked for.
     pub clusters: Option<ClusterCounts>,
     /// Downstream connections that it serves now.

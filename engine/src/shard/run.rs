@@ -294,6 +294,7 @@ impl Shard {
         ShardReport {
             shard: self.number,
             record: self.local.take_record(spare),
+            strains: self.local.strains(),
             clusters,
             connections: self.local.active(),
         }

@@ -131,6 +131,7 @@ fn metrics(view: &View, ledger: &Ledger) -> Answer {
     prometheus::write(&mut body, ledger);
     generation::metrics(view, &mut body);
     prometheus::write_health(&mut body, &view.checks.all());
+    view.collector.write_balancing(&mut body);
     view.discovery.write_metrics(&mut body);
     let keys = view.key_sets.reports();
     let keys = keys.iter().map(|keys| KeySetFigures {

@@ -69,6 +69,7 @@ async fn act_as_shard(number: usize, mailbox: Receiver<ShardCommand>) {
         let _asker_left = answer.send(ShardReport {
             shard: number,
             record,
+            strains: Vec::new(),
             clusters: with_clusters.then(|| ClusterCounts {
                 balancers: vec![cluster_report()],
                 circuits: Vec::new(),

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{ClusterPlan, ListenerPlan, Snapshot};
-use crate::balance::{Balancer, ClusterId, ClusterReport, EndpointId, Health};
+use crate::balance::{Balancer, ClusterId, ClusterReport, ClusterStrain, EndpointId, Health};
 use crate::forward::{Circuit, CircuitReport, ClusterPool, ConnectionPool, IdlePolicy};
 use crate::io::{Address, Instant, clock};
 
@@ -128,6 +128,14 @@ impl Generation {
         now: Instant,
     ) -> impl Iterator<Item = ClusterReport> {
         self.slots(which).map(move |slot| slot.balancer.report(now))
+    }
+
+    /// What is wrong with clusters.
+    pub(in crate::proxy) fn strains(&self) -> Vec<ClusterStrain> {
+        let cells = self.clusters.iter().flatten();
+        cells
+            .filter_map(|cell| cell.borrow().balancer.strain())
+            .collect()
     }
 
     /// What there is of the clusters with these ids.

@@ -8,6 +8,8 @@
 //! Must stay true: at most one question of each kind to a shard is unanswered; nothing on a shard
 //! waits for this side.
 
+mod balancing;
+
 use std::cell::{Ref, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,7 +18,9 @@ use flume::{Receiver, Sender};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::balance::{ClusterId, ClusterReport};
+pub use balancing::PanicTeller;
+
+use crate::balance::{ClusterId, ClusterReport, ClusterStrain};
 use crate::forward::CircuitReport;
 use crate::record::{FreedIds, Ledger, SeriesNames, ShardRecord};
 use crate::shard::{ClusterCounts, ShardCommand, ShardReport};
@@ -28,6 +32,8 @@ pub struct Collector {
     ledger: RefCell<Ledger>,
     /// What the clusters of each shard counted when they were asked last, by number.
     clusters: RefCell<Vec<ClusterCounts>>,
+    /// What was wrong with the clusters of each shard when it was asked last, by number.
+    strains: RefCell<Vec<Vec<ClusterStrain>>>,
     unanswered: RefCell<Vec<Unanswered>>,
     /// Absorbed records, for the shards to go on in: a scrape then costs a shard no allocation.
     /// At most two for each shard.
@@ -58,6 +64,7 @@ impl Collector {
         Self {
             ledger: RefCell::new(Ledger::new(names)),
             clusters: RefCell::new(shards.iter().map(|_| ClusterCounts::default()).collect()),
+            strains: RefCell::new(vec![Vec::new(); shards.len()]),
             unanswered: RefCell::new(vec![Unanswered::default(); shards.len()]),
             spares: RefCell::default(),
             // Two answers and one farewell per shard: it cannot fill up.
@@ -173,6 +180,9 @@ impl Collector {
             };
             *flag = false;
         }
+        if let Some(strains) = self.strains.borrow_mut().get_mut(report.shard) {
+            *strains = report.strains;
+        }
         if let Some(known) = self.clusters.borrow_mut().get_mut(report.shard)
             && let Some(clusters) = report.clusters
         {
@@ -239,6 +249,7 @@ mod tests {
         ShardReport {
             shard: 0,
             record: recorder.take(Box::default()),
+            strains: Vec::new(),
             clusters: None,
             connections: 0,
         }
