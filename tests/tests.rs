@@ -15,6 +15,7 @@ mod accept;
 mod accuracy;
 mod authenticate;
 mod authorize;
+mod balance;
 mod bodies;
 mod clients;
 mod config;

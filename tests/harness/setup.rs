@@ -79,11 +79,16 @@ impl Setup {
     }
 
     /// Adds a cluster with more lines, such as `connect_timeout = "1s"`.
-    pub(crate) fn cluster_with(mut self, name: &str, endpoints: &[String], lines: &str) -> Self {
+    pub(crate) fn cluster_with(self, name: &str, endpoints: &[String], lines: &str) -> Self {
         let endpoints: Vec<String> = endpoints
             .iter()
             .map(|address| format!("{{ address = \"{address}\" }}"))
             .collect();
+        self.cluster_of(name, &endpoints, lines)
+    }
+
+    /// Adds a cluster of endpoints that are tables, or of none where `lines` say where they are.
+    pub(crate) fn cluster_of(mut self, name: &str, endpoints: &[String], lines: &str) -> Self {
         let endpoints = endpoints.join(", ");
         writeln!(
             self.clusters,
