@@ -20,12 +20,12 @@ pub(crate) fn run(options: &MergeOptions) -> Result<(), String> {
         let path = options.out.display();
         format!("{path}: write a .hlog, .json, .hgrm or .csv file")
     })?;
-    let sources = source::open_all(&options.files, &options.reading)?;
+    let sources = source::open_all(&options.input.files, &options.input.reading)?;
     let mut recordings: Vec<Recording> =
         sources.into_iter().flat_map(|source| source.runs).collect();
-    if !options.reading.tags.is_empty() {
+    if !options.input.reading.tags.is_empty() {
         for recording in &mut recordings {
-            let series = recording.select(&options.reading.tags)?;
+            let series = recording.select(&options.input.reading.tags)?;
             recording.series = series.into_iter().cloned().collect();
         }
     }

@@ -96,6 +96,17 @@ pub(crate) struct Reading {
     pub values_in: Option<TimeUnit>,
 }
 
+/// Files, and how they are read.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Input {
+    /// What to read.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// How.
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
 /// A unit of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TimeUnit {
@@ -149,12 +160,9 @@ impl Reading {
 /// Options of `hist show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowOptions {
-    /// What to read.
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-    /// How.
+    /// What to read, and how.
     #[command(flatten)]
-    pub reading: Reading,
+    pub input: Input,
     /// All series of each file, whatever their tags.
     #[arg(long, conflicts_with = "tags", help_heading = "Reading")]
     pub all_tags: bool,
@@ -173,12 +181,9 @@ pub(crate) struct ShowOptions {
 /// Options of `hist merge`.
 #[derive(Debug, Args)]
 pub(crate) struct MergeOptions {
-    /// What to read.
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-    /// How. Without --tag all series are merged, each with those of the same tag.
+    /// What to read, and how. Without --tag all series are merged, each with those of the same tag.
     #[command(flatten)]
-    pub reading: Reading,
+    pub input: Input,
     /// Where to write the sum; the extension says in which format.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub out: PathBuf,
@@ -269,12 +274,9 @@ pub(crate) struct ConvertOptions {
 /// Options of `hist plot`.
 #[derive(Debug, Args)]
 pub(crate) struct PlotOptions {
-    /// What to read.
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-    /// How.
+    /// What to read, and how.
     #[command(flatten)]
-    pub reading: Reading,
+    pub input: Input,
     /// Where to write: `.svg` for one chart, `.html` for a page with all.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub out: PathBuf,

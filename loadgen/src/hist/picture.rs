@@ -37,11 +37,11 @@ pub(crate) fn run(options: &PlotOptions) -> Result<(), String> {
         }
     };
     let events = events(options)?;
-    let sources = source::open_all(&options.files, &options.reading)?;
+    let sources = source::open_all(&options.input.files, &options.input.reading)?;
     let recordings: Vec<Recording> = sources.into_iter().map(Source::joined).collect();
     let mut chosen = Vec::new();
     for recording in &recordings {
-        let series = recording.select(&options.reading.tags)?;
+        let series = recording.select(&options.input.reading.tags)?;
         chosen.extend(series.into_iter().map(|series| (recording, series)));
     }
     let names = names(&chosen).into_iter();

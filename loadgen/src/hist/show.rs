@@ -25,13 +25,13 @@ const PLOT_LINES: usize = 16;
 ///
 /// *Errors:* files that cannot be read, tags that are not there.
 pub(crate) fn run(options: &ShowOptions) -> Result<(), String> {
-    let sources = source::open_all(&options.files, &options.reading)?;
+    let sources = source::open_all(&options.input.files, &options.input.reading)?;
     let recordings: Vec<Recording> = sources.into_iter().map(source::Source::joined).collect();
     let mut shown = Vec::new();
     for recording in &recordings {
         let series = match options.all_tags {
             true => recording.series.iter().collect(),
-            false => recording.select(&options.reading.tags)?,
+            false => recording.select(&options.input.reading.tags)?,
         };
         shown.extend(series.into_iter().map(|series| (recording, series)));
     }
