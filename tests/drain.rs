@@ -11,17 +11,7 @@ use crate::harness::{Client, Origin, Proxy, Setup, wait};
 
 #[test]
 fn an_exchange_in_progress_is_finished() {
-    // Answers when the second connection says so.
-    let origin = Origin::start(|peer| {
-        let Some(request) = peer.request() else {
-            return;
-        };
-        if request.target() == "/slow" {
-            peer.wait_for_connections(2);
-        }
-        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
-        while peer.some().is_some() {}
-    });
+    let origin = Origin::holding_slow();
     let mut proxy = Proxy::to(origin.address());
     let mut client = proxy.connect();
     client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -30,7 +20,7 @@ fn an_exchange_in_progress_is_finished() {
     wait::for_("new connections to be refused", || {
         Client::try_connect(proxy.address()).is_err()
     });
-    let _release = Client::connect(origin.address());
+    let _released = origin.release();
     let response = client.response();
     assert_eq!((response.status(), &*response.text()), (200, "done"));
     assert_eq!(response.field("Connection"), Some("close"));

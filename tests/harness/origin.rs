@@ -14,7 +14,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::client::Ending;
+use super::client::{Client, Ending};
 use super::message::{self, Message, Reading};
 use super::{ports, wait};
 
@@ -106,6 +106,26 @@ impl Origin {
     /// Starts an origin that answers every request with its target as the body.
     pub(crate) fn echoing_targets() -> Self {
         Self::start(echo_targets)
+    }
+
+    /// Starts an origin that answers every request with `done`, one for `/slow` not before
+    /// [`Self::release`].
+    pub(crate) fn holding_slow() -> Self {
+        Self::start(|peer| {
+            let Some(request) = peer.request() else {
+                return;
+            };
+            if request.target() == "/slow" {
+                peer.wait_for_connections(2);
+            }
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+            while peer.some().is_some() {}
+        })
+    }
+
+    /// Lets it answer what it holds, for as long as the connection lives that this gives.
+    pub(crate) fn release(&self) -> Client {
+        Client::connect(self.address())
     }
 
     /// Where it listens.

@@ -1,6 +1,6 @@
 //! What a request, a connection and a counter keep when the configuration around them changes.
 
-use crate::harness::{Client, Origin, Setup, wait};
+use crate::harness::{Origin, Setup, wait};
 
 use super::{accept, generation, start, text};
 
@@ -19,17 +19,7 @@ fn the_next_request_on_a_connection_goes_by_the_new_configuration() {
 
 #[test]
 fn a_request_that_spans_a_reload_sees_one_generation() {
-    // Answers a slow request when another connection comes.
-    let origin = Origin::start(|peer| {
-        let Some(request) = peer.request() else {
-            return;
-        };
-        if request.target() == "/slow" {
-            peer.wait_for_connections(2);
-        }
-        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
-        while peer.some().is_some() {}
-    });
+    let origin = Origin::holding_slow();
     let fields = |value: &str| {
         let lines =
             format!("forward = \"origin\"\nresponse_headers.set = {{ X-Rule = \"{value}\" }}");
@@ -45,7 +35,7 @@ fn a_request_that_spans_a_reload_sees_one_generation() {
         2.0,
         "the request holds its own"
     );
-    let _release = Client::connect(origin.address());
+    let _released = origin.release();
     let response = client.response();
     assert_eq!(response.field("X-Rule"), Some("before"));
     wait::for_("the old generation to be freed", || {
