@@ -177,8 +177,15 @@ pub const ACCESS_LOG_VALUE_BYTES_MAX: usize = 2 << 10;
 pub const DURATION_MIN: Duration = Duration::from_millis(1);
 /// Longest duration that can be configured: nanoseconds since the start must not overflow.
 pub const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
-/// Bytes of a configuration file: a mistyped path to a log must not be read into memory.
+/// Bytes of a configuration, all its files together: a mistyped path to a log must not be read into
+/// memory.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Files that one place in `include` may stand for: one a service, for a large machine.
+pub const INCLUDED_FILES_MAX: usize = 10_000;
+/// Entries of a folder that is looked through for them; a folder of anything else has to end.
+pub const INCLUDE_FOLDER_ENTRIES_MAX: usize = 100_000;
+/// Places in `include`.
+pub const INCLUDES_MAX: usize = 64;
 /// Characters of a value quoted in a configuration error, so that it fits a line.
 pub const CONFIG_ERROR_VALUE_CHARS: usize = 60;
 /// Bytes of one compiled regular expression: hundreds of alternatives, but no bomb.

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod endpoints;
+mod fragments;
 mod listeners;
 mod refused;
 mod soak;

@@ -5,13 +5,24 @@
 //! They are printed in the order of the file.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::sources::Sources;
 
 /// Every problem found in one configuration; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors {
-    file: PathBuf,
     problems: Vec<Problem>,
+    /// The file of each problem.
+    files: Vec<Arc<Path>>,
+}
+
+/// A problem, and the number of the file that it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Located {
+    pub(super) file: usize,
+    pub(super) problem: Problem,
 }
 
 /// One thing that is wrong.
@@ -28,43 +39,25 @@ pub struct Problem {
 }
 
 impl Errors {
-    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
-        debug_assert!(!problems.is_empty(), "errors without a problem");
-        problems.sort_by_key(|problem| problem.line);
+    pub(super) fn new(sources: &Sources, mut located: Vec<Located>) -> Self {
+        debug_assert!(!located.is_empty(), "errors without a problem");
+        located.sort_by_key(|it| (it.file, it.problem.line));
         Self {
-            file: file.to_owned(),
-            problems,
+            files: located.iter().map(|it| sources.file(it.file)).collect(),
+            problems: located.into_iter().map(|it| it.problem).collect(),
         }
     }
 
-    /// Problems that were found when the configuration in `file` (or the embedded one) was
-    /// compiled; at least one.
-    #[must_use]
-    pub fn of(file: Option<&Path>, problems: Vec<Problem>) -> Self {
-        Self::new(
-            file.unwrap_or_else(|| Path::new(super::EMBEDDED_NAME)),
-            problems,
-        )
-    }
-
-    /// The file, or `(embedded)`.
-    #[must_use]
-    pub fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// The problems, in the order of the file.
+    /// The problems, in the order of the files and of the lines in them.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
-}
 
-impl Errors {
-    /// The problems, each with its file and the line in it.
+    /// The problems, each with its file (or `(embedded)`) and the line in it.
     pub fn located(&self) -> impl Iterator<Item = (&Path, Option<usize>, &Problem)> {
-        let problems = self.problems.iter();
-        problems.map(|problem| (&*self.file, problem.line, problem))
+        let problems = self.files.iter().zip(&self.problems);
+        problems.map(|(file, problem)| (&**file, problem.line, problem))
     }
 }
 

@@ -14,14 +14,15 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Problem, near_miss};
+use super::error::{Errors, Located, Problem, near_miss};
 use super::scalar;
+use super::sources::Sources;
 use crate::limits;
 
 /// What was found wrong so far.
 pub(super) struct Notes<'i> {
-    text: &'i str,
-    problems: RefCell<Vec<Problem>>,
+    sources: &'i Sources,
+    problems: RefCell<Vec<Located>>,
     /// What a table that is not there is read from.
     empty: DeTable<'static>,
     /// Every key the readers asked for, with `[]` for a place in a list.
@@ -47,21 +48,23 @@ pub(super) struct Field<'a> {
     value: &'a Spanned<DeValue<'a>>,
 }
 
-/// Reads `text` with `read`; the problems when there are any.
+/// Reads `sources` with `read`; the problems when there are any.
 ///
 /// Text that is not TOML is not read at all: what is left of it would only mislead.
 pub(super) fn read<T>(
-    text: &str,
+    sources: &Sources,
     read: impl FnOnce(&mut Section<'_>) -> Option<T>,
-) -> Result<T, Vec<Problem>> {
-    let notes = Notes::new(text);
-    notes.read(read).ok_or_else(|| notes.problems.into_inner())
+) -> Result<T, Errors> {
+    let notes = Notes::new(sources);
+    notes
+        .read(read)
+        .ok_or_else(|| Errors::new(sources, notes.problems.into_inner()))
 }
 
 impl<'i> Notes<'i> {
-    pub(super) fn new(text: &'i str) -> Self {
+    pub(super) fn new(sources: &'i Sources) -> Self {
         Self {
-            text,
+            sources,
             problems: RefCell::default(),
             empty: DeTable::new(),
             #[cfg(test)]
@@ -70,37 +73,36 @@ impl<'i> Notes<'i> {
     }
 
     pub(super) fn read<T>(&self, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> Option<T> {
-        let (root, errors) = DeTable::parse_recoverable(self.text);
-        for error in errors {
-            self.note(
-                error.span(),
-                "",
-                None,
-                format!("not TOML: {}", error.message()),
-            );
-        }
-        // What follows the first problem of a line mostly follows from it.
-        let mut problems = self.problems.borrow_mut();
-        problems.sort_by_key(|problem| problem.line);
-        problems.dedup_by_key(|problem| problem.line);
-        drop(problems);
-        if !self.problems.borrow().is_empty() {
-            return None;
-        }
-        let model = Section::read(self, String::new(), 0..0, root.get_ref(), read);
+        let root = self.sources.tree(&mut self.problems.borrow_mut())?;
+        let model = Section::read(self, String::new(), 0..0, &root, read);
         model.filter(|_| self.problems.borrow().is_empty())
     }
 
     fn note(&self, span: Option<Range<usize>>, field: &str, value: Option<String>, text: String) {
-        let line = span.and_then(|span| self.text.get(..span.start));
-        let line = line.map(|before| before.matches('\n').count() + 1);
-        let problem = Problem {
-            line,
-            field: field.to_owned(),
-            value,
-            message: text,
+        let at = span.map(|span| span.start);
+        let located = Located {
+            file: at.map_or(0, |at| self.sources.number_at(at)),
+            problem: Problem {
+                line: at.and_then(|at| self.sources.line_at(at)),
+                field: field.to_owned(),
+                value,
+                message: text,
+            },
         };
-        self.problems.borrow_mut().push(problem);
+        // What is read for several others, such as a virtual host of two listeners, is wrong once.
+        let mut problems = self.problems.borrow_mut();
+        if !problems.contains(&located) {
+            problems.push(located);
+        }
+    }
+
+    /// `path` as it is said elsewhere: with its file, if there are several.
+    fn place(&self, path: &str, span: &Range<usize>) -> String {
+        if !self.sources.are_several() {
+            return path.to_owned();
+        }
+        let file = self.sources.file(self.sources.number_at(span.start));
+        format!("{path} of {}", file.display())
     }
 }
 
@@ -140,6 +142,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The path of the table as it is said elsewhere.
+    pub(super) fn place(&self) -> String {
+        self.notes.place(&self.path, &self.span)
+    }
+
     fn child(&self, key: &str) -> String {
         match (self.path.as_str(), key) {
             ("", key) => quoted_key(key),
@@ -151,14 +158,11 @@ impl<'a> Section<'a> {
     /// The value of `key`, if it is there.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.asked.push(key);
-        let path = self.child(key);
         #[cfg(test)]
-        self.notes.asked.borrow_mut().insert(without_indexes(&path));
-        self.table.get(key).map(|value| Field {
-            notes: self.notes,
-            path,
-            value,
-        })
+        let path = without_indexes(&self.child(key));
+        #[cfg(test)]
+        self.notes.asked.borrow_mut().insert(path);
+        self.peek(key)
     }
 
     /// The value of `key`, which must be there.
@@ -181,24 +185,21 @@ impl<'a> Section<'a> {
     ///
     /// Without a key, it is the table as a whole.
     pub(super) fn refuse(&self, key: &str, message: &str) {
-        match self.table.get(key) {
-            Some(value) => {
-                let field = Field {
-                    notes: self.notes,
-                    path: self.child(key),
-                    value,
-                };
-                field.refuse::<()>(message);
-            }
-            None => {
-                self.notes.note(
-                    Some(self.span.clone()),
-                    &self.child(key),
-                    None,
-                    message.to_owned(),
-                );
-            }
+        if let Some(field) = self.peek(key) {
+            field.refuse::<()>(message);
+            return;
         }
+        let (span, field) = (Some(self.span.clone()), self.child(key));
+        self.notes.note(span, &field, None, message.to_owned());
+    }
+
+    /// The value of `key`, which does not count as read.
+    pub(super) fn peek(&self, key: &str) -> Option<Field<'a>> {
+        self.table.get(key).map(|value| Field {
+            notes: self.notes,
+            path: self.child(key),
+            value,
+        })
     }
 
     /// Refuses `key`, which is not a key any more, and says what to write instead of its text.
@@ -380,9 +381,7 @@ impl<'a> Section<'a> {
         let Some(field) = self.required(key, expected) else {
             return Vec::new();
         };
-        let is_empty_list =
-            matches!(field.value.get_ref(), DeValue::Array(list) if list.is_empty());
-        if is_empty_list {
+        if field.is_empty_list() {
             field.expected::<()>(expected);
         }
         field.list()
@@ -411,21 +410,17 @@ impl<'a> Field<'a> {
     ///
     /// A table that is written under a header stands for its header, which is no value: nothing.
     fn as_written(&self) -> String {
-        let text = self.notes.text.get(self.value.span()).unwrap_or_default();
+        let text = self.notes.sources.text(self.value.span());
         let header = if self.is_list() { "[[" } else { "[" };
         if self.is_table() && text.starts_with(header) {
             return String::new();
         }
-        let line = text.lines().next().unwrap_or_default();
-        let cut: String = line
-            .chars()
-            .take(limits::CONFIG_ERROR_VALUE_CHARS)
-            .collect();
-        if cut.len() < text.len() {
-            cut + "..."
-        } else {
-            cut
-        }
+        cut(text)
+    }
+
+    /// The path of the value as it is said elsewhere.
+    pub(super) fn place(&self) -> String {
+        self.notes.place(&self.path, &self.value.span())
     }
 
     pub(super) fn is_table(&self) -> bool {
@@ -440,6 +435,10 @@ impl<'a> Field<'a> {
 
     pub(super) fn is_list(&self) -> bool {
         matches!(self.value.get_ref(), DeValue::Array(_))
+    }
+
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Array(list) if list.is_empty())
     }
 
     /// The text, if the value is a string.
@@ -498,6 +497,18 @@ impl<'a> Field<'a> {
             .filter(|duration| range.contains(duration))
     }
 
+    /// The value of `key`, which does not count as read, if this is a table that has it.
+    pub(super) fn peek(&self, key: &str) -> Option<Self> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            return None;
+        };
+        table.get(key).map(|value| Self {
+            notes: self.notes,
+            path: format!("{}.{}", self.path, quoted_key(key)),
+            value,
+        })
+    }
+
     /// The table, read with `read`.
     pub(super) fn section<T>(self, read: impl FnOnce(&mut Section<'a>) -> T) -> Option<T> {
         let (span, table) = self.table()?;
@@ -517,10 +528,18 @@ impl<'a> Field<'a> {
             self.expected::<()>("a list");
             return Vec::new();
         };
-        let elements = array.iter().enumerate().map(|(index, value)| Self {
-            notes: self.notes,
-            path: format!("{}[{index}]", self.path),
-            value,
+        // Elements are numbered within their file.
+        let (mut number, mut index) = (0, 0);
+        let elements = array.iter().map(|value| {
+            let file = self.notes.sources.number_at(value.span().start);
+            index = if file == number { index } else { 0 };
+            number = file;
+            index += 1;
+            Self {
+                notes: self.notes,
+                path: format!("{}[{}]", self.path, index - 1),
+                value,
+            }
         });
         elements.collect()
     }
@@ -547,8 +566,22 @@ impl<'a> Field<'a> {
     }
 }
 
+/// What fits a line of a message.
+pub(super) fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let cut: String = line
+        .chars()
+        .take(limits::CONFIG_ERROR_VALUE_CHARS)
+        .collect();
+    if cut.len() < text.len() {
+        cut + "..."
+    } else {
+        cut
+    }
+}
+
 /// A key as it has to be written.
-fn quoted_key(key: &str) -> String {
+pub(super) fn quoted_key(key: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if key.bytes().all(bare) {
         key.to_owned()

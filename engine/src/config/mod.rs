@@ -1,22 +1,23 @@
 //! What the operator wrote, turned into what is meant.
 //!
 //! In: TOML text. Out: a [`Config`] in which every default is filled in and nothing is left to
-//! check, or [`Errors`] with every problem of the file at once. `file` is the tree as written,
-//! `read` turns it into `model`, `scalar` holds the text forms of single values. The reference
-//! for users is `config/README.md`; a test keeps its headings equal to the keys that are read.
+//! check, or [`Errors`] with every problem at once. `sources` are the files it is written in,
+//! `file` is the tree as written, `read` turns it into `model`, `scalar` holds the text forms of
+//! single values. The reference for users is `config/README.md`; a test keeps its headings equal to
+//! the keys that are read.
 
 mod error;
 mod file;
 pub mod model;
 mod read;
 mod scalar;
+mod sources;
 
 #[cfg(test)]
 mod authentication_tests;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,7 @@ use std::time::Duration;
 pub use error::{Errors, Problem};
 pub use model::*;
 pub use scalar::{format_duration, parse_address};
-
-use crate::limits;
+pub use sources::{Files, Include, Sources};
 
 /// The configuration that is used when none is named, as text.
 pub const EMBEDDED: &str = include_str!("../../../config/default.toml");
@@ -33,32 +33,21 @@ pub const EMBEDDED: &str = include_str!("../../../config/default.toml");
 /// The name problems of the embedded configuration are reported under.
 const EMBEDDED_NAME: &str = "(embedded)";
 
-/// The configuration in `path`, or the embedded one.
+/// The configuration in `path` and in what it includes, or the embedded one.
 ///
 /// # Errors
-/// Every problem of the file, or the one that kept it from being read.
+/// Every problem of the files.
 pub fn load(path: Option<&Path>) -> Result<Config, Errors> {
-    let Some(path) = path else {
-        return parse(EMBEDDED, Path::new(EMBEDDED_NAME));
-    };
-    let text = read_text(path).map_err(|message| {
-        let problem = Problem {
-            line: None,
-            field: String::new(),
-            value: None,
-            message,
-        };
-        Errors::new(path, vec![problem])
-    })?;
-    parse(&text, path)
+    Sources::gather(path).config()
 }
 
-/// The configuration in `text`; `file` is the name that problems are reported under.
+/// The configuration in `text`; `file` is the name that problems are reported under. What it
+/// includes is not read.
 ///
 /// # Errors
 /// Every problem of the text.
 pub fn parse(text: &str, file: &Path) -> Result<Config, Errors> {
-    file::read(text, read::config).map_err(|problems| Errors::new(file, problems))
+    Sources::of_text(text, file).config()
 }
 
 /// The endpoints in `text`, which is TOML with `endpoints` alone; `file` is the name that problems
@@ -67,8 +56,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, Errors> {
 /// # Errors
 /// Every problem of the text.
 pub fn parse_endpoints(text: &str, file: &Path) -> Result<Vec<Endpoint>, Errors> {
-    file::read(text, |root| Some(read::endpoints(root)))
-        .map_err(|problems| Errors::new(file, problems))
+    let sources = Sources::of_text(text, file);
+    file::read(&sources, |root| Some(read::endpoints(root)))
 }
 
 /// The duration that `text` is, as it is written in configurations: `"1h30m"`.
@@ -93,19 +82,4 @@ pub fn embedded() -> Config {
         Ok(config) => config,
         Err(errors) => unreachable!("{errors}"),
     }
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
-    let mut text = String::new();
-    file.take(limits::CONFIG_FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if text.len() as u64 > limits::CONFIG_FILE_BYTES_MAX {
-        return Err(format!(
-            "longer than {} bytes",
-            limits::CONFIG_FILE_BYTES_MAX
-        ));
-    }
-    Ok(text)
 }

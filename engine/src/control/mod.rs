@@ -33,7 +33,6 @@ pub mod workload;
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -57,6 +56,7 @@ use self::reload::generations::{Cause, Generations, Running};
 use self::signals::{Lifecycle, Signal, Signals, Step};
 use self::view::View;
 use self::workload::Workload;
+use crate::config::Files;
 use crate::io::clock;
 use crate::limits::{COLLECT_INTERVAL, DRAIN_GRACE, LAST_DUMP_PATIENCE, SCRAPE_PATIENCE};
 use crate::proxy::ClusterPlan;
@@ -71,8 +71,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Charge {
     /// The generation that runs.
     pub running: Running,
-    /// The file it was read from; without one there is nothing to read anew.
-    pub file: Option<PathBuf>,
+    /// The files it was read from; without any there is nothing to read anew.
+    pub files: Option<Files>,
     /// Built-in origins that run.
     pub origins: echo::Origins,
     /// The mailboxes of the shards, by number.
@@ -126,8 +126,8 @@ impl Charge {
         };
         let view = Rc::new(view);
         let reloader = self
-            .file
-            .map(|file| Reloader::new(file, Rc::clone(&view), self.origins));
+            .files
+            .map(|files| Reloader::new(files, Rc::clone(&view), self.origins));
         (self.admin, reloader, view)
     }
 }

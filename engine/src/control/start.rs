@@ -19,7 +19,7 @@ use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
 use super::workload::{self, Workload};
 use super::{Charge, Control, echo, explain, identity, passwords, register, reload};
-use crate::config::{self, Address, Config};
+use crate::config::{self, Address, Config, Sources};
 use crate::proxy::{Errands, Snapshot};
 use crate::shard::{Doors, Shards, StartError};
 
@@ -57,7 +57,8 @@ pub enum Refusal {
 /// # Errors
 /// What kept it from starting.
 pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
-    let written = config::load(file).map_err(Refusal::Config)?;
+    let sources = Sources::gather(file);
+    let written = sources.config().map_err(Refusal::Config)?;
     examine(&written, log)?;
     let workload = Workload::open(&written, log).map_err(Refusal::Workload)?;
     let mut config = written.clone();
@@ -69,7 +70,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     let admin = listen_for_admin(&config, log)?;
     let doors = Doors::open(&mut config).map_err(Refusal::Shards)?;
     let discovery = Opened::open(&mut config).map_err(Refusal::Discovery)?;
-    let snapshot = Arc::new(compile(&config, file)?);
+    let snapshot = Arc::new(compile(&config, &sources)?);
     let (errands, queues) = Errands::new();
     passwords::start(queues.passwords).map_err(Refusal::Control)?;
     let shards = Shards::start(Arc::clone(&snapshot), doors, &errands).map_err(Refusal::Shards)?;
@@ -78,7 +79,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     let config = Arc::clone(&running.config);
     let charge = Charge {
         running,
-        file: file.map(Path::to_owned),
+        files: file.is_some().then(|| sources.files()),
         origins,
         shards: shards.senders().to_vec(),
         discovery,
@@ -106,14 +107,19 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
 /// # Errors
 /// Every problem of the configuration.
 pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
-    let config = load_to_try(file)?;
-    let _compiles = compile(&config, file)?;
+    let sources = Sources::gather(file);
+    let config = config_to_try(&sources)?;
+    let _compiles = compile(&config, &sources)?;
+    let files = match sources.files().read.len() {
+        0 | 1 => String::new(),
+        count => format!("{}, ", Count(count, "file")),
+    };
     let routes = config
         .listeners
         .iter()
         .flat_map(|listener| &listener.virtual_hosts);
     Ok(format!(
-        "{}: ok: {}, {}, {}, {}",
+        "{}: ok: {files}{}, {}, {}, {}",
         file.map_or_else(|| "(embedded)".into(), Path::to_string_lossy),
         Count(config.listeners.len(), "listener"),
         Count(routes.map(|host| host.routes.len()).sum(), "route"),
@@ -131,8 +137,8 @@ pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
 
 /// A configuration that is compiled, and not served with. Where a Workload API would give the
 /// identity, it is not asked: a machine that only checks has none.
-pub(super) fn load_to_try(file: Option<&Path>) -> Result<Config, Refusal> {
-    let mut config = config::load(file).map_err(Refusal::Config)?;
+pub(super) fn config_to_try(sources: &Sources) -> Result<Config, Refusal> {
+    let mut config = sources.config().map_err(Refusal::Config)?;
     if let Some(identity) = &mut config.identity
         && identity.workload_api().is_some()
     {
@@ -142,9 +148,9 @@ pub(super) fn load_to_try(file: Option<&Path>) -> Result<Config, Refusal> {
     Ok(config)
 }
 
-pub(super) fn compile(config: &Config, file: Option<&Path>) -> Result<Snapshot, Refusal> {
+pub(super) fn compile(config: &Config, sources: &Sources) -> Result<Snapshot, Refusal> {
     let snapshot = Snapshot::compile(config);
-    snapshot.map_err(|problems| Refusal::Config(config::Errors::of(file, problems)))
+    snapshot.map_err(|problems| Refusal::Config(sources.errors(problems)))
 }
 
 /// What `weft diff` prints: what a reload from `old` to `new` would change.

@@ -144,7 +144,7 @@ fn api_key(section: &mut Section<'_>, hashes: &mut HashMap<KeyHash, String>) -> 
     let owner = owner.and_then(|field| field.parse(grammar::NAME, grammar::name));
     let hash = section.required("hash", KEY_HASH).and_then(|field| {
         let hash = field.parse(KEY_HASH, KeyHash::parse)?;
-        match hashes.insert(hash.clone(), field.path.clone()) {
+        match hashes.insert(hash.clone(), field.place()) {
             Some(other) => field.refuse(&format!("already used in {other}")),
             None => Some(hash),
         }

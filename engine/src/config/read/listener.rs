@@ -10,6 +10,7 @@ use super::authentication::Methods;
 use super::defaults::{self, Defaults};
 use super::route::RouteReader;
 use super::{Names, PROFILES, Places, authorization, grammar};
+use crate::config::error::near_miss;
 use crate::config::file::{Field, Section};
 use crate::config::model::{
     Authenticate, ClientCertificate, EscapedSlashes, FieldPolicies, FieldPolicy, HostPattern,
@@ -29,6 +30,50 @@ pub(super) struct Known<'a> {
     pub(super) clusters: &'a HashMap<Arc<str>, usize>,
     /// Methods of authentication.
     pub(super) methods: &'a Methods,
+    /// Virtual hosts that name their listeners.
+    pub(super) attached: &'a Attached<'a>,
+}
+
+/// Virtual hosts that stand beside the listeners and name them, so that another file can add one.
+pub(super) struct Attached<'a>(Vec<(Field<'a>, Vec<&'a str>)>);
+
+impl<'a> Attached<'a> {
+    /// Finds them, and refuses those that name no listener. They are read with their listeners, from
+    /// which they take defaults.
+    pub(super) fn read(root: &mut Section<'a>) -> Self {
+        let listeners = root.peek("listeners").filter(Field::is_list);
+        let listeners = listeners.map(Field::list).unwrap_or_default();
+        let names = listeners.iter().filter_map(|field| field.peek("name"));
+        let names: Vec<&str> = names.filter_map(|name| name.text()).collect();
+        let fields = root.list("virtual_hosts").into_iter();
+        Self(fields.map(|field| Self::find(field, &names)).collect())
+    }
+
+    fn find(field: Field<'a>, names: &[&'a str]) -> (Field<'a>, Vec<&'a str>) {
+        let Some(list) = field.peek("listeners") else {
+            field.expected::<()>("a table with `listeners`, the names of those it belongs to");
+            return (field, Vec::new());
+        };
+        if list.is_empty_list() {
+            list.expected::<()>("the name of at least one listener");
+        }
+        let known = |field: Field<'a>| match field.text() {
+            Some(name) if names.contains(&name) => Some(name),
+            name => match name.and_then(|name| near_miss(name, names)) {
+                Some(near) => field.refuse(&format!("no such listener, did you mean \"{near}\"?")),
+                None => field.expected("the name of a listener"),
+            },
+        };
+        let listeners = list.list().into_iter().filter_map(known).collect();
+        (field, listeners)
+    }
+
+    /// Those of one listener.
+    fn of(&self, listener: Option<&str>) -> Vec<Field<'a>> {
+        let is_its = |names: &[&str]| listener.is_some_and(|name| names.contains(&name));
+        let its = self.0.iter().filter(|(_, names)| is_its(names));
+        its.map(|(field, _)| field.clone()).collect()
+    }
 }
 
 /// Reads the listeners of one configuration.
@@ -92,7 +137,7 @@ impl<'a> Reader<'a> {
         };
         let authorization = authorization::read(section);
         let rate_limits = authorization::rate_limit::read(section);
-        let virtual_hosts = self.virtual_hosts(section, inherited);
+        let virtual_hosts = self.virtual_hosts(section, inherited, name.as_deref());
         if allow_connect && asks_outside(&virtual_hosts) {
             let message =
                 "expected false where `external_authorization` is asked, which needs a path";
@@ -124,19 +169,25 @@ impl<'a> Reader<'a> {
         &mut self,
         section: &mut Section<'_>,
         inherited: Inherited<'_>,
+        listener: Option<&str>,
     ) -> Vec<VirtualHost> {
         let mut reader = VirtualHostReader {
             routes: RouteReader::new(self.known, inherited, self.route_count),
             names: Names::default(),
             hosts: Names::default(),
         };
-        let fields = section.some_list("virtual_hosts", "at least one virtual host");
-        let read = |field: Field<'_>| {
-            field
-                .section(|section| reader.virtual_host(section))
-                .flatten()
+        let attached = self.known.attached.of(listener);
+        let own = match attached.is_empty() {
+            true => section.some_list("virtual_hosts", "at least one virtual host"),
+            false => section.list("virtual_hosts"),
         };
-        let virtual_hosts = fields.into_iter().filter_map(read).collect();
+        let own = own.into_iter().map(|field| (field, false));
+        let attached = attached.into_iter().map(|field| (field, true));
+        let read = |(field, is_attached): (Field<'_>, bool)| {
+            let read = |section: &mut Section<'_>| reader.virtual_host(section, is_attached);
+            field.section(read).flatten()
+        };
+        let virtual_hosts = own.chain(attached).filter_map(read).collect();
         self.route_count = reader.routes.count;
         virtual_hosts
     }
@@ -159,7 +210,14 @@ struct VirtualHostReader<'a> {
 }
 
 impl VirtualHostReader<'_> {
-    fn virtual_host(&mut self, section: &mut Section<'_>) -> Option<VirtualHost> {
+    fn virtual_host(
+        &mut self,
+        section: &mut Section<'_>,
+        is_attached: bool,
+    ) -> Option<VirtualHost> {
+        if is_attached {
+            let _found_already = section.field("listeners");
+        }
         let fields = section.some_list("hosts", grammar::HOST_PATTERNS);
         let hosts: Vec<HostPattern> = fields.iter().filter_map(|field| self.host(field)).collect();
         let name = match section.field("name") {

@@ -30,6 +30,7 @@ use super::model::{
     HistogramDump, Histograms, Listener, Profile, Shards,
 };
 use super::scalar;
+use super::sources::Include;
 use crate::limits;
 
 use defaults::Defaults;
@@ -40,6 +41,7 @@ const PROFILES: [(&str, Profile); 2] = [("edge", Profile::Edge), ("sidecar", Pro
 
 /// The whole configuration.
 pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
+    includes(root);
     let profile = root.choice("profile", Profile::Edge, &PROFILES);
     let defaults = Defaults::of(profile);
     let max_connections = root.count("max_connections", limits::CONNECTIONS_DEFAULT, 1..=u32::MAX);
@@ -77,10 +79,12 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         .map(|(name, _)| Arc::clone(name))
         .enumerate();
     let names = names.map(|(index, name)| (name, index)).collect();
+    let attached = listener::Attached::read(root);
     let known = listener::Known {
         clusters: &names,
         methods: &methods,
         identity: identity.as_ref(),
+        attached: &attached,
     };
     let mut listeners = listeners(root, profile, &mut places, known);
     authorization::number(&mut listeners);
@@ -126,6 +130,17 @@ pub(super) fn name(text: &str) -> Option<Arc<str>> {
     grammar::name(text)
 }
 
+/// Judges the list of other files, which have been read by now.
+fn includes(root: &mut Section<'_>) {
+    let fields = root.list("include");
+    if let Some(field) = fields.get(limits::INCLUDES_MAX) {
+        field.expected::<()>(&format!("at most {} places", limits::INCLUDES_MAX));
+    }
+    for field in fields {
+        field.parse(Include::EXPECTED, Include::parse);
+    }
+}
+
 /// The endpoints of a file that lists nothing else.
 pub(super) fn endpoints(root: &mut Section<'_>) -> Vec<Endpoint> {
     let field = root.required("endpoints", "a list of addresses");
@@ -144,7 +159,7 @@ impl Places {
         match self.0.get(&address) {
             Some(other) if !shared => field.refuse(&format!("already used in {other}")),
             _ => {
-                self.0.insert(address.clone(), field.path.clone());
+                self.0.insert(address.clone(), field.place());
                 Some(address)
             }
         }
@@ -158,14 +173,14 @@ struct Names(HashMap<String, String>);
 impl Names {
     /// Notes `name`; refuses `field` if another field has it.
     fn take(&mut self, name: &str, field: &Field<'_>) {
-        if let Some(other) = self.0.insert(name.to_owned(), field.path.clone()) {
+        if let Some(other) = self.0.insert(name.to_owned(), field.place()) {
             field.refuse::<()>(&format!("already used in {other}"));
         }
     }
 
     /// Notes a name that `section` has because it says nothing else.
     fn take_default(&mut self, name: &str, section: &Section<'_>) {
-        if let Some(other) = self.0.insert(name.to_owned(), section.path.clone()) {
+        if let Some(other) = self.0.insert(name.to_owned(), section.place()) {
             section.refuse(
                 "name",
                 &format!("the default \"{name}\" is already used in {other}"),

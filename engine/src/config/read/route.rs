@@ -225,7 +225,7 @@ fn matches(section: &mut Section<'_>, earlier: &mut HashMap<String, String>) -> 
         let Some(Some(found)) = field.clone().section(route_match) else {
             continue;
         };
-        if let Some(other) = earlier.insert(format!("{found:?}"), field.path.clone()) {
+        if let Some(other) = earlier.insert(format!("{found:?}"), field.place()) {
             field.refuse::<()>(&format!("never reached, {other} matches the same requests"));
         }
         matches.push(found);

@@ -21,6 +21,7 @@ struct Dump<'a> {
     generation: u64,
     since: String,
     cause: String,
+    files: Vec<String>,
     generations_alive: usize,
     reloads: Reloads,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +65,7 @@ pub(super) fn config_dump(view: &View) -> String {
         generation: running.snapshot.generation,
         since: text(running.since),
         cause: running.cause.to_string(),
+        files: generations.files().iter().map(|it| it.display().to_string()).collect(),
         generations_alive: generations.alive(),
         reloads: Reloads {
             accepted: counts.accepted,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use question::Question;
 
-use crate::config::{self, Config, Listener};
+use crate::config::{Address, Config, Listener, Sources};
 use crate::control::start::{self, Refusal};
 use crate::proxy::{ListenerPlan, Snapshot};
 use story::Story;
@@ -56,9 +56,9 @@ impl Explanation {
 /// # Errors
 /// The configuration is wrong, or the question.
 pub fn run(question: &Question) -> Result<Explanation, Refusal> {
-    let file = question.config.as_deref();
-    let config = start::load_to_try(file)?;
-    let snapshot = start::compile(&config, file)?;
+    let sources = Sources::gather(question.config.as_deref());
+    let config = start::config_to_try(&sources)?;
+    let snapshot = start::compile(&config, &sources)?;
     explain(&config, &snapshot, question).map_err(Refusal::Question)
 }
 
@@ -98,8 +98,8 @@ fn listener(config: &Config, name: Option<&str>, port: u16) -> Result<usize, Una
         return found.ok_or_else(missing);
     }
     let has_port = |listener: &Listener| match &listener.address {
-        config::Address::Tcp(address) => address.port() == port,
-        config::Address::Unix(_) => false,
+        Address::Tcp(address) => address.port() == port,
+        Address::Unix(_) => false,
     };
     match (listeners().position(has_port), config.listeners.len()) {
         (Some(found), _) => Ok(found),

@@ -1,11 +1,11 @@
-//! The files that a configuration consists of: its own, and those that it names.
+//! The files that a configuration names: certificates, keys and the like.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Identity};
 
-/// Every file whose change may change what is served.
-pub(super) fn named(file: &Path, config: &Config) -> Vec<PathBuf> {
+/// Every file that it names and whose change may change what is served.
+pub(super) fn named(config: &Config) -> Vec<PathBuf> {
     let listeners = config.listeners.iter().filter_map(|it| it.tls.as_ref());
     let clusters = config.clusters.iter().filter_map(|it| it.tls.as_ref());
     let tls = listeners
@@ -15,9 +15,5 @@ pub(super) fn named(file: &Path, config: &Config) -> Vec<PathBuf> {
     let keys = keys.filter_map(|issuer| issuer.keys.file());
     // What is held in memory is no file.
     let tls = tls.filter(|file| !Identity::is_held(file));
-    let mut files: Vec<PathBuf> = tls.chain(keys).map(Path::to_owned).collect();
-    files.push(file.to_owned());
-    files.sort();
-    files.dedup();
-    files
+    tls.chain(keys).map(Path::to_owned).collect()
 }

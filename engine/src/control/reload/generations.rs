@@ -3,7 +3,7 @@
 //! A generation is alive as long as a shard or one of its requests holds it. The ids of what no
 //! living generation names are given back. Single-threaded: it lives on the control thread.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -76,6 +76,7 @@ struct Alive {
 #[derive(Debug)]
 pub struct Generations {
     running: RefCell<Rc<Running>>,
+    files: RefCell<Vec<PathBuf>>,
     alive: RefCell<Vec<Alive>>,
     names: RefCell<SeriesNames>,
     last_rejection: RefCell<Option<Rc<Rejection>>>,
@@ -121,6 +122,7 @@ impl Generations {
         };
         Self {
             running: RefCell::new(Rc::new(running)),
+            files: RefCell::default(),
             alive: RefCell::new(vec![alive]),
             names: RefCell::new(names),
             last_rejection: RefCell::default(),
@@ -132,6 +134,17 @@ impl Generations {
     #[must_use]
     pub fn running(&self) -> Rc<Running> {
         Rc::clone(&self.running.borrow())
+    }
+
+    /// The files that hold what runs, in the order in which they are joined; none when it is part of
+    /// the binary.
+    pub fn files(&self) -> Ref<'_, [PathBuf]> {
+        Ref::map(self.files.borrow(), Vec::as_slice)
+    }
+
+    /// What runs was read from these files.
+    pub(super) fn read_from(&self, files: &[PathBuf]) {
+        self.files.replace(files.to_vec());
     }
 
     /// What was refused last.

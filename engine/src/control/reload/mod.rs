@@ -17,7 +17,6 @@ mod swap;
 mod watch;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ use self::generations::{Cause, Rejection, Running};
 use super::echo;
 use super::signals::Lifecycle;
 use super::view::View;
-use crate::config::{self, Address, Config, Errors, Problem};
+use crate::config::{Address, Config, Errors, Files, Problem, Sources};
 use crate::limits::SCRAPE_PATIENCE;
 use crate::proxy::{Predecessor, Snapshot};
 use crate::shard::Doors;
@@ -42,16 +41,18 @@ enum Verdict {
 
 /// Makes generations, one after the other.
 pub(super) struct Reloader {
-    file: PathBuf,
+    /// What was read last, whether it was taken or not.
+    files: Files,
     view: Rc<View>,
     origins: echo::Origins,
 }
 
 impl Reloader {
-    /// Makes generations of `file` from now on.
-    pub(super) fn new(file: PathBuf, view: Rc<View>, origins: echo::Origins) -> Self {
+    /// Makes generations of what these files hold from now on.
+    pub(super) fn new(files: Files, view: Rc<View>, origins: echo::Origins) -> Self {
+        view.generations.read_from(&files.read);
         Self {
-            file,
+            files,
             view,
             origins,
         }
@@ -62,7 +63,7 @@ impl Reloader {
         let mut watch = watch::Watch::new(self.view.log);
         loop {
             let config = self.view.config();
-            watch.follow(files::named(&self.file, &config), config.watch);
+            watch.follow(&self.files, files::named(&config), config.watch);
             let cause = tokio::select! {
                 wish = wishes.recv() => match wish {
                     Some(cause) => cause,
@@ -126,12 +127,17 @@ impl Reloader {
     async fn attempt(&mut self, cause: &Cause) -> Result<Verdict, Errors> {
         self.forget_freed().await;
         let running = self.view.generations.running();
+        let main = self.files.read.first().cloned();
+        let sources = Sources::gather(main.as_deref());
         let written = match cause {
-            // Whatever the file is like by now: an identity that is not taken ends.
+            // Whatever the files are like by now: an identity that is not taken ends.
             Cause::Identity => running.written.clone(),
-            Cause::Start | Cause::Signal | Cause::Files(_) => config::load(Some(&self.file))?,
+            Cause::Start | Cause::Signal | Cause::Files(_) => {
+                self.files = sources.files();
+                sources.config()?
+            }
         };
-        let refuse = |problems| Errors::of(Some(&self.file), problems);
+        let refuse = |problems| sources.errors(problems);
         fixed::unchanged(&running.written, &written).map_err(refuse)?;
         let mut config = written.clone();
         self.origins
@@ -162,6 +168,7 @@ impl Reloader {
         };
         let snapshot = Snapshot::succeed(&config, &after).map_err(refuse)?;
         if written == running.written && snapshot.is_same(&running.snapshot) {
+            self.view.generations.read_from(&self.files.read);
             return Ok(Verdict::Unchanged);
         }
         let snapshot = Arc::new(snapshot);
@@ -176,6 +183,7 @@ impl Reloader {
         self.view.discovery.commit(meant, &snapshot);
         let running = Running::new(written, config, snapshot, cause.clone());
         let running = self.view.generations.accepted(running, names, numbers);
+        self.view.generations.read_from(&self.files.read);
         self.view.checks.follow(&running.snapshot);
         self.view.key_sets.follow(&running.config);
         Ok(Verdict::Accepted(running))

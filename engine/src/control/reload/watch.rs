@@ -17,6 +17,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use crate::config::{Files, Include};
 use crate::control::log::Log;
 use crate::limits::{WATCH_LINKS_MAX, WATCH_POLL, WATCH_REST, WATCH_REST_MAX};
 
@@ -27,8 +28,10 @@ type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 pub(super) struct Watch {
     /// Events of the folders; `None` where the kernel does not give them.
     events: Option<AsyncFd<OwnedFd>>,
-    folders: BTreeSet<PathBuf>,
+    /// What they were when they were told last; nothing for one that has not been told yet.
     files: BTreeMap<PathBuf, Stamp>,
+    /// Other files that may appear, and the one that asks for them.
+    includes: (PathBuf, Vec<Include>),
     is_on: bool,
 }
 
@@ -54,40 +57,69 @@ impl Watch {
         }
         Self {
             events: events.ok(),
-            folders: BTreeSet::new(),
             files: BTreeMap::new(),
+            includes: Default::default(),
             is_on: true,
         }
     }
 
-    /// Follows these files from now on, if it `is_on`. What has changed of them since they were
-    /// followed first is still told.
-    pub(super) fn follow(&mut self, files: Vec<PathBuf>, is_on: bool) {
+    /// Follows the files of a configuration, and those that it names, from now on, if it `is_on`.
+    /// What has changed of them since they were followed first is still told.
+    pub(super) fn follow(&mut self, configured: &Files, named: Vec<PathBuf>, is_on: bool) {
         self.is_on = is_on;
+        let main = configured.read.first().cloned().unwrap_or_default();
+        self.includes = (main, configured.includes.clone());
         let mut known = std::mem::take(&mut self.files);
-        for file in files {
-            let known = known.remove(&file);
-            let stamp = known.unwrap_or_else(|| stamp(&file));
-            self.files.insert(file, stamp);
+        let is_first = known.is_empty();
+        let included: BTreeSet<PathBuf> = self.included().collect();
+        for file in configured.read.iter().cloned().chain(named) {
+            match known.remove(&file) {
+                Some(stamp) => self.files.insert(file, stamp),
+                // It appeared, and was read, after the others were at rest: it may not have been
+                // complete, so it is told once more.
+                None if !is_first && included.contains(&file) => continue,
+                None => {
+                    let stamp = stamp(&file);
+                    self.files.insert(file, stamp)
+                }
+            };
         }
         self.watch_folders();
     }
 
-    fn watch_folders(&mut self) {
+    /// The files that are included now.
+    fn included(&self) -> impl Iterator<Item = PathBuf> {
+        let (main, includes) = &self.includes;
+        // What cannot be listed has none; that is told by whoever reads them.
+        let found = includes.iter().map(|it| it.found(main).unwrap_or_default());
+        found.flatten()
+    }
+
+    fn watch_folders(&self) {
         let Some(events) = &self.events else { return };
-        let wanted: BTreeSet<PathBuf> = self.files.keys().flat_map(|file| folders(file)).collect();
-        for folder in wanted.difference(&self.folders) {
+        let files = self.files.keys().flat_map(|file| folders(file));
+        let includes = self.includes.1.iter().flat_map(|include| {
+            let mut wanted = folders(&include.folder().join("any"));
+            // One that is not there appears in the first one above that is.
+            let above = include.folder().ancestors().find(|above| above.is_dir());
+            wanted.push(above.unwrap_or_else(|| Path::new(".")).to_owned());
+            wanted
+        });
+        let wanted: BTreeSet<PathBuf> = files.chain(includes).collect();
+        for folder in wanted {
             let flags = WatchFlags::CREATE
                 | WatchFlags::CLOSE_WRITE
                 | WatchFlags::MOVED_TO
+                | WatchFlags::MOVED_FROM
                 | WatchFlags::DELETE
+                | WatchFlags::MOVE_SELF
                 | WatchFlags::ONLYDIR;
-            // What is not there is looked for from time to time.
-            let _missing = inotify::add_watch(events, folder, flags);
+            // What is not there is looked for from time to time. What is watched already stays so;
+            // another one under its name is another one.
+            let _missing = inotify::add_watch(events, &folder, flags);
         }
         // Folders that are not needed any more go on being watched: an event costs one look, and
         // there are no more of them than the files that were ever named.
-        self.folders = wanted;
     }
 
     /// The files that have changed, once none has for a while. Dropping the future loses nothing.
@@ -98,8 +130,9 @@ impl Watch {
             }
             let next_look = Instant::now() + WATCH_POLL;
             let _look_anyway = timeout_at(next_look, self.event()).await;
+            // First, so that what happens in a new folder from here on is an event.
+            self.watch_folders();
             if self.look().is_empty() {
-                self.watch_folders();
                 continue;
             }
             self.rest().await;
@@ -118,11 +151,10 @@ impl Watch {
     async fn rest(&self) {
         let latest = Instant::now() + WATCH_REST_MAX;
         loop {
-            let before: Vec<Stamp> = self.files.keys().map(|file| stamp(file)).collect();
+            let before = self.stamps();
             let wake = (Instant::now() + WATCH_REST).min(latest);
             sleep_until(wake).await;
-            let after = self.files.keys().map(|file| stamp(file));
-            if Instant::now() >= latest || after.eq(before) {
+            if Instant::now() >= latest || self.stamps() == before {
                 return;
             }
         }
@@ -142,11 +174,18 @@ impl Watch {
         ready.clear_ready();
     }
 
+    /// What the files are now, those that have appeared included.
+    fn stamps(&self) -> BTreeMap<PathBuf, Stamp> {
+        let files = self.files.keys().cloned().chain(self.included());
+        files.map(|file| (file.clone(), stamp(&file))).collect()
+    }
+
     /// The files that are not what they were.
     fn look(&self) -> Vec<PathBuf> {
-        let files = self.files.iter();
-        let changed = files.filter(|(file, known)| stamp(file) != **known);
-        changed.map(|(file, _)| file.clone()).collect()
+        let known = |file: &PathBuf| self.files.get(file).copied().flatten();
+        let now = self.stamps().into_iter();
+        let changed = now.filter(|(file, stamp)| known(file) != *stamp);
+        changed.map(|(file, _)| file).collect()
     }
 }
 
@@ -195,6 +234,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::config::Sources;
     use crate::control::log::Level;
 
     /// A folder of its own, removed at the end.
@@ -225,7 +265,7 @@ mod tests {
         runtime.expect("a runtime").block_on(async {
             let mut watch = Watch::new(Log::new(Level::Error));
             assert!(watch.events.is_some(), "inotify");
-            watch.follow(vec![file.to_owned()], true);
+            watch.follow(&Sources::gather(Some(file)).files(), Vec::new(), true);
             change();
             watch.changed().await
         })
@@ -266,5 +306,33 @@ mod tests {
             fs::rename(folder.path("..next"), folder.path("..data")).expect("renamed");
         };
         assert_eq!(told(&file, swap), std::slice::from_ref(&file));
+    }
+
+    #[test]
+    fn included_files_come_change_and_go() {
+        let folder = Folder::new("fragments");
+        let (main, late) = (folder.path("weft.toml"), folder.path("config.d"));
+        fs::write(&main, "include = [\"config.d/*.toml\"]").expect("written");
+        let (one, two) = (late.join("1.toml"), late.join("2.toml"));
+        let write = |path: &Path, text: &str| fs::write(path, text).expect("written");
+        let appear = || {
+            fs::create_dir(&late).expect("a folder");
+            write(&one, "drain = \"1s\"");
+        };
+        assert_eq!(told(&main, appear), std::slice::from_ref(&one));
+        assert_eq!(told(&main, || write(&one, "# other")), std::slice::from_ref(&one));
+        let rename = || {
+            write(&late.join("2.toml.new"), "");
+            write(&late.join(".3.toml"), "");
+            fs::rename(late.join("2.toml.new"), &two).expect("renamed");
+        };
+        assert_eq!(told(&main, rename), std::slice::from_ref(&two));
+        let away = || fs::rename(&one, folder.path("1.toml.off")).expect("renamed");
+        assert_eq!(told(&main, away), std::slice::from_ref(&one));
+        let replaced = || {
+            fs::rename(&late, folder.path("config.old")).expect("renamed");
+            appear();
+        };
+        assert_eq!(told(&main, replaced), [one, two]);
     }
 }

@@ -112,7 +112,8 @@ fn refuse_hidden(fields: &[Field<'_>], policies: &[Option<Policy>]) {
             };
             field.refuse::<()>(&format!(
                 "never reached: {} (\"{}\") is for the same requests and {what}",
-                other_field.path, other.name
+                other_field.place(),
+                other.name
             ));
         }
         earlier.push((field, policy));

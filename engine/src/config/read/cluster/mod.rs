@@ -198,7 +198,7 @@ fn endpoints(field: &Field<'_>, discovery: &mut Discovery) -> Vec<Endpoint> {
     for field in field.clone().list() {
         match endpoint(field.clone()) {
             Some(Listed::Address(endpoint)) => {
-                let place = places.insert(endpoint.address.clone(), field.path.clone());
+                let place = places.insert(endpoint.address.clone(), field.place());
                 match place {
                     // Every built-in origin is another one.
                     Some(other) if endpoint.address != EndpointAddress::BuiltinEcho => {
