@@ -30,15 +30,6 @@ pub(super) struct Fetched {
     wanted: Option<Arc<str>>,
 }
 
-/// 32 bytes that nobody can guess, for [`Memory::new`].
-#[must_use]
-pub fn random_secret() -> [u8; 32] {
-    let mut secret = [0; 32];
-    // All zeros would make what is kept findable by trying, but only for who reads our memory.
-    let _is_filled = aws_lc_rs::rand::fill(&mut secret);
-    secret
-}
-
 impl Memory {
     /// Nothing is remembered. The secret must be random, and nobody else's.
     #[must_use]

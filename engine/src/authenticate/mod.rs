@@ -55,7 +55,7 @@ pub use basic::Question;
 pub use claim::Claim;
 pub use fault::{Fault, Refusal};
 pub use jwt::{KeySet, KeySetError, Token, is_readable};
-pub use memory::{Memory, random_secret};
+pub use memory::Memory;
 pub use password::hash_password;
 pub use principal::Principal;
 pub use query::query_without;

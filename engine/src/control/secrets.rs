@@ -7,7 +7,8 @@
 use std::fmt;
 use std::io::{self, Read as _};
 
-use crate::authenticate::{self, hash_api_key, random_secret};
+use crate::authenticate::{self, hash_api_key};
+use crate::io::random_secret;
 use crate::limits;
 
 /// Fewest bytes of a key: less can be found by trying, whatever is stored of it.

@@ -21,7 +21,7 @@ use super::random::Random;
 use super::snapshot::generation::{Generation, ListenerSlot, Site};
 use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::{Overload, Overloaded, Refused};
-use crate::authenticate::{KeySet, Memory, random_secret};
+use crate::authenticate::{KeySet, Memory};
 use crate::balance::{ClusterId, ClusterReport, ClusterStrain, EndpointId, Health};
 use crate::config;
 use crate::forward::{CircuitReport, ConnectionPool, DateCache};
@@ -86,7 +86,7 @@ impl Local {
             connections: RefCell::default(),
             is_draining: Cell::new(false),
             watches_proofs: Cell::new(false),
-            memory: RefCell::new(Memory::new(&random_secret())),
+            memory: RefCell::new(Memory::new(&io::random_secret())),
             errands,
             overload: RefCell::default(),
         };

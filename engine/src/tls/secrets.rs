@@ -45,6 +45,13 @@ impl Secrets {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn load(config: &Config, in_use: &InUse<'_>) -> Result<Self, Vec<Problem>> {
+        let mut listeners = config.listeners.iter();
+        let mut clusters = config.clusters.iter();
+        if listeners.any(|it| it.tls.is_some()) || clusters.any(|it| it.tls.is_some()) {
+            // The first random byte takes 40 ms (the library measures the jitter of the processor):
+            // not in the middle of a shard's first handshake.
+            let _drawn = aws_lc_rs::rand::fill(&mut [0]);
+        }
         let mut problems = Vec::new();
         let files = Files(config.identity.as_ref());
         let mut note = |kind: &str, place: usize, faults: Vec<Fault>| {

@@ -14,7 +14,7 @@ use crate::authorize::{
 };
 use crate::config::{Listener, MethodRule, format_duration};
 use crate::http::{Request, RequestHead, Scheme, client_address, h1};
-use crate::io::clock;
+use crate::io::{clock, random_secret};
 use crate::limits;
 use crate::proxy::course::{self, Course, LocalAnswer};
 use crate::proxy::{ListenerPlan, Snapshot, status_of};
@@ -208,7 +208,7 @@ impl<'a> Story<'a> {
         'a: 'p,
     {
         let methods = &self.plan.methods;
-        let mut memory = Memory::new(&authenticate::random_secret());
+        let mut memory = Memory::new(&random_secret());
         let mut found = methods.authenticate(&route.requirement, asked, &mut memory);
         for _ in 0..limits::REQUIRED_METHODS_MAX {
             let Err(Obstacle::Unverified(question)) = found else {
