@@ -5,6 +5,7 @@ mod certificates;
 mod endpoints;
 mod fragments;
 mod listeners;
+mod logs;
 mod refused;
 mod soak;
 mod watch;

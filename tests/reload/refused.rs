@@ -65,14 +65,14 @@ fn what_only_a_restart_can_change_is_named() {
     let origin = Origin::echoing_targets();
     let setup = Setup::to(origin.address());
     let proxy = start(&setup);
-    let changed = text(&proxy, &setup.shards(2)) + "\n[access_log]\npath = \"access.log\"\n";
+    let changed = text(&proxy, &setup.shards(2)) + "\n[dns]\ntimeout = \"3s\"\n";
     reload(&proxy, &changed);
     let dump = proxy.admin_json("/config_dump");
     let problems = dump["last_rejection"]["problems"]
         .as_array()
         .expect("problems");
     let fields: Vec<_> = problems.iter().map(|it| it["field"].clone()).collect();
-    assert_eq!(fields, ["shards", "access_log"]);
+    assert_eq!(fields, ["shards", "dns"]);
     let message = problems[0]["message"].as_str().expect("a reason");
     assert!(message.contains("restart"), "{message}");
     assert_eq!(generation(&proxy), 1);

@@ -212,6 +212,7 @@ Signals:
                     the configuration), then exit 0; a second one exits at once
   SIGHUP            read the configuration anew, as when a file of it changes; one that is wrong is
                     refused, and the one before stays in effect
+  SIGUSR1           open the access log anew, after it was renamed (SIGHUP does that, too)
 
 Exit codes:
   0    drained and stopped; `check`, `doctor`, `identity`: all well

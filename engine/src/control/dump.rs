@@ -11,13 +11,13 @@
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::collect::Collector;
 use super::log::{Log, Throttle};
@@ -26,16 +26,16 @@ use crate::config::HistogramDump;
 use crate::io::clock;
 use crate::limits::{DUMP_UNWRITTEN_BYTES_MAX, SCRAPE_PATIENCE};
 use crate::record::expose::Selection;
-use crate::record::expose::hlog::{self, Interval};
+use crate::record::expose::hlog;
 
 /// How often a failing file is mentioned.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The dump of one file.
 #[derive(Debug)]
-pub struct Dump {
-    path: PathBuf,
-    interval: Duration,
+struct Dump {
+    settings: HistogramDump,
+    ticks: Interval,
     /// When the interval that is being collected began, on both clocks.
     begun: (SystemTime, clock::Instant),
     /// Lines that could not be written yet.
@@ -44,13 +44,58 @@ pub struct Dump {
     log: Log,
 }
 
+/// Dumps at the end of every interval, as the configuration that runs says, and the rest when
+/// `finished` says that the shards have ended and everything is collected.
+pub async fn run(view: Rc<View>, mut finished: oneshot::Receiver<()>) {
+    let wanted = || view.config().histograms.dump.clone();
+    let mut dump = wanted().map(|settings| Dump::new(settings, view.log));
+    loop {
+        tokio::select! {
+            () = tick(&mut dump) => {
+                view.collector.refresh(SCRAPE_PATIENCE).await;
+                if let Some(dump) = &mut dump {
+                    dump.write(&view.collector).await;
+                }
+            }
+            () = view.generations.renewed() => {
+                let wanted = wanted();
+                if dump.as_ref().map(|dump| &dump.settings) == wanted.as_ref() {
+                    continue;
+                }
+                view.collector.refresh(SCRAPE_PATIENCE).await;
+                match &mut dump {
+                    Some(before) => before.write(&view.collector).await,
+                    // What happened before is not part of the first interval.
+                    None => view.collector.end_interval(),
+                }
+                dump = wanted.map(|settings| Dump::new(settings, view.log));
+            }
+            _ = &mut finished => {
+                if let Some(dump) = &mut dump {
+                    dump.write(&view.collector).await;
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// The end of the next interval; never, without a dump.
+async fn tick(dump: &mut Option<Dump>) {
+    match dump {
+        Some(dump) => drop(dump.ticks.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
 impl Dump {
     /// A dump whose first interval begins now.
-    #[must_use]
-    pub fn new(settings: &HistogramDump, log: Log) -> Self {
+    fn new(settings: HistogramDump, log: Log) -> Self {
+        let mut ticks = interval_at(Instant::now() + settings.interval, settings.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            path: settings.path.clone(),
-            interval: settings.interval,
+            settings,
+            ticks,
             begun: (clock::wall(), clock::now()),
             unwritten: String::new(),
             throttle: Throttle::new(COMPLAINT_INTERVAL),
@@ -58,27 +103,11 @@ impl Dump {
         }
     }
 
-    /// Dumps at the end of every interval, and the rest when `finished` says that the shards have
-    /// ended and everything is collected.
-    pub async fn run(mut self, view: Rc<View>, mut finished: oneshot::Receiver<()>) {
-        let mut ticks = interval_at(Instant::now() + self.interval, self.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {
-                    view.collector.refresh(SCRAPE_PATIENCE).await;
-                    self.write(&view.collector).await;
-                }
-                _ = &mut finished => return self.write(&view.collector).await,
-            }
-        }
-    }
-
     /// Appends what was collected since the last interval and begins a new one.
     async fn write(&mut self, collector: &Collector) {
         let (start, since) = self.begun;
         self.begun = (clock::wall(), clock::now());
-        let interval = Interval {
+        let interval = hlog::Interval {
             start,
             length: self.begun.1.since(since),
         };
@@ -97,7 +126,7 @@ impl Dump {
         if let Err(error) = encoded {
             self.complain(&error);
         }
-        let path = self.path.clone();
+        let path = self.settings.path.clone();
         let appended = spawn_blocking(move || {
             let outcome = append(&path, start, &lines);
             (lines, outcome)
@@ -119,7 +148,7 @@ impl Dump {
             self.log.error(
                 "The histogram dump was not written; it is tried again after the next interval.",
                 &[
-                    ("path", &self.path.display()),
+                    ("path", &self.settings.path.display()),
                     ("error", error),
                     ("suppressed", &suppressed),
                 ],

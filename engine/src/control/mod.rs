@@ -47,7 +47,6 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use self::admin::Admin;
 use self::collect::{Collector, PanicTeller};
 use self::discovery::Opened;
-use self::dump::Dump;
 use self::health::{Checker, HealthChecks};
 use self::jwks::KeySets;
 use self::log::Log;
@@ -186,13 +185,6 @@ async fn run(
     mut finished: oneshot::Receiver<Vec<ShardReport>>,
 ) -> u8 {
     let log = charge.log;
-    let dump = charge
-        .running
-        .config
-        .histograms
-        .dump
-        .as_ref()
-        .map(|settings| Dump::new(settings, log));
     let wanted_keys = charge.wanted_keys.clone();
     let (admin, reloader, view) = charge.into_view();
     view.checks.follow(&view.generations.running().snapshot);
@@ -204,14 +196,13 @@ async fn run(
     spawn_local(shortage::watch(shards, memory_max, log));
     let collecting = Rc::clone(&view);
     spawn_local(async move { collecting.collector.run().await });
-    if let Some(admin) = admin {
-        spawn_local(serve_admin(admin, Rc::clone(&view)));
-    }
+    let serving = admin.map(|admin| spawn_local(serve_admin(admin, Rc::clone(&view))));
     let (wish, wishes) = mpsc::channel(1);
+    let reloader = reloader.map(|reloader| reloader.behind(serving));
     keep_identity(&view, &wish);
     spawn_local(begin(Rc::clone(&view), reloader, wishes));
     let (end_dump, dump_ends) = oneshot::channel();
-    let dump = dump.map(|dump| spawn_local(dump.run(Rc::clone(&view), dump_ends)));
+    let dump = spawn_local(dump::run(Rc::clone(&view), dump_ends));
     let mut watch = steady(WATCH_INTERVAL);
     let mut collect = steady(COLLECT_INTERVAL);
     let (mut code, mut panics_told) = (0, 0);
@@ -246,7 +237,7 @@ async fn run(
     reports
         .into_iter()
         .for_each(|report| view.collector.absorb(report));
-    if let (Some(dump), Ok(())) = (dump, end_dump.send(())) {
+    if end_dump.send(()).is_ok() {
         // A disk that takes longer than this has lost the last interval.
         let _too_slow = timeout(LAST_DUMP_PATIENCE, dump).await;
     }
@@ -294,6 +285,15 @@ async fn serve_admin(admin: Admin, view: Rc<View>) {
         .error("The admin interface failed.", &[("error", &error)]);
 }
 
+/// Has every shard open its access log anew. The histogram dump opens its file for each interval.
+fn reopen_logs(view: &View) {
+    for shard in view.collector.shards() {
+        let shard = shard.clone();
+        // A full mailbox delays the command; an ended shard needs none.
+        spawn_local(async move { shard.send_async(ShardCommand::ReopenLog).await.is_ok() });
+    }
+}
+
 /// A shard that ended without being told to.
 fn died(view: &View) -> Option<usize> {
     let is_serving = view.lifecycle.get() == Lifecycle::Serving;
@@ -334,6 +334,7 @@ async fn answer(
         Step::Ignore => view
             .log
             .warn("SIGHUP is ignored: the process is draining.", &[]),
+        Step::Reopen => reopen_logs(view),
         Step::Exit(code) => {
             view.log
                 .warn("Second signal: exiting at once.", &[("exit_code", &code)]);

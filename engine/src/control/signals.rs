@@ -4,7 +4,7 @@
 //! a shell gives to a process that died of it. One wish may arrive as two signals (`timeout`, and
 //! supervisors that signal a process and then its group), so those that follow within
 //! `ECHO_WINDOW` are the same one; the drain begins after it. SIGHUP has the configuration read
-//! anew; a process that drains takes none any more.
+//! anew; a process that drains takes none any more. SIGUSR1 has log files opened anew.
 //!
 //! `Lifecycle` is the pure half; `Signals` waits for the kernel.
 
@@ -27,6 +27,8 @@ pub enum Signal {
     Interrupt,
     /// SIGHUP.
     HangUp,
+    /// SIGUSR1.
+    User1,
 }
 
 /// What to do next.
@@ -38,6 +40,8 @@ pub enum Step {
     Exit(u8),
     /// Read the configuration anew.
     Reload,
+    /// Open log files anew: they may have been renamed.
+    Reopen,
     /// Say that it means nothing here.
     Ignore,
 }
@@ -58,6 +62,7 @@ impl Lifecycle {
         match (self, signal) {
             (Self::Serving, Signal::HangUp) => Step::Reload,
             (Self::Draining, Signal::HangUp) => Step::Ignore,
+            (_, Signal::User1) => Step::Reopen,
             (Self::Serving, Signal::Terminate | Signal::Interrupt) => Step::Drain,
             (Self::Draining, Signal::Terminate) => Step::Exit(143),
             (Self::Draining, Signal::Interrupt) => Step::Exit(130),
@@ -71,6 +76,7 @@ pub struct Signals {
     terminate: Source,
     interrupt: Source,
     hang_up: Source,
+    user1: Source,
 }
 
 impl Signals {
@@ -83,6 +89,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -92,6 +99,7 @@ impl Signals {
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.hang_up.recv() => Signal::HangUp,
+            _ = self.user1.recv() => Signal::User1,
         }
     }
 
@@ -122,6 +130,8 @@ mod tests {
             (Lifecycle::Draining, Signal::Terminate, Step::Exit(143)),
             (Lifecycle::Draining, Signal::Interrupt, Step::Exit(130)),
             (Lifecycle::Draining, Signal::HangUp, Step::Ignore),
+            (Lifecycle::Serving, Signal::User1, Step::Reopen),
+            (Lifecycle::Draining, Signal::User1, Step::Reopen),
         ] {
             assert_eq!(lifecycle.on(signal), expected, "{lifecycle:?} {signal:?}");
         }

@@ -67,7 +67,8 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     }
     let mut origins = echo::Origins::default();
     let origin_count = origins.place(&mut config).map_err(Refusal::Origins)?;
-    let admin = listen_for_admin(&config, log)?;
+    let admin = listen_for_admin(&config, log)
+        .map_err(|(address, error)| Refusal::Admin(address, error))?;
     let doors = Doors::open(&mut config).map_err(Refusal::Shards)?;
     let discovery = Opened::open(&mut config).map_err(Refusal::Discovery)?;
     let snapshot = Arc::new(compile(&config, &sources)?);
@@ -196,14 +197,18 @@ fn examine(config: &Config, log: Log) -> Result<(), Refusal> {
     }
 }
 
-fn listen_for_admin(config: &Config, log: Log) -> Result<Option<Admin>, Refusal> {
+/// The admin interface, listening, if there is one; or where it cannot listen, and why.
+pub(super) fn listen_for_admin(
+    config: &Config,
+    log: Log,
+) -> Result<Option<Admin>, (Address, io::Error)> {
     let Some(settings) = &config.admin else {
         return Ok(None);
     };
     let registry = config.registry.as_ref();
     let is_for_others = registry.is_some_and(|registry| !registry.uids.is_empty());
     let admin = Admin::bind(&settings.address, is_for_others)
-        .map_err(|error| Refusal::Admin(settings.address.clone(), error))?;
+        .map_err(|error| (settings.address.clone(), error))?;
     if admin.is_exposed() {
         log.warn(
             "Other machines reach the admin interface, which asks for no password.",

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::access_log::LogLines;
+use super::access_log::AccessLogs;
 use super::authentication::Errands;
 use super::connection::{Busy, Connection};
 use super::exchange::Scratch;
@@ -23,7 +23,6 @@ use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::{Overload, Overloaded, Refused};
 use crate::authenticate::{KeySet, Memory};
 use crate::balance::{ClusterId, ClusterReport, ClusterStrain, EndpointId, Health};
-use crate::config;
 use crate::forward::{CircuitReport, ConnectionPool, DateCache};
 use crate::io::{self, Address, Instant, clock};
 use crate::limits;
@@ -43,8 +42,7 @@ pub struct Local {
     pub(super) busy: Spares<Busy>,
     pub(super) scratch: Spares<Box<Scratch>>,
     recorder: Rc<RefCell<Recorder>>,
-    access_log: Option<config::AccessLog>,
-    log_lines: Option<LogLines>,
+    pub(super) logs: AccessLogs,
     connections: RefCell<Slab<Weak<Connection>>>,
     is_draining: Cell<bool>,
     /// Certificates of clients are looked at from time to time.
@@ -69,7 +67,8 @@ impl Local {
             shards,
             pool,
         };
-        let access_log = snapshot.access_log.clone();
+        let logs = AccessLogs::default();
+        logs.follow(snapshot.access_log.as_ref());
         let current = Rc::new(Generation::succeed(&site, snapshot, None));
         let local = Self {
             site,
@@ -81,8 +80,7 @@ impl Local {
             busy: Spares::new(limits::SPARE_PLACES),
             scratch: Spares::new(limits::SPARE_PLACES),
             recorder,
-            log_lines: access_log.as_ref().map(LogLines::new),
-            access_log,
+            logs,
             connections: RefCell::default(),
             is_draining: Cell::new(false),
             watches_proofs: Cell::new(false),
@@ -104,9 +102,9 @@ impl Local {
         self.site.shard
     }
 
-    /// The access log that was configured at the start.
-    pub fn access_log(&self) -> Option<&config::AccessLog> {
-        self.access_log.as_ref()
+    /// Access-log lines, on their way to their files.
+    pub fn logs(&self) -> &AccessLogs {
+        &self.logs
     }
 
     /// Builds everything that another generation needs here. Nothing changes for requests.
@@ -125,6 +123,7 @@ impl Local {
         let next = self.prepared.borrow_mut().take_if(is_this)?;
         let previous = self.current.replace(Rc::clone(&next));
         previous.yield_to(&next);
+        self.logs.follow(next.snapshot.access_log.as_ref());
         let removed = self.seat(&next);
         let connections = self.connections();
         let over = connections.iter().filter(|connection| connection.is_over());
@@ -381,11 +380,6 @@ impl Local {
         for generation in prepared.iter().chain([&*current]) {
             generation.set_health(cluster, endpoint, address, health);
         }
-    }
-
-    /// Access-log lines to be written, if there is an access log.
-    pub fn log_lines(&self) -> Option<&LogLines> {
-        self.log_lines.as_ref()
     }
 
     /// Records something. Also called while a panic unwinds a connection, when the recorder may

@@ -42,7 +42,7 @@ mod request_head;
 mod snapshot;
 mod telling;
 
-pub use access_log::LogLines;
+pub use access_log::{AccessLogs, LogLines, Wish};
 pub use authentication::{ErrandQueues, Errands, PasswordErrand};
 pub use authorization::course;
 pub use local::Local;

@@ -262,9 +262,13 @@ impl<'a> Telling<'a> {
 
     fn write_log_line(&self) {
         let local = &self.connection.local;
-        let Some(lines) = local.log_lines() else {
-            return;
-        };
+        // Those that are kept are counted by whoever writes them.
+        if !local.logs.add(|| self.log_line()) {
+            local.record(|recorder| recorder.access_log(0, 1));
+        }
+    }
+
+    fn log_line(&self) -> AccessLine<'_> {
         let outcome = &self.outcome;
         let cluster = self.cluster.as_ref().map(|slot| &slot.plan.cluster);
         let endpoint = cluster
@@ -272,9 +276,9 @@ impl<'a> Telling<'a> {
             .and_then(|(cluster, id)| cluster.endpoint(id));
         let label_of = |id: PolicyId| self.plan().policies.label(id);
         let request = self.request.as_ref();
-        let line = AccessLine {
+        AccessLine {
             wall: clock::wall(),
-            shard: local.shard(),
+            shard: self.connection.local.shard(),
             listener: &self.plan().name,
             route: self.route.map(|route| &*route.name),
             cluster: cluster.map(|cluster| &**cluster.name()),
@@ -295,10 +299,6 @@ impl<'a> Telling<'a> {
                 .and_then(|request| request.field(FieldName::UserAgent))
                 .unwrap_or_default(),
             outcome,
-        };
-        // Those that are kept are counted by whoever writes them.
-        if !lines.add(&line) {
-            local.record(|recorder| recorder.access_log(0, 1));
         }
     }
 }

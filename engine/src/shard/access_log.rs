@@ -2,42 +2,55 @@
 //!
 //! Lines gather in [`crate::proxy::LogLines`] for as long as the configuration says and leave in
 //! one append. When the file does not keep up the lines are dropped there and counted; when it
-//! fails, what was to be written is lost, counted, and the next batch is tried again.
+//! fails, what was to be written is lost, counted, and the next batch is tried again. Logs follow
+//! each other: one is written to its end before the next is begun.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use super::drain::Bell;
 use crate::config::AccessLog;
 use crate::io::{self, AppendFile, Timer, clock};
 use crate::limits;
-use crate::proxy::Local;
+use crate::proxy::{Local, LogLines, Wish};
 
-/// Write, if there is an access log, until `last_line` rings, and then what is left. A file that
-/// hangs then is given up after a while.
+/// Write, whenever there is an access log, until `last_line` rings, and then what is left.
 pub(super) async fn write(local: &Local, last_line: &Bell) {
-    let Some(settings) = local.access_log() else {
-        return;
-    };
-    let Some(lines) = local.log_lines() else {
-        return;
-    };
+    while let Some(lines) = last_line.or(local.logs().next()).await {
+        write_one(local, &lines, last_line).await;
+    }
+}
+
+/// Write one log to its end. A file that hangs then is given up after a while.
+async fn write_one(local: &Local, lines: &LogLines, last_line: &Bell) {
+    let settings = lines.settings();
     let mut file = None;
     loop {
-        let is_last = last_line.or(lines.arrived()).await.is_none()
-            || last_line.or(io::sleep(settings.flush)).await.is_none();
+        let wish = last_line
+            .or(lines.gathered(io::sleep(settings.flush)))
+            .await;
+        let wish = wish.unwrap_or(Wish::End);
         let batch = lines.take(Vec::new());
         let count = batch.iter().filter(|byte| **byte == b'\n').count() as u64;
         if count > 0 {
-            let is_written = bounded(append(&mut file, settings, batch), last_line).await;
+            let over = last_line.or(lines.ended());
+            let is_written = bounded(append(&mut file, settings, batch), over).await;
             let (written, lost) = if is_written { (count, 0) } else { (0, count) };
             local.log_written(written, lost);
             if !is_written {
                 file = None;
-                last_line.or(io::sleep(limits::ACCESS_LOG_PAUSE)).await;
+                let over = last_line.or(lines.ended());
+                unless(over, pin!(io::sleep(limits::ACCESS_LOG_PAUSE))).await;
             }
         }
-        if is_last {
-            break;
+        match wish {
+            Wish::None => {}
+            Wish::Reopen => {
+                let over = last_line.or(lines.ended());
+                bounded(reopen(&mut file, settings), over).await;
+            }
+            Wish::End => break,
         }
     }
     if let Some(file) = file {
@@ -46,16 +59,15 @@ pub(super) async fn write(local: &Local, last_line: &Bell) {
     }
 }
 
-/// What `append` gives; `false` when it has not ended a while after `last_line` rang, whether the
-/// file hung before or after.
-async fn bounded(append: impl Future<Output = bool>, last_line: &Bell) -> bool {
-    let mut append = pin!(append);
-    if let Some(is_written) = last_line.or(append.as_mut()).await {
-        return is_written;
+/// Open the file that has the name now. While that cannot be, the one that is open is better than
+/// none.
+async fn reopen(file: &mut Option<AppendFile>, settings: &AccessLog) {
+    if let Ok(opened) = AppendFile::open(&settings.path).await
+        && let Some(before) = file.replace(opened)
+    {
+        // All of it was written.
+        let _ = before.close().await;
     }
-    let patience = Timer::new();
-    patience.arm(clock::now() + limits::ACCESS_LOG_PAUSE);
-    patience.guard(append).await == Ok(true)
 }
 
 /// Append to the file, opening it first where it is not open. A file that failed is opened anew
@@ -74,9 +86,32 @@ async fn append(file: &mut Option<AppendFile>, settings: &AccessLog, batch: Vec<
     appended
 }
 
+/// What `act` gives; the default when it has not ended a while after `over` has, whether it hung
+/// before or after.
+async fn bounded<T: Default>(act: impl Future<Output = T>, over: impl Future) -> T {
+    let mut act = pin!(act);
+    if let Some(done) = unless(over, act.as_mut()).await {
+        return done;
+    }
+    let patience = Timer::new();
+    patience.arm(clock::now() + limits::ACCESS_LOG_PAUSE);
+    patience.guard(act).await.unwrap_or_default()
+}
+
+/// What `act` gives, or `None` when `over` has ended first.
+async fn unless<T>(over: impl Future, mut act: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut over = pin!(over);
+    poll_fn(|cx| match act.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => over.as_mut().poll(cx).map(|_| None),
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::future::pending;
     use std::rc::Rc;
     use std::time::Duration;
 
@@ -89,8 +124,8 @@ mod tests {
             let (last_line, is_over) = (Rc::new(Bell::default()), Rc::new(Cell::new(false)));
             let (bell, over) = (Rc::clone(&last_line), Rc::clone(&is_over));
             io::spawn(async move {
-                assert!(bounded(async { true }, &bell).await);
-                assert!(!bounded(std::future::pending(), &bell).await);
+                assert!(bounded(async { true }, bell.or(pending::<()>())).await);
+                assert!(!bounded(pending::<bool>(), bell.or(pending::<()>())).await);
                 over.set(true);
             });
             io::sleep(Duration::from_millis(1)).await;

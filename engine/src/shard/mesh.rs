@@ -65,6 +65,8 @@ pub enum ShardCommand {
         /// The cluster: its id says which.
         plan: Arc<ClusterPlan>,
     },
+    /// Open the file of the access log anew.
+    ReopenLog,
     /// The process runs short of something, or of nothing any more.
     Shortage {
         /// Of what.

@@ -271,6 +271,7 @@ impl Shard {
                 self.local.abort();
                 self.prepared.take();
             }
+            ShardCommand::ReopenLog => self.local.logs().reopen(),
             ShardCommand::Shortage { shortage } => self.local.set_shortage(shortage),
             ShardCommand::Health {
                 cluster,

@@ -12,9 +12,6 @@ use crate::config::{Config, Problem, WorkloadApi};
 pub(super) fn unchanged(running: &Config, next: &Config) -> Result<(), Vec<Problem>> {
     let problems: Vec<Problem> = [
         fixed("shards", &running.shards, &next.shards),
-        fixed("admin", &running.admin, &next.admin),
-        fixed("access_log", &running.access_log, &next.access_log),
-        fixed("histograms", &running.histograms, &next.histograms),
         fixed("registry", &running.registry, &next.registry),
         fixed("dns", &running.dns, &next.dns),
         fixed("identity", &asked(running), &asked(next)),

@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
+use tokio::sync::Notify;
+
 use crate::config::{Config, Errors};
 use crate::io::clock;
 use crate::proxy::Snapshot;
@@ -81,6 +83,8 @@ pub struct Generations {
     names: RefCell<SeriesNames>,
     last_rejection: RefCell<Option<Rc<Rejection>>>,
     counts: Cell<ReloadCounts>,
+    /// Rung when another generation runs.
+    renewed: Notify,
 }
 
 impl Running {
@@ -127,6 +131,7 @@ impl Generations {
             names: RefCell::new(names),
             last_rejection: RefCell::default(),
             counts: Cell::default(),
+            renewed: Notify::new(),
         }
     }
 
@@ -193,8 +198,14 @@ impl Generations {
         self.names.replace(names);
         let running = Rc::new(running);
         self.running.replace(Rc::clone(&running));
+        self.renewed.notify_one();
         self.count(|counts| counts.accepted = counts.accepted.saturating_add(1));
         running
+    }
+
+    /// Resolves when another generation runs than when it was asked last. For one that asks.
+    pub async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     /// This was refused.

@@ -13,6 +13,7 @@ pub mod generations;
 
 mod files;
 mod fixed;
+mod outputs;
 mod swap;
 mod watch;
 
@@ -21,11 +22,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_local};
 
 use self::generations::{Cause, Rejection, Running};
-use super::echo;
+use super::admin::Admin;
 use super::signals::Lifecycle;
 use super::view::View;
+use super::{echo, start};
 use crate::config::{Address, Config, Errors, Files, Problem, Sources};
 use crate::limits::SCRAPE_PATIENCE;
 use crate::proxy::{Predecessor, Snapshot};
@@ -45,6 +48,8 @@ pub(super) struct Reloader {
     files: Files,
     view: Rc<View>,
     origins: echo::Origins,
+    /// The admin interface, if there is one.
+    serving: Option<JoinHandle<()>>,
 }
 
 impl Reloader {
@@ -55,7 +60,13 @@ impl Reloader {
             files,
             view,
             origins,
+            serving: None,
         }
+    }
+
+    /// The same, with the admin interface that answers now, which a reload may replace.
+    pub(super) fn behind(self, serving: Option<JoinHandle<()>>) -> Self {
+        Self { serving, ..self }
     }
 
     /// Answers wishes as they come, until dropped.
@@ -122,6 +133,7 @@ impl Reloader {
                 generations.rejected(Rejection::new(cause, errors));
             }
         }
+        super::reopen_logs(&self.view);
     }
 
     async fn attempt(&mut self, cause: &Cause) -> Result<Verdict, Errors> {
@@ -160,6 +172,10 @@ impl Reloader {
                 message: format!("cannot be listened on: {}", error.error),
             }])
         })?;
+        let admin = self.next_admin(&running, &written).map_err(refuse)?;
+        outputs::can_be_written(&running.written, &written)
+            .await
+            .map_err(refuse)?;
         let (mut names, numbers) = self.view.generations.numbered(&config);
         let after = Predecessor {
             snapshot: &running.snapshot,
@@ -186,7 +202,39 @@ impl Reloader {
         self.view.generations.read_from(&self.files.read);
         self.view.checks.follow(&running.snapshot);
         self.view.key_sets.follow(&running.config);
+        if let Some(admin) = admin {
+            self.serve(admin);
+        }
         Ok(Verdict::Accepted(running))
+    }
+
+    /// The admin interface that takes the place of the one that runs, or none, if that changes.
+    fn next_admin(
+        &self,
+        running: &Running,
+        next: &Config,
+    ) -> Result<Option<Option<Admin>>, Vec<Problem>> {
+        if running.written.admin == next.admin {
+            return Ok(None);
+        }
+        let admin = start::listen_for_admin(next, self.view.log);
+        admin.map(Some).map_err(|(address, error)| {
+            vec![Problem {
+                line: None,
+                field: "admin.address".to_owned(),
+                value: Some(format!("\"{address}\"")),
+                message: format!("cannot be listened on: {error}"),
+            }]
+        })
+    }
+
+    /// Answers at another place from now on. What the one before has begun, it finishes.
+    fn serve(&mut self, admin: Option<Admin>) {
+        if let Some(before) = self.serving.take() {
+            before.abort();
+        }
+        let serve = |admin| spawn_local(super::serve_admin(admin, Rc::clone(&self.view)));
+        self.serving = admin.map(serve);
     }
 
     /// Gives back the ids of what was removed and is not in use any more. What was counted of it is
