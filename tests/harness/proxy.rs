@@ -249,6 +249,18 @@ impl Proxy {
         waits.collect()
     }
 
+    /// The id of its first thread whose name begins so.
+    pub(crate) fn thread(&self, name: &str) -> i32 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let named = tasks.filter_map(Result::ok).filter(|task| {
+            let found = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            found.starts_with(name)
+        });
+        let ids = named.filter_map(|task| task.file_name().to_str()?.parse().ok());
+        ids.min()
+            .unwrap_or_else(|| panic!("no thread is called {name}"))
+    }
+
     /// Asks it to drain and stop.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);

@@ -8,6 +8,7 @@ mod listeners;
 mod logs;
 mod refused;
 mod soak;
+mod stuck;
 mod watch;
 
 use rustix::process::Signal;

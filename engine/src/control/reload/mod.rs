@@ -30,7 +30,7 @@ use super::signals::Lifecycle;
 use super::view::View;
 use super::{echo, start};
 use crate::config::{Address, Config, Errors, Files, Problem, Sources};
-use crate::limits::SCRAPE_PATIENCE;
+use crate::limits::{PREPARE_PATIENCE, SCRAPE_PATIENCE};
 use crate::proxy::{Predecessor, Snapshot};
 use crate::shard::Doors;
 
@@ -190,7 +190,7 @@ impl Reloader {
         let snapshot = Arc::new(snapshot);
         // Before any shard can count under the new names.
         self.view.collector.rename(names.clone());
-        if let Err(silent) = swap::swap(shards, &snapshot, doors).await {
+        if let Err(silent) = swap::swap(shards, &snapshot, doors, PREPARE_PATIENCE).await {
             std::mem::swap(&mut names, &mut self.view.generations.names());
             self.view.collector.rename(names);
             let message = format!("shards {silent:?} did not prepare it in time");
