@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser as _;
-use engine::control::arguments::{Arguments, Command, Register};
+use engine::control::arguments::{Arguments, Command, Diff, Register};
 use engine::control::doctor;
 use engine::control::explain::{self, Question};
 use engine::control::identity;
@@ -23,10 +23,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments.command {
         None => start::run(arguments.config.as_deref(), Log::new(arguments.log)),
         Some(Command::Check { config }) => check(config.as_deref()),
-        Some(Command::Diff { old, new }) => start::diff(old, new).map(|text| {
-            print!("{text}");
-            0
-        }),
+        Some(Command::Diff(sides)) => diff(sides),
         Some(Command::Doctor { config }) => diagnose(config.as_deref()),
         Some(Command::Identity { command }) => make_identity(command),
         Some(Command::Explain(question)) => explain(question),
@@ -45,6 +42,13 @@ fn main() -> ExitCode {
 
 fn check(file: Option<&Path>) -> Result<u8, Refusal> {
     println!("{}", start::check(file)?);
+    Ok(0)
+}
+
+fn diff(sides: &Diff) -> Result<u8, Refusal> {
+    let old = sides.old_directory.as_deref().unwrap_or_else(|| Path::new(""));
+    let new = sides.new_directory.as_deref().unwrap_or_else(|| Path::new(""));
+    print!("{}", start::diff((&sides.old, old), (&sides.new, new))?);
     Ok(0)
 }
 

@@ -65,14 +65,11 @@ pub enum Command {
     ///
     /// One line for each listener, route, cluster, endpoint and setting that is added (+), removed
     /// (-) or changed (~, with the field), and for what a reload refuses because only a restart can
-    /// change it (!). Prints nothing when there is no difference. Files that both name are not
-    /// compared. Exits 0, or 1 when either has problems.
-    Diff {
-        /// The configuration that runs
-        old: PathBuf,
-        /// The one that is to follow
-        new: PathBuf,
-    },
+    /// change it (!). Where another file is named, says what it holds instead: certificates by name,
+    /// validity and digest, keys by their public half, key sets by their ids, endpoints one by one;
+    /// secrets are compared and not shown. Prints nothing when there is no difference. Exits 0, or 1
+    /// when either has problems.
+    Diff(Diff),
     /// Run an application, and register it with a proxy for as long as it runs
     ///
     /// Starts the command, registers it once its check passes, renews its lease, and registers it
@@ -131,6 +128,21 @@ Two workloads that know each other, each with a sidecar:
 and in each sidecar's configuration (config/sidecar.toml is complete):
   [identity]
   directory = \"shop/identity\"";
+
+/// What `weft diff` compares.
+#[derive(Debug, clap::Args)]
+pub struct Diff {
+    /// The configuration that runs
+    pub old: PathBuf,
+    /// The one that is to follow
+    pub new: PathBuf,
+    /// Folder in which the relative paths in OLD begin, instead of the working directory
+    #[arg(long, value_name = "FOLDER")]
+    pub old_directory: Option<PathBuf>,
+    /// Folder in which the relative paths in NEW begin, instead of the working directory
+    #[arg(long, value_name = "FOLDER")]
+    pub new_directory: Option<PathBuf>,
+}
 
 /// What `weft register` is told.
 #[derive(Debug, clap::Args)]
@@ -248,6 +260,12 @@ mod tests {
         let parsed = Arguments::try_parse_from(["weft", "check", "--config", "a.toml"]);
         let command = parsed.expect("check").command;
         assert!(matches!(command, Some(Command::Check { config: Some(_) })));
+        let parsed = Arguments::try_parse_from(["weft", "diff", "a", "b", "--new-directory", "c"]);
+        let Some(Command::Diff(sides)) = parsed.expect("diff").command else {
+            panic!("diff")
+        };
+        let directories = (sides.old_directory, sides.new_directory);
+        assert_eq!(directories, (None, Some("c".into())));
         let command = Arguments::try_parse_from(["weft", "doctor"])
             .expect("doctor")
             .command;

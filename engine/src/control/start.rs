@@ -154,13 +154,16 @@ pub(super) fn compile(config: &Config, sources: &Sources) -> Result<Snapshot, Re
     snapshot.map_err(|problems| Refusal::Config(sources.errors(problems)))
 }
 
-/// What `weft diff` prints: what a reload from `old` to `new` would change.
+/// What `weft diff` prints: what a reload from `old` to `new` would change. Relative paths in each
+/// begin in the folder beside it.
 ///
 /// # Errors
 /// Every problem of the first that has one.
-pub fn diff(old: &Path, new: &Path) -> Result<String, Refusal> {
+pub fn diff(old: (&Path, &Path), new: (&Path, &Path)) -> Result<String, Refusal> {
     let load = |file: &Path| config::load(Some(file)).map_err(Refusal::Config);
-    Ok(reload::changes::describe(&load(old)?, &load(new)?))
+    let (before, after) = (load(old.0)?, load(new.0)?);
+    let contents = reload::contents::describe((&before, old.1), (&after, new.1));
+    Ok(reload::changes::describe(&before, &after) + &contents)
 }
 
 /// The machine, judged by the needs of a configuration.

@@ -4,6 +4,8 @@
 //! Whatever is wrong is a [`Fault`]: which field, which file, what is wrong with it. All faults are
 //! found in one go. Standards: RFC 5280 (validity, chains), 7468 (PEM), 6960 (OCSP, not parsed).
 
+mod describe;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -17,6 +19,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, RootCertStore};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
+
+pub use describe::{FileKind, describe_file};
 
 use super::peer;
 use crate::config::{CertificateFiles, Identity};

@@ -33,7 +33,7 @@ mod tests;
 pub use accept::{Acceptor, Secure};
 pub use connect::{Connector, https};
 pub use error::HandshakeError;
-pub use files::inspect_pem;
+pub use files::{FileKind, describe_file, inspect_pem};
 pub use hello::{ClientHello, HelloReader, Taken, alert};
 pub use identity::{GivenSvid, UsableSvid};
 pub use peer::Peer;

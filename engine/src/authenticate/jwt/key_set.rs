@@ -95,6 +95,11 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// What its usable keys are called; a key need not have a name.
+    pub fn ids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.keys.iter().map(|key| key.id.as_deref())
+    }
+
     /// Keys that were left out.
     #[must_use]
     pub fn ignored(&self) -> usize {
@@ -108,7 +113,8 @@ impl KeySet {
     }
 
     /// Tells sets with other content apart.
-    pub(super) const fn version(&self) -> u64 {
+    #[must_use]
+    pub const fn version(&self) -> u64 {
         self.version
     }
 

@@ -111,7 +111,7 @@ fn tell(directory: &Directory, path: PathBuf, found: Result<Vec<Endpoint>, Strin
 ///
 /// # Errors
 /// Every problem of it, as a sentence with place, value and what was expected.
-fn read(path: &Path) -> Result<Vec<Endpoint>, String> {
+pub(in crate::control) fn read(path: &Path) -> Result<Vec<Endpoint>, String> {
     let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     let mut text = String::new();
     file.take(limits::ENDPOINT_FILE_BYTES_MAX + 1)

@@ -16,7 +16,7 @@ mod dns;
 pub mod feed;
 mod figures;
 #[cfg(feature = "endpoint-files")]
-mod files;
+pub(super) mod files;
 pub mod first_answers;
 pub mod journal;
 mod recovery;

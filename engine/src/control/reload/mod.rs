@@ -9,6 +9,7 @@
 //! attempt at a time.
 
 pub mod changes;
+pub mod contents;
 pub mod generations;
 
 mod files;
