@@ -46,8 +46,14 @@ fn check(file: Option<&Path>) -> Result<u8, Refusal> {
 }
 
 fn diff(sides: &Diff) -> Result<u8, Refusal> {
-    let old = sides.old_directory.as_deref().unwrap_or_else(|| Path::new(""));
-    let new = sides.new_directory.as_deref().unwrap_or_else(|| Path::new(""));
+    let old = sides
+        .old_directory
+        .as_deref()
+        .unwrap_or_else(|| Path::new(""));
+    let new = sides
+        .new_directory
+        .as_deref()
+        .unwrap_or_else(|| Path::new(""));
     print!("{}", start::diff((&sides.old, old), (&sides.new, new))?);
     Ok(0)
 }

@@ -9,6 +9,7 @@ mod logs;
 mod refused;
 mod soak;
 mod stuck;
+mod tokens;
 mod watch;
 
 use rustix::process::Signal;

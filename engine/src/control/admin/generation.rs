@@ -65,7 +65,11 @@ pub(super) fn config_dump(view: &View) -> String {
         generation: running.snapshot.generation,
         since: text(running.since),
         cause: running.cause.to_string(),
-        files: generations.files().iter().map(|it| it.display().to_string()).collect(),
+        files: generations
+            .files()
+            .iter()
+            .map(|it| it.display().to_string())
+            .collect(),
         generations_alive: generations.alive(),
         reloads: Reloads {
             accepted: counts.accepted,

@@ -82,7 +82,7 @@ impl Opened {
         let registry = match &config.registry {
             None => None,
             Some(settings) => {
-                let access = Access::read(settings).map_err(Fault::Access)?;
+                let access = Access::open(settings).map_err(Fault::Access)?;
                 let opened = Journal::open(&settings.path, recovery::wall_millis() / 1000);
                 let (journal, recovered) = opened.map_err(Fault::Journal)?;
                 Some((journal, recovered, access))

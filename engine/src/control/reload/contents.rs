@@ -94,6 +94,9 @@ fn named(config: &Config) -> Named {
             );
         }
     }
+    if let Some(tokens) = config.registry.iter().find_map(|it| it.token_file.as_ref()) {
+        note("registry.token_file".to_owned(), Kind::Secret, tokens);
+    }
     for issuer in &config.authentication.jwt {
         let at = format!("authentication.jwt[{}].keys", issuer.name);
         match &issuer.keys {

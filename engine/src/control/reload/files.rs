@@ -15,5 +15,7 @@ pub(super) fn named(config: &Config) -> Vec<PathBuf> {
     let keys = keys.filter_map(|issuer| issuer.keys.file());
     // What is held in memory is no file.
     let tls = tls.filter(|file| !Identity::is_held(file));
-    tls.chain(keys).map(Path::to_owned).collect()
+    let registry = config.registry.iter();
+    let tokens = registry.filter_map(|registry| registry.token_file.as_deref());
+    tls.chain(keys).chain(tokens).map(Path::to_owned).collect()
 }

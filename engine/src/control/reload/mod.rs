@@ -27,6 +27,7 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use self::generations::{Cause, Rejection, Running};
 use super::admin::Admin;
+use super::discovery::api::Access;
 use super::signals::Lifecycle;
 use super::view::View;
 use super::{echo, start};
@@ -174,6 +175,7 @@ impl Reloader {
             }])
         })?;
         let admin = self.next_admin(&running, &written).map_err(refuse)?;
+        let access = next_access(&written).map_err(refuse)?;
         outputs::can_be_written(&running.written, &written)
             .await
             .map_err(refuse)?;
@@ -185,6 +187,7 @@ impl Reloader {
         };
         let snapshot = Snapshot::succeed(&config, &after).map_err(refuse)?;
         if written == running.written && snapshot.is_same(&running.snapshot) {
+            self.give_access(access);
             self.view.generations.read_from(&self.files.read);
             return Ok(Verdict::Unchanged);
         }
@@ -203,6 +206,7 @@ impl Reloader {
         self.view.generations.read_from(&self.files.read);
         self.view.checks.follow(&running.snapshot);
         self.view.key_sets.follow(&running.config);
+        self.give_access(access);
         if let Some(admin) = admin {
             self.serve(admin);
         }
@@ -238,6 +242,13 @@ impl Reloader {
         self.serving = admin.map(serve);
     }
 
+    /// Who may change the registry from now on.
+    fn give_access(&self, access: Option<Access>) {
+        if let (Some(api), Some(access)) = (&self.view.discovery.api, access) {
+            api.give_access(access);
+        }
+    }
+
     /// Gives back the ids of what was removed and is not in use any more. What was counted of it is
     /// forgotten once all of it has been told.
     async fn forget_freed(&self) {
@@ -256,6 +267,20 @@ impl Reloader {
             self.view.collector.forget(&freed);
         }
     }
+}
+
+/// Who may change the registry, if there is one. A file of tokens that is gone is not made again: who
+/// has one could not know the new one.
+fn next_access(next: &Config) -> Result<Option<Access>, Vec<Problem>> {
+    let access = next.registry.as_ref().map(Access::read).transpose();
+    access.map_err(|error| {
+        vec![Problem {
+            line: None,
+            field: "registry.token_file".to_owned(),
+            value: None,
+            message: error.to_string(),
+        }]
+    })
 }
 
 /// A problem with the file as a whole.

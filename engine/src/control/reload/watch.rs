@@ -320,7 +320,10 @@ mod tests {
             write(&one, "drain = \"1s\"");
         };
         assert_eq!(told(&main, appear), std::slice::from_ref(&one));
-        assert_eq!(told(&main, || write(&one, "# other")), std::slice::from_ref(&one));
+        assert_eq!(
+            told(&main, || write(&one, "# other")),
+            std::slice::from_ref(&one)
+        );
         let rename = || {
             write(&late.join("2.toml.new"), "");
             write(&late.join(".3.toml"), "");

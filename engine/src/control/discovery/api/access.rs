@@ -48,6 +48,17 @@ pub enum AccessError {
 }
 
 impl Access {
+    /// Reads who may change the registry. A file of tokens that is not there is made.
+    ///
+    /// # Errors
+    /// What is wrong with the file of tokens.
+    pub fn open(settings: &config::Registry) -> Result<Self, AccessError> {
+        if let Some(path) = settings.token_file.as_ref().filter(|path| !path.exists()) {
+            make(path).map_err(|error| AccessError::File(path.clone(), error))?;
+        }
+        Self::read(settings)
+    }
+
     /// Reads who may change the registry.
     ///
     /// # Errors
@@ -100,9 +111,6 @@ fn bearer(credentials: &[u8]) -> Option<&[u8]> {
 }
 
 fn tokens(path: &Path) -> Result<Vec<KeyHash>, AccessError> {
-    if !path.exists() {
-        make(path).map_err(|error| AccessError::File(path.to_owned(), error))?;
-    }
     let text = fs::read_to_string(path);
     let text = text.map_err(|error| AccessError::File(path.to_owned(), error))?;
     let lines = text.lines().map(str::trim);

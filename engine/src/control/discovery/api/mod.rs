@@ -75,6 +75,11 @@ impl Api {
         }
     }
 
+    /// From now on these may change the registry.
+    pub fn give_access(&self, access: Access) {
+        self.access.replace(access);
+    }
+
     /// The registrar behind it.
     pub fn registrar(&self) -> &Rc<Registrar> {
         &self.registrar

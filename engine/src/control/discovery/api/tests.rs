@@ -35,7 +35,7 @@ fn with_api(name: &str, rate: u32, test: impl AsyncFnOnce(&Api)) {
         let (journal, _) = Journal::open(&folder, 0).expect("a journal");
         let log = Log::new(Level::Error);
         let registrar = Registrar::new(&settings, journal, Rc::default(), Rc::default(), log);
-        let access = Access::read(&settings).expect("tokens");
+        let access = Access::open(&settings).expect("tokens");
         test(&Api::new(Rc::new(registrar), access, rate)).await;
     });
     let _left_behind = fs::remove_dir_all(&folder);
