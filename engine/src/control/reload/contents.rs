@@ -11,7 +11,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::authenticate::KeySet;
-use crate::config::{CertificateFiles, Config, Endpoint, JwtKeys};
+use crate::config::{CertificateFiles, Config, Endpoint, Identity, JwtKeys};
 use crate::control::discovery;
 use crate::limits;
 use crate::tls::{FileKind, describe_file};
@@ -59,7 +59,10 @@ pub fn describe(old: (&Config, &Path), new: (&Config, &Path)) -> String {
 fn named(config: &Config) -> Named {
     let mut named = Named::new();
     let mut note = |field: String, kind: Kind, path: &Path| {
-        named.insert(field, (kind, path.to_owned()));
+        // What is held in memory is no file.
+        if !Identity::is_held(path) {
+            named.insert(field, (kind, path.to_owned()));
+        }
     };
     for listener in &config.listeners {
         let Some(tls) = &listener.tls else { continue };
