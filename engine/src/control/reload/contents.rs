@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use crate::authenticate::KeySet;
 use crate::config::{CertificateFiles, Config, Endpoint, Identity, JwtKeys};
-use crate::control::discovery;
 use crate::limits;
 use crate::tls::{FileKind, describe_file};
 
@@ -151,7 +150,7 @@ fn held(kind: Kind, path: &Path) -> String {
             Ok(json) => key_set(&json),
             Err(why) => why,
         },
-        Kind::Endpoints => match discovery::files::read(path) {
+        Kind::Endpoints => match endpoints(path) {
             Ok(endpoints) => counted(endpoints.len(), "endpoint"),
             Err(why) => why,
         },
@@ -173,24 +172,31 @@ fn change(kind: Kind, before: &Path, after: &Path) -> Option<String> {
                 (Err(_), Ok(_)) => Some("a secret".to_owned()),
             }
         }
-        Kind::Endpoints => {
-            let read = |path: &Path| discovery::files::read(path);
-            match (read(before), read(after)) {
-                (Ok(one), Ok(other)) => {
-                    let text = |endpoints: Vec<Endpoint>| -> BTreeSet<String> {
-                        endpoints.iter().map(endpoint).collect()
-                    };
-                    moved(&text(one), &text(other))
-                }
-                (_, Err(why)) => Some(why),
-                (Err(_), Ok(other)) => Some(counted(other.len(), "endpoint")),
+        Kind::Endpoints => match (endpoints(before), endpoints(after)) {
+            (Ok(one), Ok(other)) => {
+                let text = |endpoints: Vec<Endpoint>| -> BTreeSet<String> {
+                    endpoints.iter().map(endpoint).collect()
+                };
+                moved(&text(one), &text(other))
             }
-        }
+            (_, Err(why)) => Some(why),
+            (Err(_), Ok(other)) => Some(counted(other.len(), "endpoint")),
+        },
         Kind::Tls(_) | Kind::KeySet => {
             let (one, other) = (held(kind, before), held(kind, after));
             (one != other).then(|| format!("{one} -> {other}"))
         }
     }
+}
+
+#[cfg(feature = "endpoint-files")]
+fn endpoints(path: &Path) -> Result<Vec<Endpoint>, String> {
+    crate::control::discovery::files::read(path)
+}
+
+#[cfg(not(feature = "endpoint-files"))]
+fn endpoints(_: &Path) -> Result<Vec<Endpoint>, String> {
+    Err("this build reads no endpoint files".to_owned())
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {

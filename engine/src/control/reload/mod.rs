@@ -34,7 +34,7 @@ use super::{echo, start};
 use crate::config::{Address, Config, Errors, Files, Problem, Sources};
 use crate::limits::{PREPARE_PATIENCE, SCRAPE_PATIENCE};
 use crate::proxy::{Predecessor, Snapshot};
-use crate::shard::Doors;
+use crate::shard::{Door, Doors};
 
 /// What an attempt came to, if nothing was wrong.
 enum Verdict {
@@ -163,17 +163,8 @@ impl Reloader {
         let meant = config.clone();
         self.view.discovery.prepare(&mut config).await;
         keep_ports(&running, &mut config);
-        let open = running.config.listeners.iter();
-        let open: HashSet<Address> = open.map(|listener| listener.address.clone()).collect();
         let shards = self.view.collector.shards();
-        let doors = Doors::add(&mut config, shards.len(), &open).map_err(|error| {
-            refuse(vec![Problem {
-                line: None,
-                field: format!("listeners[{}].address", error.place),
-                value: Some(format!("\"{}\"", error.address)),
-                message: format!("cannot be listened on: {}", error.error),
-            }])
-        })?;
+        let doors = new_doors(&running, &mut config, shards.len()).map_err(refuse)?;
         let admin = self.next_admin(&running, &written).map_err(refuse)?;
         let access = next_access(&written).map_err(refuse)?;
         outputs::can_be_written(&running.written, &written)
@@ -267,6 +258,24 @@ impl Reloader {
             self.view.collector.forget(&freed);
         }
     }
+}
+
+/// Sockets for the listeners that are not open yet, for each shard.
+fn new_doors(
+    running: &Running,
+    config: &mut Config,
+    shard_count: usize,
+) -> Result<Vec<Vec<Door>>, Vec<Problem>> {
+    let open = running.config.listeners.iter();
+    let open: HashSet<Address> = open.map(|listener| listener.address.clone()).collect();
+    Doors::add(config, shard_count, &open).map_err(|error| {
+        vec![Problem {
+            line: None,
+            field: format!("listeners[{}].address", error.place),
+            value: Some(format!("\"{}\"", error.address)),
+            message: format!("cannot be listened on: {}", error.error),
+        }]
+    })
 }
 
 /// Who may change the registry, if there is one. A file of tokens that is gone is not made again: who

@@ -172,19 +172,20 @@ pub(in crate::config::read) fn dns(section: &mut Section<'_>) -> Dns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{file, parse};
+    use crate::config::{Sources, file, parse};
 
     #[test]
     fn a_source_that_was_not_compiled_in_is_refused_where_it_is_asked_for() {
         let read = |is_built| {
-            file::read("file = \"a.json\"", |section| {
+            let sources = Sources::of_text("file = \"a.json\"", "f".as_ref());
+            file::read(&sources, |section| {
                 let field = section.field("file")?;
                 built_with(&field, is_built, "endpoint-files")
             })
         };
         assert_eq!(read(true), Ok(()));
-        let problems = read(false).expect_err("refused");
-        let told = problems.first().expect("a problem").to_string();
+        let errors = read(false).expect_err("refused");
+        let told = errors.problems().first().expect("a problem").to_string();
         let expected = "file = \"a.json\": this weft was built without it: build with --features \
             endpoint-files";
         assert!(told.contains(expected), "{told}");
