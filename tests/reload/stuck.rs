@@ -16,8 +16,8 @@ use crate::harness::{Origin, Proxy, Setup, wait};
 
 use super::{accept, generation, start, text};
 
-/// A thread of the proxy that is stopped until this is dropped; the others go on. SIGSTOP would stop
-/// them all.
+/// A thread of the proxy that is stopped until this is dropped; the others go on. SIGSTOP would
+/// stop them all.
 struct Stopped(Pid);
 
 impl Stopped {

@@ -64,11 +64,11 @@ pub enum Command {
     /// Say what a reload from one configuration to another would change
     ///
     /// One line for each listener, route, cluster, endpoint and setting that is added (+), removed
-    /// (-) or changed (~, with the field), and for what a reload refuses because only a restart can
-    /// change it (!). Where another file is named, says what it holds instead: certificates by name,
-    /// validity and digest, keys by their public half, key sets by their ids, endpoints one by one;
-    /// secrets are compared and not shown. Prints nothing when there is no difference. Exits 0, or 1
-    /// when either has problems.
+    /// (-) or changed (~, with the field), and for what a reload refuses because only a restart
+    /// can change it (!). Where another file is named, says what it holds instead: certificates by
+    /// name, validity and digest, keys by their public half, key sets by their ids, endpoints one
+    /// by one; secrets are compared and not shown. Prints nothing when there is no difference.
+    /// Exits 0, or 1 when either has problems.
     Diff(Diff),
     /// Run an application, and register it with a proxy for as long as it runs
     ///

@@ -94,8 +94,8 @@ fn descriptors() -> Option<Stock> {
     Some(Stock { used, max })
 }
 
-/// `proc_pid_fd(5)`: since Linux 6.2 the size of the folder is how many there are. One call, however
-/// many that is: listing 10,000 of them takes milliseconds.
+/// `proc_pid_fd(5)`: since Linux 6.2 the size of the folder is how many there are. One call,
+/// however many that is: listing 10,000 of them takes milliseconds.
 fn descriptors_told() -> Option<u64> {
     let size = std::fs::metadata("/proc/self/fd").ok()?.size();
     // Older kernels say 0; there is never none.

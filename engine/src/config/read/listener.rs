@@ -38,8 +38,8 @@ pub(super) struct Known<'a> {
 pub(super) struct Attached<'a>(Vec<(Field<'a>, Vec<&'a str>)>);
 
 impl<'a> Attached<'a> {
-    /// Finds them, and refuses those that name no listener. They are read with their listeners, from
-    /// which they take defaults.
+    /// Finds them, and refuses those that name no listener. They are read with their listeners,
+    /// from which they take defaults.
     pub(super) fn read(root: &mut Section<'a>) -> Self {
         let listeners = root.peek("listeners").filter(Field::is_list);
         let listeners = listeners.map(Field::list).unwrap_or_default();

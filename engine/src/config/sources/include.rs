@@ -61,8 +61,8 @@ impl Include {
         }
     }
 
-    /// The files that are meant now, in order. A path without a pattern is meant whether it is there
-    /// or not; the main file and hidden ones never fit a pattern.
+    /// The files that are meant now, in order. A path without a pattern is meant whether it is
+    /// there or not; the main file and hidden ones never fit a pattern.
     ///
     /// # Errors
     /// The folder cannot be listed, or holds too many of them.

@@ -289,8 +289,8 @@ impl Sources {
         }
     }
 
-    /// Says where the field of a problem is: its file, its line, and its path within the file, where
-    /// lists begin anew.
+    /// Says where the field of a problem is: its file, its line, and its path within the file,
+    /// where lists begin anew.
     fn locate(&self, tree: &DeTable<'_>, mut problem: Problem) -> Located {
         let mut at = None;
         let mut path = String::new();

@@ -1,4 +1,5 @@
-//! Several files as one configuration: what is joined, what contradicts, and where it is said to be.
+//! Several files as one configuration: what is joined, what contradicts, and where it is said to
+//! be.
 
 use std::fs;
 use std::path::PathBuf;

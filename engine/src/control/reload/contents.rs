@@ -1,8 +1,8 @@
 //! What the files hold that two configurations name: the second half of `weft diff`.
 //!
-//! In: two configurations, and the folders in which their relative paths stand. Out: a line for each
-//! place in the configuration that names another file than before, with other content, and for each
-//! that is new. What is secret is compared and never told.
+//! In: two configurations, and the folders in which their relative paths stand. Out: a line for
+//! each place in the configuration that names another file than before, with other content, and
+//! for each that is new. What is secret is compared and never told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

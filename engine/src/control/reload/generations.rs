@@ -141,8 +141,8 @@ impl Generations {
         Rc::clone(&self.running.borrow())
     }
 
-    /// The files that hold what runs, in the order in which they are joined; none when it is part of
-    /// the binary.
+    /// The files that hold what runs, in the order in which they are joined; none when it is part
+    /// of the binary.
     pub fn files(&self) -> Ref<'_, [PathBuf]> {
         Ref::map(self.files.borrow(), Vec::as_slice)
     }

@@ -278,8 +278,8 @@ fn new_doors(
     })
 }
 
-/// Who may change the registry, if there is one. A file of tokens that is gone is not made again: who
-/// has one could not know the new one.
+/// Who may change the registry, if there is one. A file of tokens that is gone is not made again:
+/// who has one could not know the new one.
 fn next_access(next: &Config) -> Result<Option<Access>, Vec<Problem>> {
     let access = next.registry.as_ref().map(Access::read).transpose();
     access.map_err(|error| {
