@@ -53,6 +53,31 @@ impl Fault {
         Self::TokenAudience,
     ];
 
+    /// How much it tells of a credential: of what several methods say, the most is told. Far down
+    /// is what an issuer says of any token that is not its own.
+    pub(super) const fn weight(self) -> u8 {
+        match self {
+            Self::CredentialsMissing | Self::CertificateMissing => 0,
+            Self::TokenAlgorithm | Self::TokenKeyUnknown => 1,
+            Self::CredentialsMalformed => 2,
+            Self::TokenSignature => 3,
+            Self::TokenIssuer => 4,
+            Self::TokenAudience
+            | Self::TokenNotYetValid
+            | Self::TokenExpired
+            | Self::ApiKeyUnknown
+            | Self::PasswordWrong => 5,
+        }
+    }
+
+    /// It was said by the issuer that has signed the token: no other one would take it.
+    pub(super) const fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::TokenAudience | Self::TokenNotYetValid | Self::TokenExpired
+        )
+    }
+
     /// The name in logs and metrics.
     pub const fn label(self) -> &'static str {
         match self {

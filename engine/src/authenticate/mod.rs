@@ -162,8 +162,8 @@ impl Methods {
     /// With any-of, the first method decides whose credentials are there and right; with all-of,
     /// each must be.
     ///
-    /// *Errors:* what is missing or wrong, of several wrong ones the first; or what has to be done
-    /// before anybody can tell.
+    /// *Errors:* what is missing or wrong; with any-of, of several that are wrong the one that
+    /// tells most, with all-of the first. Or what has to be done before anybody can tell.
     /// *Cost:* a hash of each credential that is there; no allocation, except to verify a token
     /// or a password that was not seen before.
     pub fn authenticate<'a>(
@@ -181,18 +181,27 @@ impl Methods {
                 Proof::Proved(()) => is_proved = true,
                 Proof::Absent => absent = absent.or(Some(id)),
                 Proof::Wrong(fault, detail) => {
-                    wrong = wrong.or(Some(Refusal {
+                    let refusal = Refusal {
                         fault,
                         method: id,
                         detail,
-                    }));
+                    };
+                    let tells_more = |known: Refusal| {
+                        requirement.is_any_of() && fault.weight() > known.fault.weight()
+                    };
+                    if wrong.is_none_or(tells_more) {
+                        wrong = Some(refusal);
+                    }
                 }
                 Proof::Unknown => is_unknown = true,
                 Proof::Unverified(question) => return Err(Obstacle::Unverified(question)),
             }
         }
+        // A token whose issuer's keys are not there may be right; unless it is another issuer's,
+        // who says that it is not, or something else is wrong that has to be right as well.
+        let is_settled = |refusal: Refusal| !requirement.is_any_of() || refusal.fault.is_final();
         match (wrong, absent) {
-            _ if is_unknown => Err(Obstacle::KeysMissing),
+            _ if is_unknown && !wrong.is_some_and(is_settled) => Err(Obstacle::KeysMissing),
             (Some(refusal), _) => Err(Obstacle::Refused(refusal)),
             // Who shows nothing at all may be anybody, where that is allowed.
             (None, Some(_)) if requirement.is_optional() && !is_proved => Ok(principal),

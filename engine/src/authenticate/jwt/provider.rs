@@ -89,7 +89,11 @@ impl Provider {
             return Proof::Wrong(Fault::CredentialsMalformed, "token_too_large");
         }
         let Some(keys) = memory.fetched.keys(&self.keys) else {
-            return Proof::Unknown;
+            // What cannot be read is wrong by any keys.
+            return match self.read(token) {
+                Ok(_) => Proof::Unknown,
+                Err((fault, detail)) => Proof::Wrong(fault, detail),
+            };
         };
         let hash = Tokens::hash(&self.identity, token);
         if let Some(token) = memory.tokens.find(&hash, keys.version()) {
@@ -121,6 +125,25 @@ impl Provider {
         keys: &KeySet,
         now: Duration,
     ) -> Result<Token, (Fault, &'static str)> {
+        let (parts, header, signature) = self.read(token)?;
+        let id = header.key_id.as_deref();
+        match keys.verify(header.algorithm, id, parts.signed, &signature) {
+            Checked::Right => {}
+            Checked::Wrong => return Err((Fault::TokenSignature, "")),
+            Checked::NoKey => return Err((Fault::TokenKeyUnknown, "")),
+        }
+        let token = Token::read(parts.payload, &self.configured)?;
+        token
+            .check_time(now, self.configured.skew)
+            .map_err(|fault| (fault, ""))?;
+        Ok(token)
+    }
+
+    /// Reads what of a token needs no key: its parts, its header, its signature.
+    fn read<'t>(
+        &self,
+        token: &'t [u8],
+    ) -> Result<(Parts<'t>, Header, Vec<u8>), (Fault, &'static str)> {
         let malformed = |detail| (Fault::CredentialsMalformed, detail);
         let parts = Parts::split(token).ok_or_else(|| malformed("token_parts"))?;
         let header = Header::parse(parts.header)?;
@@ -135,16 +158,6 @@ impl Provider {
         }
         let signature =
             base64url(parts.signature).ok_or_else(|| malformed("signature_base64url"))?;
-        let id = header.key_id.as_deref();
-        match keys.verify(header.algorithm, id, parts.signed, &signature) {
-            Checked::Right => {}
-            Checked::Wrong => return Err((Fault::TokenSignature, "")),
-            Checked::NoKey => return Err((Fault::TokenKeyUnknown, "")),
-        }
-        let token = Token::read(parts.payload, configured)?;
-        token
-            .check_time(now, configured.skew)
-            .map_err(|fault| (fault, ""))?;
-        Ok(token)
+        Ok((parts, header, signature))
     }
 }
