@@ -245,6 +245,11 @@ pub const PASSWORD_LANES_MAX: u32 = 16;
 /// Passwords that wait to be verified, in the whole process: at 25 ms each the last one waits for
 /// less than two seconds. More are answered with 503.
 pub const PASSWORD_QUEUE: usize = 64;
+/// Passwords of one client in that queue, from one shard: one is being verified, the next waits. As
+/// many as [`PASSWORD_QUEUE`] wait for a place in it.
+pub const PASSWORDS_PER_CLIENT: usize = 2;
+/// Bits of an IPv6 address that one subscriber has: the rest is theirs to choose (RFC 6177 §2).
+pub const SUBSCRIBER_BITS: u8 = 64;
 /// How long a request waits for its password to be verified.
 pub const PASSWORD_PATIENCE: Duration = Duration::from_secs(5);
 /// Calls for missing keys that wait for control: one is enough, and it is repeated.

@@ -59,6 +59,36 @@ fn a_limit_is_exact_on_however_many_shards() {
 }
 
 #[test]
+fn who_passes_is_told_what_is_left_where_that_is_asked_for() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address()).listener(
+        "rate_limits = [\
+         { name = \"hourly\", requests = 60, per = \"1h\", burst = 3, always_tell = true },\
+         { name = \"silent\", requests = 1000, per = \"1h\" },\
+         { name = \"daily\", requests = 100, per = \"1d\", always_tell = true }]",
+    );
+    let proxy = Proxy::start(&setup);
+    let mut client = proxy.connect();
+    for left in [2, 1, 0] {
+        let passed = client.get("/");
+        assert_eq!(passed.status(), 200);
+        let policies = ["\"hourly\";q=60;w=3600, \"daily\";q=100;w=86400"];
+        assert_eq!(passed.fields("ratelimit-policy"), policies);
+        let told = passed.field("ratelimit").expect("what is left");
+        let hourly = format!("\"hourly\";r={left};t=");
+        assert!(told.starts_with(&hourly), "{told}");
+        let daily = format!(", \"daily\";r={};t=", 97 + left);
+        assert!(told.contains(&daily), "{told}");
+    }
+    let refused = client.get("/");
+    assert_eq!(refused.status(), 429);
+    assert_eq!(
+        refused.fields("ratelimit-policy"),
+        ["\"hourly\";q=60;w=3600"]
+    );
+}
+
+#[test]
 fn who_is_limited_is_told_when_to_come_again() {
     let origin = Origin::echoing_targets();
     let setup = Setup::to(origin.address())

@@ -101,6 +101,63 @@ fn a_name_that_nobody_goes_by_gets_the_alert_that_says_so() {
 }
 
 #[test]
+fn rfc8446_6_2_policies_judge_where_from_and_what_for() {
+    let authority = Authority::new();
+    let a = nginx(&authority, "a", "DNS:a.test");
+    let b = nginx(&authority, "b", "DNS:*.b.test");
+    for (policy, allowed, denied) in [
+        (
+            "action = \"deny\", hosts = [\"shut.b.test\"]",
+            "a.test",
+            "shut.b.test",
+        ),
+        (
+            "action = \"deny\", sources = [\"127.0.0.0/8\"]",
+            "",
+            "a.test",
+        ),
+        (
+            "action = \"deny\", sources = [\"127.0.0.1\"], not = { hosts = [\"a.test\"] }",
+            "a.test",
+            "x.b.test",
+        ),
+        // Who may not enter is not told what there is.
+        (
+            "action = \"deny\", hosts = [\"other.test\"]",
+            "x.b.test",
+            "other.test",
+        ),
+    ] {
+        let lines = format!(
+            "authorization = {{ default = \"allow\", policies = [{{ name = \"p\", {policy} }}] }}"
+        );
+        let proxy = start([a.address(), b.address(), a.address()], false, &lines);
+        if !allowed.is_empty() {
+            let url = format!("https://{allowed}/");
+            assert!(
+                status(&curl(&authority, &proxy, &[&url])).is_ok(),
+                "{policy}"
+            );
+        }
+        let mut client = proxy.connect();
+        client.send(hello(denied));
+        // Fatal, access_denied.
+        assert_eq!(client.take(8), [21, 3, 3, 0, 2, 2, 49], "{policy}");
+        assert!(client.is_at_end());
+        proxy.expect_count(FAILURES, "failure=\"denied\"", 1);
+        let decisions = "weft_authorization_decisions_total";
+        proxy.expect_count(decisions, "policy=\"p\",decision=\"deny\"", 1);
+        let line = wait::until("a line of the access log", || {
+            let text = fs::read_to_string(proxy.file("access.log")).unwrap_or_default();
+            text.lines()
+                .find(|it| it.contains("denied"))
+                .map(str::to_owned)
+        });
+        assert!(line.contains("\"policy\":\"listener/p\""), "{line}");
+    }
+}
+
+#[test]
 fn rfc8446_5_1_the_endpoint_gets_every_byte_however_the_hello_was_cut() {
     let origin = Origin::start(|peer| {
         while let Some(bytes) = peer.some() {

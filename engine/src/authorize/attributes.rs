@@ -11,13 +11,14 @@ use std::net::IpAddr;
 
 use super::path;
 use crate::authenticate::Principal;
-use crate::http::{Request, Scheme};
+use crate::http::{Request, RequestHead, Scheme};
 
 /// A request as policies see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributes<'a> {
     pub(super) request: Request<'a>,
     pub(super) facts: Facts<'a>,
+    host: &'a [u8],
     /// The path as a lenient upstream may read it, where that differs from the normalised one.
     pub(super) lenient_path: Option<&'a [u8]>,
 }
@@ -64,7 +65,20 @@ impl<'a> Attributes<'a> {
         Self {
             request,
             facts,
+            host: request.host(),
             lenient_path,
+        }
+    }
+
+    /// Where there is no request to be seen: the attributes of a connection to `host`. `nothing` is
+    /// a head that was not filled.
+    #[must_use]
+    pub fn of_connection(host: &'a [u8], facts: Facts<'a>, nothing: &'a RequestHead) -> Self {
+        Self {
+            request: nothing.view(b""),
+            facts,
+            host,
+            lenient_path: None,
         }
     }
 
@@ -77,8 +91,7 @@ impl<'a> Attributes<'a> {
 
     /// The host, without a final dot: `example.com.` is the same host (RFC 3986 §3.2.2).
     pub(super) fn host(&self) -> &'a [u8] {
-        let host = self.request.host();
-        host.strip_suffix(b".").unwrap_or(host)
+        self.host.strip_suffix(b".").unwrap_or(self.host)
     }
 
     /// The port that the client asked for, by name or by its scheme (RFC 9110 §4.2).

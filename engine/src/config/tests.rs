@@ -369,7 +369,6 @@ fn what_needs_a_request_cannot_be_had_with_passthrough() {
     for lines in [
         tls,
         "authenticate = \"none\"",
-        "authorization = { default = \"deny\" }",
         "rate_limits = [{ name = \"a\", requests = 1 }]",
     ] {
         let found = problems(lines, good);
@@ -377,6 +376,27 @@ fn what_needs_a_request_cannot_be_had_with_passthrough() {
             found.contains("cannot be had with `passthrough`"),
             "{lines}: {found}"
         );
+    }
+    let policy = |condition: &str| {
+        let action = "name = \"p\", action = \"allow\"";
+        format!("authorization = {{ policies = [{{ {action}, {condition} }}] }}")
+    };
+    for condition in [
+        "sources = [\"10.0.0.0/8\"]",
+        "not = { hosts = [\"x.test\"] }",
+    ] {
+        assert_eq!(problems(&policy(condition), good), "", "{condition}");
+    }
+    for (condition, aspect) in [
+        ("methods = [\"GET\"]", "methods"),
+        ("paths = [{ exact = \"/\" }]", "paths"),
+        ("not = { principals = [\"anonymous\"] }", "principals"),
+        ("sources = [\"::1\"], ports = [443]", "ports"),
+        ("headers = [{ name = \"x\", present = true }]", "headers"),
+    ] {
+        let found = problems(&policy(condition), good);
+        let expected = format!("listener/p asks for `{aspect}`");
+        assert!(found.contains(&expected), "{condition}: {found}");
     }
     let tls = good.replace("\"c\"", "\"tls\"");
     let found = problems("", &tls);

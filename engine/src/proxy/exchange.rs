@@ -124,7 +124,7 @@ async fn steps<'a>(
         authentication::run(telling, request, route).await?;
     }
     // Before anything is said about the request, also that there is nothing for it.
-    let passed = authorization::run(telling, request, location, text)?;
+    let (passed, left) = authorization::run(telling, request, location, text)?;
     let service = plan.services.at(location);
     let granted = match (passed.permit(service), location.route) {
         (Ok(permit), _) => Granted::as_it_is(permit),
@@ -137,6 +137,7 @@ async fn steps<'a>(
         }
         (Err(_), None) => return Err((ProxyFailure::Internal.into(), "")),
     };
+    let granted = granted.telling(left.as_deref());
     let course = course::of(plan, &request, location).map_err(|failure| (failure.into(), ""))?;
     match course {
         Course::Local(answer) => {

@@ -190,7 +190,7 @@ fn limit_fields<'s>(
     if let Some(exceeded) = telling.exceeded() {
         let _ = write!(storage, "{}", exceeded.retry_after_seconds());
         ends[0] = storage.len();
-        exceeded.write_policy(storage);
+        exceeded.limit.write_policy(storage);
         ends[1] = storage.len();
         exceeded.write_left(storage);
     }

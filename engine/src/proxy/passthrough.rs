@@ -6,13 +6,14 @@
 
 use std::rc::Rc;
 
+use super::authorization;
 use super::connection::Connection;
 use super::fold::{self, Reason};
 use super::snapshot::generation::ListenerSlot;
 use super::telling::Telling;
 use crate::forward::{self, Passage};
 use crate::io::clock;
-use crate::record::{CloseReason, DownstreamFailure, Handshake, ProxyFailure};
+use crate::record::{CloseReason, DownstreamFailure, Failure, Handshake, ProxyFailure};
 use crate::route::RouteAction;
 use crate::tls::{ClientHello, HandshakeError, HelloReader, alert};
 
@@ -48,9 +49,10 @@ pub(super) async fn run(connection: &Connection, slot: Rc<ListenerSlot>) -> Clos
             // What the client has may not be all: it must not look like an end.
             connection.stream.reset();
         } else {
-            let answer = match failure == DownstreamFailure::NoRoute.into() {
-                true => alert::UNRECOGNIZED_NAME,
-                false => alert::INTERNAL_ERROR,
+            let answer = match failure {
+                Failure::Downstream(DownstreamFailure::NoRoute) => alert::UNRECOGNIZED_NAME,
+                Failure::Downstream(DownstreamFailure::Denied) => alert::ACCESS_DENIED,
+                _ => alert::INTERNAL_ERROR,
             };
             connection
                 .stream
@@ -83,12 +85,17 @@ async fn read(
     }
 }
 
-/// Route, balance, forward.
+/// Route, authorize, balance, forward.
 async fn pass(telling: &mut Telling<'_>, name: &str, first: &[u8]) -> Result<(), Reason> {
     let (connection, slot) = (telling.connection(), telling.slot());
     let no_route = (DownstreamFailure::NoRoute.into(), "");
-    let route = slot.plan.routes.find_name(name).ok_or(no_route)?;
-    telling.routed(route);
+    let location = slot.plan.routes.locate_name(name);
+    if let Some(route) = location.route {
+        telling.routed(route);
+    }
+    // Who may not enter is not told what there is.
+    let permit = authorization::of_connection(telling, name, location)?;
+    let route = location.route.ok_or(no_route)?;
     // The configuration has no other actions here.
     let RouteAction::Forward(clusters) = &route.action else {
         return Err(no_route);
@@ -99,6 +106,7 @@ async fn pass(telling: &mut Telling<'_>, name: &str, first: &[u8]) -> Result<(),
     let cluster = slot.generation.cluster(cluster).ok_or(no_cluster)?;
     telling.sent_to(&cluster);
     let passage = Passage {
+        permit,
         first,
         downstream: &connection.stream,
         timer: &connection.timer,

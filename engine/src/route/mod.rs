@@ -181,12 +181,17 @@ impl RouteTable {
         }
     }
 
-    /// The route for a name alone, on a listener each of whose virtual hosts has one.
+    /// Where a name alone belongs, on a listener each of whose virtual hosts has one route.
     ///
     /// *Cost*: one pass over the name.
     #[must_use]
-    pub fn find_name(&self, name: &str) -> Option<&Route> {
-        self.routes.get(self.hosts.find(name.as_bytes())?)
+    pub fn locate_name(&self, name: &str) -> Location<'_> {
+        let place = self.hosts.find(name.as_bytes());
+        Location {
+            virtual_host: place,
+            place,
+            route: place.and_then(|place| self.routes.get(place)),
+        }
     }
 
     /// All routes, in the order of the file.

@@ -77,6 +77,11 @@ impl Rate {
         u64::from(self.burst.get()).saturating_sub(ahead.div_ceil(TICKS))
     }
 
+    /// How long until a bucket is full that is full again at `full_at`.
+    pub(super) fn until(self, full_at: Ticks, now: Ticks) -> Duration {
+        self.duration(full_at.0.saturating_sub(now.0))
+    }
+
     fn duration(self, ticks: u64) -> Duration {
         let nanos = u128::from(ticks)
             .saturating_mul(u128::from(self.per))

@@ -6,9 +6,7 @@ use std::net::IpAddr;
 use crate::authorize::attributes::Attributes;
 use crate::config::{IpNetwork, LimitKey};
 use crate::http::FieldName;
-
-/// Bits of an IPv6 address that one subscriber has: the rest is theirs to choose (RFC 6177 §2).
-const SUBSCRIBER_BITS: u8 = 64;
+use crate::limits;
 
 /// The hash of the caller, by the parts of `key`. Whoever has the same parts has the same hash.
 pub(super) fn caller(key: &[LimitKey], attributes: &Attributes<'_>, keys: &RandomState) -> u64 {
@@ -53,7 +51,7 @@ fn client(attributes: &Attributes<'_>, hasher: &mut impl Hasher) {
         .client
         .map(|client| match client.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
-            address @ IpAddr::V6(_) => IpNetwork::of(address, SUBSCRIBER_BITS).address(),
+            address @ IpAddr::V6(_) => IpNetwork::of(address, limits::SUBSCRIBER_BITS).address(),
         });
     ("client", client).hash(hasher);
 }

@@ -24,7 +24,7 @@ use crate::config::{self, AuthorizationLevel};
 use crate::io::Instant;
 use crate::route::Location;
 
-use bucket::{Rate, Taken};
+use bucket::{Rate, Taken, Ticks};
 use table::Table;
 
 /// The number of a limit over the whole configuration.
@@ -62,6 +62,15 @@ pub struct ListenerLimits {
     virtual_hosts: Vec<Vec<RateLimit>>,
     /// By the place of the route in the listener.
     routes: Vec<Vec<RateLimit>>,
+}
+
+/// A limit that has let a request pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Passing<'a> {
+    /// Which.
+    pub limit: &'a RateLimit,
+    full_at: Ticks,
+    now: Ticks,
 }
 
 /// A limit that has no token left for a caller.
@@ -131,14 +140,11 @@ pub fn limit<'a>(
     limits: impl Iterator<Item = &'a RateLimit>,
     attributes: &Attributes<'_>,
     now: Instant,
-    mut passed: impl FnMut(LimitId),
+    mut passed: impl FnMut(Passing<'_>),
 ) -> Result<Passed, Exceeded<'a>> {
     let Allowed(()) = allowed;
     for limit in limits {
-        match limit.take(attributes, now) {
-            None => passed(limit.id),
-            Some(retry_after) => return Err(Exceeded { limit, retry_after }),
-        }
+        passed(limit.take(attributes, now)?);
     }
     Ok(Passed(()))
 }
@@ -196,16 +202,32 @@ impl RateLimit {
         self.rate.left(full_at, self.rate.ticks(now))
     }
 
-    /// Takes a token; how long there is none, if there is none.
-    fn take(&self, attributes: &Attributes<'_>, now: Instant) -> Option<Duration> {
+    /// Takes a token.
+    fn take(&self, attributes: &Attributes<'_>, now: Instant) -> Result<Passing<'_>, Exceeded<'_>> {
         let now = self.rate.ticks(now);
-        match self
-            .buckets
-            .table
-            .take(self.caller(attributes), self.rate, now)
-        {
-            Taken::Passes(_) => None,
-            Taken::Refused(wait) => Some(wait),
+        let table = &self.buckets.table;
+        match table.take(self.caller(attributes), self.rate, now) {
+            Taken::Passes(full_at) => Ok(Passing {
+                limit: self,
+                full_at,
+                now,
+            }),
+            Taken::Refused(retry_after) => Err(Exceeded {
+                limit: self,
+                retry_after,
+            }),
+        }
+    }
+
+    /// Appends the value of `RateLimit-Policy`: `"name";q=100;w=60`
+    /// (draft-ietf-httpapi-ratelimit-headers-10 §3). The window is in whole seconds; a shorter one
+    /// is left out.
+    pub fn write_policy(&self, out: &mut Vec<u8>) {
+        let source = &self.source;
+        // Names hold no character that a quoted string would have to escape.
+        let _ = write!(out, "\"{}\";q={}", source.name, source.requests);
+        if source.per.subsec_nanos() == 0 {
+            let _ = write!(out, ";w={}", source.per.as_secs());
         }
     }
 
@@ -227,27 +249,24 @@ impl Buckets {
     }
 }
 
+impl Passing<'_> {
+    /// Appends the value of `RateLimit`: `"name";r=9;t=3`
+    /// (draft-ietf-httpapi-ratelimit-headers-10 §4): what is left, and in how many whole seconds
+    /// all of it is there again.
+    pub fn write_left(&self, out: &mut Vec<u8>) {
+        let rate = self.limit.rate;
+        let left = rate.left(self.full_at, self.now);
+        let full_in = rate.until(self.full_at, self.now);
+        let seconds = whole_seconds(full_in);
+        let _ = write!(out, "\"{}\";r={left};t={seconds}", self.limit.source.name);
+    }
+}
+
 impl Exceeded<'_> {
     /// Whole seconds, at least 1, after which the caller may come again (RFC 9110 §10.2.3).
     #[must_use]
     pub fn retry_after_seconds(&self) -> u64 {
-        let is_part = self.retry_after.subsec_nanos() > 0;
-        self.retry_after
-            .as_secs()
-            .saturating_add(u64::from(is_part))
-            .max(1)
-    }
-
-    /// Appends the value of `RateLimit-Policy`: `"name";q=100;w=60`
-    /// (draft-ietf-httpapi-ratelimit-headers-10 §3). The window is in whole seconds; a shorter one
-    /// is left out.
-    pub fn write_policy(&self, out: &mut Vec<u8>) {
-        let source = &self.limit.source;
-        // Names hold no character that a quoted string would have to escape.
-        let _ = write!(out, "\"{}\";q={}", source.name, source.requests);
-        if source.per.subsec_nanos() == 0 {
-            let _ = write!(out, ";w={}", source.per.as_secs());
-        }
+        whole_seconds(self.retry_after).max(1)
     }
 
     /// Appends the value of `RateLimit`: `"name";r=0;t=3` (the same, §4).
@@ -255,4 +274,10 @@ impl Exceeded<'_> {
         let seconds = self.retry_after_seconds();
         let _ = write!(out, "\"{}\";r=0;t={seconds}", self.limit.source.name);
     }
+}
+
+/// Seconds, rounded up.
+fn whole_seconds(time: Duration) -> u64 {
+    let is_part = time.subsec_nanos() > 0;
+    time.as_secs().saturating_add(u64::from(is_part))
 }

@@ -88,6 +88,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     };
     let mut listeners = listeners(root, profile, &mut places, known);
     authorization::number(&mut listeners);
+    passthrough::refuse_policies(root, &listeners);
     passthrough::refuse_tls_behind(root, &listeners, &clusters);
     Some(Config {
         profile,

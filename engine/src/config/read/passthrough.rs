@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::config::file::Section;
 use crate::config::model::{
-    Action, Authenticate, Cluster, FieldEdits, Listener, Rewrite, Route, RouteMatch, VirtualHost,
+    Action, Authenticate, Cluster, FieldEdits, Listener, PolicyConditions, Rewrite, Route,
+    RouteMatch, VirtualHost,
 };
 
 /// Refuses what needs a request to be seen, on a listener with these virtual hosts.
@@ -15,7 +16,6 @@ pub(super) fn refuse_unfit(section: &Section<'_>, virtual_hosts: &[VirtualHost])
     for key in [
         "tls",
         "authenticate",
-        "authorization",
         "rate_limits",
         "external_authorization",
     ] {
@@ -26,13 +26,13 @@ pub(super) fn refuse_unfit(section: &Section<'_>, virtual_hosts: &[VirtualHost])
     }
     for host in virtual_hosts {
         let is_fit = match &host.routes[..] {
-            [route] => is_fit(route) && host.authorization.is_none() && host.rate_limits.is_empty(),
+            [route] => is_fit(route) && host.rate_limits.is_empty(),
             _ => false,
         };
         if !is_fit {
             let message = format!(
                 "virtual host \"{}\": with `passthrough`, expected one route with `forward`, and \
-                 at most a name and timeouts beside it",
+                 at most a name, authorization and timeouts beside it",
                 host.name
             );
             section.refuse("virtual_hosts", &message);
@@ -48,9 +48,40 @@ fn is_fit(route: &Route) -> bool {
         && route.rewrite == Rewrite::default()
         && route.request_fields == FieldEdits::default()
         && route.response_fields == FieldEdits::default()
-        && route.authorization.is_none()
         && route.rate_limits.is_empty()
         && route.external_authorization.is_none()
+}
+
+/// Refuses policies that ask for what only a request shows.
+pub(super) fn refuse_policies(root: &Section<'_>, listeners: &[Listener]) {
+    for listener in listeners.iter().filter(|listener| listener.passthrough) {
+        let levels = listener.authorizations();
+        let policies = levels.flat_map(|(level, it)| it.policies.iter().map(move |it| (level, it)));
+        for (level, policy) in policies {
+            let asked = [&policy.conditions, &policy.not].map(unseen);
+            if let Some(aspect) = asked.into_iter().flatten().next() {
+                let message = format!(
+                    "listener \"{}\": with `passthrough`, expected policies by `sources` and \
+                     `hosts`; {level}/{} asks for `{aspect}`, which no request is there to show",
+                    listener.name, policy.name
+                );
+                root.refuse("listeners", &message);
+            }
+        }
+    }
+}
+
+/// What of these conditions needs a request.
+fn unseen(conditions: &PolicyConditions) -> Option<&'static str> {
+    let aspects = [
+        ("principals", conditions.principals.is_empty()),
+        ("methods", conditions.methods.is_empty()),
+        ("paths", conditions.paths.is_empty()),
+        ("headers", conditions.headers.is_empty()),
+        ("ports", conditions.ports.is_empty()),
+    ];
+    let mut asked = aspects.into_iter().filter(|(_, is_empty)| !is_empty);
+    asked.next().map(|(aspect, _)| aspect)
 }
 
 /// Refuses clusters with TLS of their own behind listeners that let the client's through: nobody

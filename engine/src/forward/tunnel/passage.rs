@@ -3,13 +3,14 @@
 //! In: a [`Passage`]: what the client has said already, and everything that decides where it goes.
 //! Out: when both directions have ended; or why it did not come to that. An endpoint that cannot be
 //! reached is replaced by another as long as nothing was sent; from the first byte on there is no
-//! other attempt. There is no request here, and nothing that a policy could judge but the route.
+//! other attempt. There is no request here: policies judge where it comes from and the name.
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Ends, Trace, carry};
+use crate::authorize::Permit;
 use crate::balance::{Avoided, Balancer, EndpointFault, Lease, Pick};
 use crate::forward::circuit::{Circuit, Entry, PendingError, Slot};
 use crate::forward::pool::{ClusterPool, PoolEvent};
@@ -19,6 +20,8 @@ use crate::limits;
 
 /// A connection to carry through, and everything that decides how.
 pub struct Passage<'a> {
+    /// The client may have this done.
+    pub permit: Permit,
     /// What the client has said already.
     pub first: &'a [u8],
     /// The client.

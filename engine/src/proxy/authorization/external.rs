@@ -5,6 +5,7 @@
 //! request's method, path, host and the configured fields, with what an upstream would be told of
 //! the client; it goes to a cluster like any other.
 
+use super::Left;
 use crate::authenticate::query_without;
 use crate::authorize::Permit;
 use crate::authorize::external::{Changes, ExternalResult, Question, Ruling, Service};
@@ -34,6 +35,14 @@ impl Granted {
             permit,
             changes: None,
         }
+    }
+
+    /// The client is told what is `left`, too.
+    pub(in crate::proxy) fn telling(mut self, left: Option<&Left>) -> Self {
+        if let Some(left) = left {
+            left.tell(&mut self.changes.get_or_insert_default().client);
+        }
+        self
     }
 }
 

@@ -9,10 +9,14 @@ pub(super) mod external;
 
 use super::fold::Reason;
 use super::telling::Telling;
+use crate::authenticate::Principal;
 use crate::authorize::external::Passed;
-use crate::authorize::{self, Attributes, Facts, LevelOutcome, PolicyAction, Verdict, rate_limit};
-use crate::http::{Request, client_address};
-use crate::record::{Decision, DownstreamFailure, PolicyId};
+use crate::authorize::rate_limit::Passing;
+use crate::authorize::{
+    self, Allowed, Attributes, Facts, LevelOutcome, Permit, PolicyAction, Verdict, rate_limit,
+};
+use crate::http::{FieldEdits, Request, RequestHead, Scheme, client_address};
+use crate::record::{Decision, DownstreamFailure, PolicyId, ProxyFailure};
 use crate::route::Location;
 
 /// Asks the policies of the listener, the virtual host and the route. `storage` is scratch space.
@@ -21,7 +25,7 @@ pub(super) fn run<'a>(
     request: Request<'_>,
     location: Location<'_>,
     storage: &mut Vec<u8>,
-) -> Result<Passed, Reason> {
+) -> Result<(Passed, Option<Box<Left>>), Reason> {
     let connection = telling.connection();
     let plan = telling.plan();
     let peer_address = connection.peer.map(|peer| peer.ip());
@@ -32,23 +36,86 @@ pub(super) fn run<'a>(
         scheme: connection.scheme(),
     };
     let attributes = Attributes::new(request, facts, storage);
-    let verdict = authorize::authorize(plan.policies.levels(location), &attributes);
-    tell(telling, &verdict);
-    let denied = |_: PolicyId| (DownstreamFailure::Denied.into(), "");
-    let allowed = verdict.result.map_err(denied)?;
+    let allowed = policies(telling, location, &attributes)?;
     let limits = plan.rate_limits.at(location);
     let count = |limit, decision| {
         let local = &connection.local;
         local.record(|recorder| recorder.limited(limit, decision));
     };
-    let passed = |limit| count(limit, Decision::Allow);
-    rate_limit::limit(allowed, limits, &attributes, telling.received_at(), passed).map_err(
-        |exceeded| {
+    let mut left: Option<Box<Left>> = None;
+    let passed = |passing: Passing<'_>| {
+        count(passing.limit.id(), Decision::Allow);
+        if passing.limit.source().always_tell {
+            left.get_or_insert_default().add(passing);
+        }
+    };
+    match rate_limit::limit(allowed, limits, &attributes, telling.received_at(), passed) {
+        Ok(passed) => Ok((passed, left)),
+        Err(exceeded) => {
             count(exceeded.limit.id(), Decision::Deny);
             telling.limited(exceeded);
-            (DownstreamFailure::RateLimited.into(), "")
-        },
-    )
+            Err((DownstreamFailure::RateLimited.into(), ""))
+        }
+    }
+}
+
+/// Asks the policies about a connection to `name`, of which nothing else can be seen.
+pub(super) fn of_connection(
+    telling: &mut Telling<'_>,
+    name: &str,
+    location: Location<'_>,
+) -> Result<Permit, Reason> {
+    let connection = telling.connection();
+    let nobody = Principal::default();
+    let facts = Facts {
+        principal: &nobody,
+        client: connection.peer.map(|peer| peer.ip()),
+        scheme: Scheme::Https,
+    };
+    let nothing = RequestHead::new();
+    let attributes = Attributes::of_connection(name.as_bytes(), facts, &nothing);
+    let allowed = policies(telling, location, &attributes)?;
+    let none = std::iter::empty();
+    let passed = rate_limit::limit(allowed, none, &attributes, telling.received_at(), |_| ());
+    let permit = passed.ok().and_then(|passed| passed.permit(None).ok());
+    permit.ok_or_else(|| (ProxyFailure::Internal.into(), ""))
+}
+
+fn policies(
+    telling: &mut Telling<'_>,
+    location: Location<'_>,
+    attributes: &Attributes<'_>,
+) -> Result<Allowed, Reason> {
+    let levels = telling.plan().policies.levels(location);
+    let verdict = authorize::authorize(levels, attributes);
+    tell(telling, &verdict);
+    let denied = |_: PolicyId| (DownstreamFailure::Denied.into(), "");
+    verdict.result.map_err(denied)
+}
+
+/// What is left of limits that a request has passed, for its client.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    policies: Vec<u8>,
+    left: Vec<u8>,
+}
+
+impl Left {
+    fn add(&mut self, passing: Passing<'_>) {
+        if !self.left.is_empty() {
+            self.policies.extend_from_slice(b", ");
+            self.left.extend_from_slice(b", ");
+        }
+        passing.limit.write_policy(&mut self.policies);
+        passing.write_left(&mut self.left);
+    }
+
+    /// Puts it in what is added to the response.
+    fn tell(&self, fields: &mut FieldEdits) {
+        let policies = fields.add(b"RateLimit-Policy", &self.policies);
+        let left = fields.add(b"RateLimit", &self.left);
+        debug_assert!(policies.is_ok() && left.is_ok(), "{self:?}");
+    }
 }
 
 /// Counts and notes what was decided.

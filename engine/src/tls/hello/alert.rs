@@ -2,6 +2,8 @@
 
 /// The hello breaks the protocol.
 pub const DECODE_ERROR: [u8; 7] = fatal(50);
+/// The client may not.
+pub const ACCESS_DENIED: [u8; 7] = fatal(49);
 /// Something is wrong on our side.
 pub const INTERNAL_ERROR: [u8; 7] = fatal(80);
 /// Nobody here goes by that name (RFC 6066 §3).

@@ -28,6 +28,9 @@ pub struct RateLimit {
     pub key: Vec<LimitKey>,
     /// Callers that are kept apart at one time.
     pub callers: u32,
+    /// Responses to requests that pass tell what is left, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub always_tell: bool,
     /// The number of this limit over the whole configuration, from 0.
     #[serde(skip)]
     pub index: u32,

@@ -61,6 +61,7 @@ fn limit(section: &mut Section<'_>, names: &mut Names) -> Option<RateLimit> {
         burst,
         key,
         callers,
+        always_tell: section.flag("always_tell", false),
         index: 0,
     })
 }
