@@ -136,6 +136,7 @@ pub fn json(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
 /// ```text
 /// time shard client listener route cluster endpoint "method authority target" status flags
 /// failure received sent attempts total/added/pick/connect/send/first_byte/body(ms) "id" "agent"
+/// policy audit limit external_authorization
 /// ```
 pub fn text(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
     let outcome = line.outcome;
@@ -195,7 +196,13 @@ pub fn text(out: &mut Vec<u8>, line: &AccessLine<'_>, query: Query) {
     escape_text(out, line.request_id);
     out.extend_from_slice(b"\" \"");
     escape_text(out, line.user_agent);
-    out.extend_from_slice(b"\"\n");
+    out.push(b'"');
+    let external = outcome.external.map(ExternalResult::label);
+    for name in [line.policy, line.audit, line.limit, external] {
+        out.push(b' ');
+        word(out, name);
+    }
+    out.push(b'\n');
 }
 
 /// Why there was more than one attempt; nothing when there was not.

@@ -86,8 +86,26 @@ fn a_text_line_has_fixed_places() {
     let outcome = outcome();
     let expected = "2026-11-23T01:43:33.120Z 1 192.0.2.7:50123 web api service 127.0.0.1:9000 \
                     \"GET example.com /search?[redacted]\" 200 - - 321 4567 1 \
-                    1.541/0.041/0.012/-/0.005/1.500/0.021 \"0af7\" \"curl/8.5\"\n";
+                    1.541/0.041/0.012/-/0.005/1.500/0.021 \"0af7\" \"curl/8.5\" - - - -\n";
     assert_eq!(as_text(&line(&outcome), Query::Redact), expected);
+}
+
+#[test]
+fn a_text_line_says_what_decided() {
+    let mut outcome = outcome();
+    outcome.external = Some(ExternalResult::TimeoutAllowed);
+    let line = AccessLine {
+        policy: Some("listener/no admin"),
+        audit: Some("route:a/trial"),
+        limit: Some("listener/each"),
+        ..line(&outcome)
+    };
+    let end = "\"curl/8.5\" listener/no\\x20admin route:a/trial listener/each timeout_allowed\n";
+    assert!(as_text(&line, Query::Redact).ends_with(end));
+    assert_eq!(
+        as_json(&line, Query::Redact)["external_authorization"],
+        "timeout_allowed"
+    );
 }
 
 #[test]
