@@ -1,5 +1,5 @@
 //! What it costs to find out who is calling: a key among many, a token that is known, a token that
-//! is not, by algorithm.
+//! is not, by algorithm; a password.
 //!
 //! A key must cost the same among 10 and among 100,000. A known token costs a hash of its bytes; an
 //! unknown one a signature, which the shard that verifies it does itself.
@@ -21,9 +21,11 @@ use aws_lc_rs::signature::{
     KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use engine::authenticate::{Asked, KeySet, Memory, Methods, Requirement, hash_api_key};
+use engine::authenticate::{
+    Asked, KeySet, Memory, Methods, Obstacle, Requirement, hash_api_key, hash_password,
+};
 use engine::config;
 use engine::http::{HeadLimits, RequestHead, h1};
 
@@ -174,5 +176,40 @@ fn tokens(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, api_keys, tokens);
+/// What one password costs the thread that verifies it, with the parameters of
+/// `weft hash-password`.
+fn password(criterion: &mut Criterion) {
+    let hash = hash_password(b"correct horse", &[7; 16]).expect("a hash");
+    let methods = format!(
+        "[[authentication.basic]]\nname = 'b'\nusers = [{{ name = 'ann', hash = '{hash}' }}]\n"
+    );
+    let (methods, requirement) = configured(&methods, "b", None);
+    let credentials = STANDARD.encode("ann:correct horse");
+    let (head, bytes) = parse(&format!("Authorization: Basic {credentials}"));
+    let asked = Asked {
+        request: head.view(&bytes),
+        peer: None,
+        now: NOW,
+    };
+    let mut memory = Memory::new(&[0; 32]);
+    let found = methods.authenticate(&requirement, &asked, &mut memory);
+    let Err(Obstacle::Unverified(question)) = found else {
+        panic!("a password that was not seen before")
+    };
+    let mut group = criterion.benchmark_group("password");
+    group.sample_size(20);
+    group.bench_function("verify", |bencher| {
+        bencher.iter(|| assert!(black_box(&question).verify()));
+    });
+    group.finish();
+    memory.answer(&question, true, NOW);
+    criterion.bench_function("password/known", |bencher| {
+        bencher.iter(|| {
+            let found = methods.authenticate(&requirement, black_box(&asked), &mut memory);
+            found.is_ok()
+        });
+    });
+}
+
+criterion_group!(benches, api_keys, tokens, password);
 criterion_main!(benches);

@@ -3,7 +3,8 @@
 //! The policies are those of a mesh: callers by identity, each for some paths and methods; a few
 //! blocked networks; administrators by the prefix of their identity. Cases: the first policy, the
 //! last one, none (the default), and the last one found by trying them in order, which is what the
-//! index is there to avoid. `authenticate` beside it: finding who calls by API key, then deciding.
+//! index is there to avoid. Then steps 5 and 6 together: finding who calls by API key, then
+//! deciding.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use engine::authenticate::Principal;
+use engine::authenticate::{Asked, Memory, Methods, Principal, hash_api_key};
 use engine::authorize::rate_limit::{self, ListenerLimits};
 use engine::authorize::{
     self, Attributes, Facts, LimitId, ListenerPolicies, PolicyId, PolicyTable,
@@ -149,5 +150,75 @@ fn whole_step(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decide, whole_step);
+/// Who calls, and may it: steps 5 and 6 together, as an exchange asks them. Each of the callers has
+/// an API key, and a policy of its own; the one that calls has the last of both.
+fn authenticate_and_authorize(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("authenticate_and_authorize");
+    for count in COUNTS {
+        let mut text =
+            "[[authentication.api_keys]]\nname = 'k'\nheader = 'x-api-key'\nkeys = [\n".to_owned();
+        let key = |number: usize| format!("the key of service {number}");
+        for number in 0..count {
+            let hash = hash_api_key(key(number).as_bytes());
+            let _ = writeln!(text, "{{ owner = 'service{number}', hash = '{hash}' }},");
+        }
+        text += "]\n[[listeners]]\nname = 'l'\naddress = '127.0.0.1:1'\n\
+            authenticate = { any_of = ['k'] }\n\
+            virtual_hosts = [{ hosts = ['*'], routes = [{ direct_response = { status = 200 } }] }]\n\
+            [listeners.authorization]\n";
+        for number in 0..count {
+            let _ = writeln!(
+                text,
+                "[[listeners.authorization.policies]]\nname = 'p{number}'\naction = 'allow'\n\
+                 principals = [{{ key_owner = 'service{number}' }}]\n\
+                 paths = [{{ prefix = '/api/v{}' }}]\nmethods = ['GET', 'POST']",
+                number % 7
+            );
+        }
+        let config = config::parse(&text, Path::new("bench"));
+        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+        let listener = &config.listeners[0];
+        let ids: Vec<PolicyId> = (0..=count as u32).map(PolicyId).collect();
+        let policies = ListenerPolicies::compile(listener, &ids);
+        let routes = RouteTable::compile(listener);
+        let methods = Methods::compile(&config.authentication, Vec::new());
+        let last = count - 1;
+        let head = format!(
+            "GET /api/v{}/orders/42 HTTP/1.1\r\nHost: a.test\r\nX-Api-Key: {}\r\n\r\n",
+            last % 7,
+            key(last)
+        );
+        let mut storage = RequestHead::new();
+        h1::request::parse(head.as_bytes(), &HeadLimits::default(), &mut storage)
+            .expect("the request is valid");
+        let request = storage.view(head.as_bytes());
+        let location = routes.locate(&request);
+        let requirement = &location.route.expect("a route").requirement;
+        let mut memory = Memory::new(&[0; 32]);
+        let mut scratch = Vec::new();
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| {
+                let asked = Asked {
+                    request: black_box(request),
+                    peer: None,
+                    now: Duration::from_secs(1),
+                };
+                let principal = methods
+                    .authenticate(requirement, &asked, &mut memory)
+                    .expect("a known key");
+                let facts = Facts {
+                    principal: &principal,
+                    client: "192.0.2.7".parse().ok(),
+                    scheme: Scheme::Http,
+                };
+                let attributes = Attributes::new(request, facts, &mut scratch);
+                let verdict = authorize::authorize(policies.levels(location), &attributes);
+                assert!(verdict.result.is_ok(), "the last policy allows it");
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decide, whole_step, authenticate_and_authorize);
 criterion_main!(benches);
