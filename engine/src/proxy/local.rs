@@ -12,7 +12,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::access_log::AccessLogs;
-use super::authentication::Errands;
+use super::authentication::{Errands, Turns};
 use super::connection::{Busy, Connection};
 use super::exchange::Scratch;
 use super::fold;
@@ -49,8 +49,10 @@ pub struct Local {
     watches_proofs: Cell<bool>,
     /// Tokens and passwords that were verified.
     pub(super) memory: RefCell<Memory>,
-    /// What others do for this shard.
+    /// What others do for this shard...
     pub(super) errands: Errands,
+    /// ...and who may ask for it next.
+    pub(super) turns: Turns,
     overload: RefCell<Overload>,
 }
 
@@ -86,6 +88,7 @@ impl Local {
             watches_proofs: Cell::new(false),
             memory: RefCell::new(Memory::new(&io::random_secret())),
             errands,
+            turns: Turns::default(),
             overload: RefCell::default(),
         };
         local.seat(&current);

@@ -6,14 +6,16 @@
 
 mod errands;
 mod keys;
+mod turns;
 
+use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::connection::Connection;
 use super::fold::Reason;
 use super::telling::Telling;
 use crate::authenticate::{Asked, Obstacle, Question};
-use crate::http::Request;
+use crate::http::{Request, client_address};
 use crate::io::{Elapsed, clock};
 use crate::limits;
 use crate::record::{DownstreamFailure, ProxyFailure};
@@ -21,6 +23,7 @@ use crate::route::Route;
 
 pub use errands::{ErrandQueues, Errands, PasswordErrand};
 pub(super) use keys::compile;
+pub(super) use turns::Turns;
 
 /// Finds out who sent `request`, as far as its route asks. From here on the telling has the
 /// principal; or the challenges, when the route is for those who prove who they are.
@@ -46,7 +49,10 @@ pub(super) async fn run<'a>(
         let Err(Obstacle::Unverified(question)) = found else {
             break;
         };
-        verify(connection, question).await?;
+        let hops = telling.plan().fields.trusted_hops;
+        let peer = connection.peer.map(|peer| peer.ip());
+        let client = client_address(&request, peer, hops);
+        verify(connection, client, question).await?;
         found = methods.authenticate(requirement, &asked, &mut local.memory.borrow_mut());
     }
     if let Some(address) = local.memory.borrow_mut().take_wanted() {
@@ -69,13 +75,19 @@ pub(super) async fn run<'a>(
     }
 }
 
-/// Has a password verified, off the shard, and remembers the answer.
-async fn verify(connection: &Connection, question: Question) -> Result<(), Reason> {
+/// Has a password of `client` verified, off the shard, and remembers the answer.
+async fn verify(
+    connection: &Connection,
+    client: Option<IpAddr>,
+    question: Question,
+) -> Result<(), Reason> {
     let local = &connection.local;
     let overloaded = (ProxyFailure::Overloaded.into(), "passwords");
-    let answered = local.errands.verify(question).ok_or(overloaded)?;
     let timer = &connection.timer;
     timer.arm(clock::now() + limits::PASSWORD_PATIENCE);
+    let turn = timer.guard(local.turns.take(client)).await;
+    let _turn = turn.ok().flatten().ok_or(overloaded)?;
+    let answered = local.errands.verify(question).ok_or(overloaded)?;
     match timer.guard(answered.recv_async()).await {
         Ok(Ok((question, is_right))) => {
             let mut memory = local.memory.borrow_mut();
