@@ -255,7 +255,7 @@ mod tests {
             &bundle,
             "certificate is not DER",
         );
-        refused(id, &swapped(&bundle, &own.key), &bundle, "is no");
+        refused(id, &swapped(&bundle, &own.key), &bundle, "has no SPIFFE ID");
         let given = GivenSvid {
             spiffe_id: id,
             chain: &own.chain,
