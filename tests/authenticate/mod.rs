@@ -40,7 +40,7 @@ pub(crate) fn hash(command: &str, secret: &str) -> Result<String, String> {
 }
 
 /// The status and head that curl gets from the proxy.
-fn curl(proxy: &Proxy, path: &str, arguments: &[&str]) -> (u16, String) {
+pub(crate) fn curl(proxy: &Proxy, path: &str, arguments: &[&str]) -> (u16, String) {
     let url = format!("http://{}{path}", proxy.address());
     let output = proxy::output(
         Command::new("curl")

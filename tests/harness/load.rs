@@ -33,12 +33,13 @@ impl Load {
             let (is_over, answered) = (Arc::clone(&load.is_over), Arc::clone(&load.answered));
             let (failed, request) = (Arc::clone(&load.failed), request.to_owned());
             load.threads.push(thread::spawn(move || {
-                let mut client = Client::connect(to);
+                let (mut client, mut is_closed) = (Client::connect(to), false);
                 while !is_over.load(Ordering::Relaxed) {
-                    if !is_kept {
+                    if is_closed || !is_kept {
                         client = Client::connect(to);
                     }
                     let response = client.exchange(&request);
+                    is_closed = response.field("Connection") == Some("close");
                     if response.status() == 200 {
                         answered.fetch_add(1, Ordering::Relaxed);
                     } else {

@@ -4,6 +4,7 @@
 mod certificates;
 mod endpoints;
 mod fragments;
+mod keys;
 mod listeners;
 mod logs;
 mod refused;
