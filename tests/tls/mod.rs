@@ -9,6 +9,7 @@ mod listener;
 mod mesh;
 mod passthrough;
 mod sidecar;
+mod trust;
 mod upstream;
 mod workload;
 

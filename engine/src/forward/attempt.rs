@@ -137,7 +137,7 @@ pub(super) async fn run(
                 let endpoint = way.lease.id();
                 call.pool.put(endpoint, upstream, ended.kept_for);
             } else {
-                call.pool.tell(PoolEvent::Unclean);
+                call.pool.tell(upstream.ended());
             }
             match ended.again {
                 Some(grant) => Tried::Again(grant),
@@ -147,7 +147,7 @@ pub(super) async fn run(
             }
         }
         Err(error) => {
-            call.pool.tell(PoolEvent::Unclean);
+            call.pool.tell(upstream.ended());
             let reached = match () {
                 () if trace.status != 0 => Reached::Committed,
                 () if answer.is_begun => Reached::Begun,
@@ -178,7 +178,8 @@ async fn connection(
     let per_try = call.retry.per_try_timeout.unwrap_or(Duration::MAX);
     let request_ends = call.timeouts.request_ends;
     let ends = request_ends.min(now + call.connect_timeout.min(per_try));
-    match connect::connect(way.lease.address(), call.connector, call.timer, ends).await {
+    let to = way.lease.address();
+    match connect::connect(to, call.connector, call.pool, call.timer, ends).await {
         Ok(stream) => {
             trace.connected_at = clock::now();
             let (lease, pool) = (&way.lease, call.pool);

@@ -32,10 +32,12 @@ impl ConnectError {
     }
 }
 
-/// Connects `to` an endpoint, and begins TLS if there is a `connector`; both until `ends`.
+/// Connects `to` an endpoint, and begins TLS if there is a `connector`; both until `ends`. The pool
+/// remembers a connection with TLS.
 pub(super) async fn connect(
     to: &Address,
     connector: Option<&Connector>,
+    pool: &ClusterPool,
     timer: &Timer,
     ends: Instant,
 ) -> Result<Stream, ConnectError> {
@@ -54,7 +56,10 @@ pub(super) async fn connect(
     // Its state is large, and a reused connection needs none of it.
     let handshake = Box::pin(connector.connect(&stream, to));
     match timer.guard(handshake).await {
-        Ok(Ok(())) => Ok(stream),
+        Ok(Ok(link)) => {
+            pool.remember(link);
+            Ok(stream)
+        }
         Ok(Err(error)) => Err(ConnectError::Tls(error)),
         Err(Elapsed) => Err(ConnectError::Tls(HandshakeError::TimedOut)),
     }

@@ -54,7 +54,7 @@ pub use circuit::{Circuit, CircuitPlan, CircuitReport, OpenConnection, PendingEr
 pub use connect::ConnectError;
 pub use date::DateCache;
 pub use idle::IdlePolicy;
-pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Upstream};
+pub use pool::{ClusterPool, ConnectionPool, PoolEvent, Review, Upstream};
 pub use relay::{RelayError, Timeouts};
 pub use retry::{Grant, RetryAfter, RetryWish};
 pub use trace::Trace;

@@ -16,10 +16,11 @@
 //! [`limits::POOL_SWEEP`], over the lists that hold something; an empty pool wakes nobody. The
 //! rules are in [`super::idle`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::circuit::OpenConnection;
@@ -27,6 +28,7 @@ use super::idle::{Gone, IdleList, IdlePolicy};
 use crate::balance::{Cluster, ClusterId, ConnectionHold, EndpointId};
 use crate::io::{self, Address, Instant, Stream, Timer, clock};
 use crate::limits;
+use crate::tls::{Connector, Link};
 
 /// An upstream connection and what must be known to reuse it.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ pub enum PoolEvent {
     Full,
     /// Its exchange did not end cleanly.
     Unclean,
+    /// It was cut, since its endpoint is not trusted any more.
+    Untrusted,
     /// Its endpoint left the cluster, or the cluster's TLS changed.
     Replaced,
 }
@@ -87,6 +91,20 @@ pub struct ClusterPool {
     policy: IdlePolicy,
     /// By `EndpointId`.
     endpoints: Vec<Rc<EndpointIdle>>,
+    /// Connections with TLS that are open, and some that were.
+    links: Rc<RefCell<Vec<Link>>>,
+    /// What came after it, when the cluster's TLS changed.
+    heir: OnceCell<(Arc<Connector>, Rc<Self>)>,
+}
+
+/// Connections whose peers are to be looked at again, because the cluster's TLS has changed.
+pub struct Review {
+    /// By whom.
+    pub connector: Arc<Connector>,
+    /// The connections.
+    pub links: Vec<Link>,
+    /// Where those that pass are remembered.
+    pub pool: Rc<ClusterPool>,
 }
 
 /// The idle connections to one address.
@@ -213,6 +231,8 @@ impl ClusterPool {
             cluster: cluster.id(),
             policy,
             endpoints: endpoints.collect(),
+            links: previous.map_or_else(Rc::default, |previous| Rc::clone(&previous.links)),
+            heir: OnceCell::new(),
         })
     }
 
@@ -224,6 +244,36 @@ impl ClusterPool {
             if !taken_over.contains(&Rc::as_ptr(endpoint)) {
                 self.close(endpoint);
             }
+        }
+    }
+
+    /// Remembers a connection with TLS, so that its peer can be looked at again. One that was made
+    /// by rules that have changed meanwhile is at once.
+    pub fn remember(&self, link: Link) {
+        if let Some((connector, next)) = self.heir.get() {
+            return match connector.trusts(&link) {
+                true => next.remember(link),
+                false => link.cut(),
+            };
+        }
+        let mut links = self.links.borrow_mut();
+        if links.len() == links.capacity() {
+            links.retain(Link::is_open);
+        }
+        links.push(link);
+    }
+
+    /// Gives the connections that are open to `next`, which goes by `connector`, once they have
+    /// been looked at.
+    pub fn bequeath(&self, connector: &Arc<Connector>, next: &Rc<Self>) -> Review {
+        // It has one heir, and has it once.
+        let _ = self.heir.set((Arc::clone(connector), Rc::clone(next)));
+        let mut links = self.links.take();
+        links.retain(Link::is_open);
+        Review {
+            connector: Arc::clone(connector),
+            links,
+            pool: Rc::clone(next),
         }
     }
 
@@ -307,6 +357,16 @@ impl ClusterPool {
     /// When a connection made at `now` retires.
     pub fn retires_at(&self, now: Instant, random: u64) -> Instant {
         self.policy.retires_at(now, random)
+    }
+}
+
+impl Upstream {
+    /// What is told of one that is not used again.
+    pub(super) fn ended(&self) -> PoolEvent {
+        match self.stream.is_cut() {
+            true => PoolEvent::Untrusted,
+            false => PoolEvent::Unclean,
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub use random::random_secret;
 pub use ring::buffer::Buf;
 pub use ring::probe;
 pub use runtime::{Runtime, RuntimeThread};
-pub use stream::Stream;
+pub use stream::{Cutter, Stream};
 pub use wait::{
     Elapsed, Timer, end_other_tasks, sleep, sleep_until, spawn, stop, take_task_panics, yield_now,
 };

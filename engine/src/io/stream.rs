@@ -265,27 +265,64 @@ impl Stream {
     /// Drop what is queued, and have the close send RST: the peer must not take what it has for
     /// the whole.
     pub fn reset(&self) {
-        self.with(|socket| {
-            socket.afterwards = Afterwards::Open;
-            if let Some(queue) = &mut socket.queue {
-                queue.clear();
-            }
-            if let Some(fd) = socket.fd() {
-                let zero = Some(std::time::Duration::ZERO);
-                // Fails only on a socket that is gone already.
-                let _ = socket2::SockRef::from(fd).set_linger(zero);
-            }
-            if socket.sending == Sending::Blocked {
-                let room = Token::new(Kind::Writable, socket.generation, self.index);
-                self.driver.cancel(room);
-            }
-            // Also when it was blocked: nothing may follow, least of all a FIN.
-            if !matches!(socket.sending, Sending::Failed(_)) {
-                socket.sending = Sending::Failed(Errno::PIPE);
-            }
-            socket.wake_writer();
-        });
+        self.with(|socket| reset(&self.driver, self.index, socket));
     }
+
+    /// A way to end the connection from outside of the task that has it.
+    pub fn cutter(&self) -> Cutter {
+        Cutter {
+            index: self.index,
+            generation: self.with(|socket| socket.generation),
+        }
+    }
+
+    /// Whether somebody has used a [`Cutter`].
+    pub fn is_cut(&self) -> bool {
+        self.with(|socket| socket.is_cut())
+    }
+}
+
+/// Ends a connection of this shard from outside of the task that has it. Does not keep it open.
+#[derive(Clone, Copy, Debug)]
+pub struct Cutter {
+    index: u32,
+    generation: u16,
+}
+
+impl Cutter {
+    /// Ends it at once: what is queued or was received is dropped, whoever waits to read or to
+    /// write is told that it failed, and the close sends RST. Nothing happens to one that is
+    /// closed; who holds this for longer than 65,535 other connections must know that it is not.
+    pub fn cut(self) {
+        let driver = driver::current();
+        let mut sockets = driver.sockets.borrow_mut();
+        let found = sockets.get_mut(self.index as usize);
+        if let Some(socket) = found.filter(|socket| socket.generation == self.generation) {
+            reset(&driver, self.index, socket);
+            socket.cut();
+        }
+    }
+}
+
+fn reset(driver: &Driver, index: u32, socket: &mut Socket) {
+    socket.afterwards = Afterwards::Open;
+    if let Some(queue) = &mut socket.queue {
+        queue.clear();
+    }
+    if let Some(fd) = socket.fd() {
+        let zero = Some(std::time::Duration::ZERO);
+        // Fails only on a socket that is gone already.
+        let _ = socket2::SockRef::from(fd).set_linger(zero);
+    }
+    if socket.sending == Sending::Blocked {
+        let room = Token::new(Kind::Writable, socket.generation, index);
+        driver.cancel(room);
+    }
+    // Also when it was blocked: nothing may follow, least of all a FIN.
+    if !matches!(socket.sending, Sending::Failed(_)) {
+        socket.sending = Sending::Failed(Errno::PIPE);
+    }
+    socket.wake_writer();
 }
 
 impl Drop for Stream {

@@ -49,7 +49,7 @@ pub fn serve(
     async move {
         let Some(connection) = connection else { return };
         if let Some(reason) = connection.live().await {
-            connection.closed_for.set(reason);
+            connection.closed_for.set(connection.cut_for(reason));
             // Its state is large, and other connections live without it.
             Box::pin(connection.linger()).await;
         }
@@ -348,7 +348,16 @@ impl Connection {
     /// Ends at once, whatever it is doing: it has had its time to drain.
     pub(super) fn cut(&self) {
         self.is_cut.set(true);
-        self.stream.reset();
+        self.stream.cutter().cut();
+    }
+
+    /// Why it ends, if what it did ended for `reason`: it may have been cut.
+    fn cut_for(&self, reason: CloseReason) -> CloseReason {
+        match self.is_cut.get() {
+            true if self.is_distrusted.get() => CloseReason::ProofRevoked,
+            true if clock::recent() >= self.proof_ends() => CloseReason::ProofExpired,
+            true | false => reason,
+        }
     }
 
     fn shorten_wait(&self) {

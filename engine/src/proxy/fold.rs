@@ -95,6 +95,7 @@ pub(super) fn pool_event(event: PoolEvent) -> record::PoolEvent {
         PoolEvent::LifetimeReached => record::PoolEvent::LifetimeReached,
         PoolEvent::Full => record::PoolEvent::PoolFull,
         PoolEvent::Unclean => record::PoolEvent::Unclean,
+        PoolEvent::Untrusted => record::PoolEvent::Untrusted,
         PoolEvent::Replaced => record::PoolEvent::Replaced,
     }
 }

@@ -23,7 +23,7 @@ use super::snapshot::{ClusterPlan, Snapshot};
 use crate::accept::{Overload, Overloaded, Refused};
 use crate::authenticate::{KeySet, Memory};
 use crate::balance::{ClusterId, ClusterReport, ClusterStrain, EndpointId, Health};
-use crate::forward::{CircuitReport, ConnectionPool, DateCache};
+use crate::forward::{CircuitReport, ConnectionPool, DateCache, Review};
 use crate::io::{self, Address, Instant, clock};
 use crate::limits;
 use crate::record::{ListenerId, Recorder, Refusal, ShardRecord};
@@ -125,7 +125,7 @@ impl Local {
         let is_this = |next: &mut Rc<Generation>| next.snapshot.generation == generation;
         let next = self.prepared.borrow_mut().take_if(is_this)?;
         let previous = self.current.replace(Rc::clone(&next));
-        previous.yield_to(&next);
+        look_again(previous.yield_to(&next), next.snapshot.drain);
         self.logs.follow(next.snapshot.access_log.as_ref());
         let removed = self.seat(&next);
         let connections = self.connections();
@@ -428,6 +428,31 @@ fn trust_again(connections: Vec<Weak<Connection>>, patience: Duration) {
         io::sleep(patience).await;
         for connection in distrusted.iter().filter_map(Weak::upgrade) {
             connection.cut();
+        }
+    });
+}
+
+/// Verifies again what the endpoints of `reviews` have shown, one at a time. Connections to those
+/// that would not be taken any more are cut after `patience`, tunnels and all, if they have not
+/// ended.
+fn look_again(reviews: Vec<Review>, patience: Duration) {
+    if reviews.iter().all(|review| review.links.is_empty()) {
+        return;
+    }
+    io::spawn(async move {
+        let mut distrusted = Vec::new();
+        for review in reviews {
+            for link in review.links {
+                match review.connector.trusts(&link) {
+                    true => review.pool.remember(link),
+                    false => distrusted.push(link),
+                }
+                io::yield_now().await;
+            }
+        }
+        io::sleep(patience).await;
+        for link in distrusted {
+            link.cut();
         }
     });
 }

@@ -308,6 +308,8 @@ pub enum PoolEvent {
     PoolFull,
     /// A connection was closed because its exchange did not end cleanly.
     Unclean,
+    /// A connection was cut because its endpoint is not trusted any more.
+    Untrusted,
     /// A connection was closed because a new generation has no use for it: its endpoint left, or
     /// the cluster's TLS changed.
     Replaced,
@@ -315,7 +317,7 @@ pub enum PoolEvent {
 
 impl PoolEvent {
     /// All events, in the order in which they are counted.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Connected,
         Self::ConnectFailed,
         Self::Reused,
@@ -325,6 +327,7 @@ impl PoolEvent {
         Self::LifetimeReached,
         Self::PoolFull,
         Self::Unclean,
+        Self::Untrusted,
         Self::Replaced,
     ];
 
@@ -340,6 +343,7 @@ impl PoolEvent {
             Self::LifetimeReached => "lifetime_reached",
             Self::PoolFull => "pool_full",
             Self::Unclean => "unclean",
+            Self::Untrusted => "untrusted",
             Self::Replaced => "replaced",
         }
     }

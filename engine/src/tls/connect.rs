@@ -5,12 +5,13 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::ServerName;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{ServerName, UnixTime};
 
 use super::channel::{Channel, Side};
 use super::error::HandshakeError;
@@ -18,16 +19,27 @@ use super::files::{Fault, Files};
 use super::secrets::Source;
 use super::settings;
 use crate::config::ClusterTls;
-use crate::io::{Address, Stream};
+use crate::io::{Address, Cutter, Stream};
 
 /// TLS of one cluster.
 #[derive(Debug)]
 pub struct Connector {
     config: Arc<ClientConfig>,
+    verifier: Arc<dyn ServerCertVerifier>,
     /// What is asked for and, unless an identity is, must be proved.
     name: Option<ServerName<'static>>,
     /// What it was made from.
     pub(super) source: Source<ClusterTls>,
+}
+
+/// An open connection to an endpoint, as far as it takes to look at its peer again. Does not keep
+/// it open.
+#[derive(Debug)]
+pub struct Link {
+    side: Weak<RefCell<Side>>,
+    cutter: Cutter,
+    /// What the peer must prove where no name is configured.
+    address: ServerName<'static>,
 }
 
 impl Connector {
@@ -37,12 +49,13 @@ impl Connector {
     /// relative to the cluster's `tls`.
     pub(super) fn load(source: Source<ClusterTls>, files: Files<'_>) -> Result<Self, Vec<Fault>> {
         let tls = &source.tls;
-        let config = Arc::new(settings::client(tls, files)?);
+        let settings::Connecting { config, verifier } = settings::client(tls, files)?;
         let name = tls.server_name.as_ref();
         // The configuration takes only names that are valid here as well.
         let name = name.and_then(|name| ServerName::try_from(name.clone()).ok());
         Ok(Self {
-            config,
+            config: Arc::new(config),
+            verifier,
             name,
             source,
         })
@@ -56,17 +69,65 @@ impl Connector {
 
     /// Begins TLS on a connection to `address` and waits for the end of the handshake. The caller
     /// has a deadline for it.
-    pub async fn connect(&self, stream: &Stream, address: &Address) -> Result<(), HandshakeError> {
-        let name = self.name.clone().unwrap_or_else(|| of_address(address));
+    pub async fn connect(
+        &self,
+        stream: &Stream,
+        address: &Address,
+    ) -> Result<Link, HandshakeError> {
+        let address = of_address(address);
+        let name = self.name.as_ref().unwrap_or(&address).clone();
         let config = Arc::clone(&self.config);
         let connection = UnbufferedClientConnection::new(config, name);
         let connection = connection.map_err(|error| HandshakeError::of(&error))?;
         let side = Rc::new(RefCell::new(Side::Client(connection)));
         let handshake = Rc::default();
+        let link = Link {
+            side: Rc::downgrade(&side),
+            cutter: stream.cutter(),
+            address,
+        };
         let channel = Channel::new(side, Rc::clone(&handshake));
         stream.secure(Box::new(channel));
         let result = stream.until(|| *handshake.borrow()).await;
-        result.unwrap_or(Err(HandshakeError::Closed))
+        result.unwrap_or(Err(HandshakeError::Closed))?;
+        Ok(link)
+    }
+
+    /// Whether the peer of `link`, which was perhaps made by an earlier connector, would be taken
+    /// now: its authority is still trusted, and it is not revoked.
+    ///
+    /// *Cost:* one verification of the chain: a signature for each certificate in it.
+    #[must_use]
+    pub fn trusts(&self, link: &Link) -> bool {
+        let Some(side) = link.side.upgrade() else {
+            return true;
+        };
+        let Side::Client(connection) = &*side.borrow() else {
+            return false;
+        };
+        let Some([leaf, issuers @ ..]) = connection.peer_certificates() else {
+            return false;
+        };
+        let (name, now) = (self.name.as_ref().unwrap_or(&link.address), UnixTime::now());
+        self.verifier
+            .verify_server_cert(leaf, issuers, name, &[], now)
+            .is_ok()
+    }
+}
+
+impl Link {
+    /// Whether the connection is still there.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        // Its cipher lives as long as the socket.
+        self.side.strong_count() > 0
+    }
+
+    /// Ends the connection, if it is still there, whatever it is used for.
+    pub fn cut(&self) {
+        if self.is_open() {
+            self.cutter.cut();
+        }
     }
 }
 
@@ -82,13 +143,13 @@ pub fn https(
         ca: ca.map(Path::to_owned),
         ..ClusterTls::default()
     };
-    let config = settings::client(&tls, Files::default()).map_err(|faults| {
+    let connecting = settings::client(&tls, Files::default()).map_err(|faults| {
         let fault = faults.into_iter().next();
         fault.map_or_else(String::new, |fault| fault.message)
     })?;
     let name = ServerName::try_from(host.to_owned());
     let name = name.map_err(|_| format!("{host} is no name that a certificate could be for"))?;
-    Ok((Arc::new(config), name))
+    Ok((Arc::new(connecting.config), name))
 }
 
 /// What a server without a configured name must prove.

@@ -72,7 +72,15 @@ pub(super) fn server(tls: &ListenerTls, files: Files<'_>) -> Result<Listening, V
 }
 
 /// What a cluster's handshakes need.
-pub(super) fn client(tls: &ClusterTls, files: Files<'_>) -> Result<ClientConfig, Vec<Fault>> {
+#[derive(Debug)]
+pub(super) struct Connecting {
+    pub(super) config: ClientConfig,
+    /// Which endpoints are taken, also later, when what is trusted has changed.
+    pub(super) verifier: Arc<dyn ServerCertVerifier>,
+}
+
+/// Decides what a cluster's handshakes need.
+pub(super) fn client(tls: &ClusterTls, files: Files<'_>) -> Result<Connecting, Vec<Fault>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut faults = Faults::default();
     let roots = match &tls.ca {
@@ -106,7 +114,7 @@ pub(super) fn client(tls: &ClusterTls, files: Files<'_>) -> Result<ClientConfig,
         .map_err(|error| general(&error))?
         // Not dangerous: the verifier is the library's, or the library's and an identity.
         .dangerous()
-        .with_custom_certificate_verifier(verifier);
+        .with_custom_certificate_verifier(Arc::clone(&verifier));
     let mut config = match certificate.flatten() {
         Some(certified) => {
             let key = rustls::sign::SingleCertAndKey::from(certified.key);
@@ -115,7 +123,7 @@ pub(super) fn client(tls: &ClusterTls, files: Files<'_>) -> Result<ClientConfig,
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
-    Ok(config)
+    Ok(Connecting { config, verifier })
 }
 
 fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {

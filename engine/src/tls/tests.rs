@@ -145,7 +145,9 @@ fn pair_with(listener: &ListenerTls, cluster: &ClusterTls, fragment: Option<usiz
     } = settings::server(listener, Files::default()).expect("a listener");
     server.cert_resolver = Arc::new(Asked::new(certificates, Arc::new(OnceLock::new())));
     server.max_fragment_size = fragment;
-    let client = settings::client(cluster, Files::default()).expect("a cluster");
+    let client = settings::client(cluster, Files::default())
+        .expect("a cluster")
+        .config;
     let name = cluster.server_name.clone().expect("a name");
     let name = ServerName::try_from(name).expect("a name");
     let server = UnbufferedServerConnection::new(server.into()).expect("a connection");

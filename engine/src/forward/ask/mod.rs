@@ -196,7 +196,8 @@ async fn connection(
     }
     let open = connect::place(circuit, pool);
     let ends = inquiry.ends.min(now + inquiry.connect_timeout);
-    let made = connect::connect(lease.address(), inquiry.connector, inquiry.timer, ends).await;
+    let to = lease.address();
+    let made = connect::connect(to, inquiry.connector, pool, inquiry.timer, ends).await;
     match made {
         Ok(stream) => Ok(connect::made(stream, lease, open, pool, inquiry.random)),
         Err(error) => {

@@ -74,6 +74,13 @@ struct Tunnel<'a> {
 impl Tunnel<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RelayError>> {
         let ends = self.ends;
+        // Also while each side waits for the other.
+        if ends.downstream.is_cut() {
+            return Poll::Ready(Err(RelayError::ClientGone));
+        }
+        if ends.upstream.is_cut() {
+            return Poll::Ready(Err(RelayError::UpstreamClosed));
+        }
         let up = poll_half(cx, &mut self.up, ends.downstream, ends.upstream);
         let down = poll_half(cx, &mut self.down, ends.upstream, ends.downstream);
         self.trace.received_bytes = self.up.bytes();

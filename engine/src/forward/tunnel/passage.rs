@@ -92,7 +92,9 @@ async fn reach(passage: &Passage<'_>, trace: &mut Trace) -> Result<(Stream, Leas
         let lease = lease.map_err(ForwardError::Pick)?;
         trace.attempt(lease.id(), now);
         let ends = now + passage.connect_timeout;
-        let error = match connect::connect(lease.address(), None, passage.timer, ends).await {
+        let error = match connect::connect(lease.address(), None, passage.pool, passage.timer, ends)
+            .await
+        {
             Ok(stream) => {
                 trace.connected_at = clock::now();
                 // What the endpoint does with the connection is between it and the client.

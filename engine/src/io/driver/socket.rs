@@ -33,6 +33,9 @@ pub(crate) enum Receive {
     Failed(Errno),
 }
 
+/// Why nothing is sent any more on a connection that was cut; the kernel says this of accepts only.
+const CUT: Errno = Errno::CONNABORTED;
+
 /// Where sending stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sending {
@@ -203,6 +206,20 @@ impl Socket {
         secured.is_some_and(|secured| secured.unsent() > 0)
     }
 
+    /// Somebody else ended it: nothing more is read or written.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.sending == Sending::Failed(CUT)
+    }
+
+    /// Ends it for whoever reads and writes. What was received is dropped.
+    pub(crate) fn cut(&mut self) {
+        self.sending = Sending::Failed(CUT);
+        self.received.clear();
+        self.received_bytes = 0;
+        self.wake_writer();
+        self.wake_reader();
+    }
+
     /// The peer is to be told that nothing follows, unless the connection is lost or reset.
     pub(crate) fn owes_notice(&self) -> bool {
         self.secured.is_some() && !matches!(self.sending, Sending::Failed(_))
@@ -210,6 +227,9 @@ impl Socket {
 
     /// Where reading ends once all that was received has been taken: `None` while more may come.
     pub(crate) fn end(&self) -> Option<Result<(), Errno>> {
+        if self.is_cut() {
+            return Some(Err(Errno::CONNRESET));
+        }
         let opened = self.secured.as_ref().map(|secured| secured.opened());
         match (opened, self.receive) {
             (Some(Opened::Finished), _) | (None, Receive::Ended) => Some(Ok(())),
@@ -246,6 +266,9 @@ impl Socket {
 
     /// Take a run as it came from the kernel.
     pub(crate) fn receive_run(&mut self, run: Buf) {
+        if self.is_cut() {
+            return;
+        }
         match &mut self.secured {
             None => self.append(run),
             Some(secured) => {

@@ -58,6 +58,34 @@ fn a_blocked_stream_that_is_reset_sends_no_fin() {
 }
 
 #[test]
+fn a_cut_is_told_to_the_reader_that_waits_and_nothing_more_is_read() {
+    on_shard(|| async {
+        let (near, mut far) = UnixStream::pair().expect("pair");
+        let stream = Rc::new(Stream::from_fd(near.into()));
+        let (reader, told) = (Rc::clone(&stream), Rc::new(Cell::new(false)));
+        let tell = Rc::clone(&told);
+        let cutter = stream.cutter();
+        spawn(async move { tell.set(reader.recv().await.is_err()) });
+        sleep(Duration::from_millis(1)).await;
+        assert!(!told.get() && !stream.is_cut());
+        cutter.cut();
+        sleep(Duration::from_millis(1)).await;
+        assert!(told.get() && stream.is_cut());
+        far.write_all(b"late").expect("written");
+        sleep(Duration::from_millis(5)).await;
+        assert!(stream.recv().await.is_err());
+        assert!(stream.drained(0).await.is_err());
+        drop(stream);
+        // Of another connection in its place it knows nothing.
+        let (near, _far) = UnixStream::pair().expect("pair");
+        sleep(Duration::from_millis(5)).await;
+        let next = Stream::from_fd(near.into());
+        cutter.cut();
+        assert!(!next.is_cut());
+    });
+}
+
+#[test]
 fn a_reset_is_told_to_the_writer_that_waits() {
     on_shard(|| async {
         let (stream, _far) = blocked().await;

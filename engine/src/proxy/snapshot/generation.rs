@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::{ClusterPlan, ListenerPlan, Snapshot};
 use crate::balance::{Balancer, ClusterId, ClusterReport, ClusterStrain, EndpointId, Health};
-use crate::forward::{Circuit, CircuitReport, ClusterPool, ConnectionPool, IdlePolicy};
+use crate::forward::{Circuit, CircuitReport, ClusterPool, ConnectionPool, IdlePolicy, Review};
 use crate::io::{Address, Instant, clock};
 
 /// Where generations are made: one shard of several.
@@ -83,18 +83,21 @@ impl Generation {
         };
         let before = Rc::clone(&cell.borrow());
         let next = ClusterSlot::succeed(site, plan, Some(Rc::clone(&before)));
-        before.yield_to(Some(&next));
+        // Discovery changes endpoints, never whom to trust.
+        let _none = before.yield_to(Some(&next));
         cell.replace(next);
         true
     }
 
-    /// Closes what `next`, which now takes all new requests, does not take over.
-    pub(in crate::proxy) fn yield_to(&self, next: &Self) {
-        for (id, cell) in (0..).map(ClusterId).zip(&self.clusters) {
-            if let Some(cell) = cell {
-                cell.borrow().yield_to(next.cluster(id).as_ref());
-            }
-        }
+    /// Closes what `next`, which now takes all new requests, does not take over. Gives the
+    /// connections whose peers have to be looked at again.
+    pub(in crate::proxy) fn yield_to(&self, next: &Self) -> Vec<Review> {
+        let cells = (0..).map(ClusterId).zip(&self.clusters);
+        let yielded = cells.filter_map(|(id, cell)| {
+            let cell = cell.as_ref()?.borrow();
+            cell.yield_to(next.cluster(id).as_ref())
+        });
+        yielded.collect()
     }
 
     /// An endpoint is now held to be `health`, and why.
@@ -175,13 +178,18 @@ impl ClusterSlot {
         })
     }
 
-    fn yield_to(&self, next: Option<&Rc<Self>>) {
+    fn yield_to(&self, next: Option<&Rc<Self>>) -> Option<Review> {
         if next.is_some_and(|next| std::ptr::eq(&**next, self)) {
-            return;
+            return None;
         }
         self.pool.yield_to(next.map(|next| &*next.pool));
-        if let Some(next) = next {
-            next.circuit.set_plan(&next.plan.upstream.circuit);
+        let next = next?;
+        next.circuit.set_plan(&next.plan.upstream.circuit);
+        match (&self.plan.upstream.tls, &next.plan.upstream.tls) {
+            (Some(before), Some(after)) if !Arc::ptr_eq(before, after) => {
+                Some(self.pool.bequeath(after, &next.pool))
+            }
+            (_, _) => None,
         }
     }
 }
