@@ -69,7 +69,11 @@ impl Files {
     /// Replaces the configuration by one with another key and password.
     fn replace_secrets(&self, key: &str, password: &str) {
         let setup = Self::text(&self.scratch, &self._origin, key, password);
-        let text = setup.render(self.proxy.address(), self.proxy.admin_address());
+        self.replace_config(&setup.render(self.proxy.address(), self.proxy.admin_address()));
+    }
+
+    /// Replaces the configuration, in one step.
+    fn replace_config(&self, text: &str) {
         fs::write(self.proxy.file("weft.next"), text).expect("written");
         fs::rename(self.proxy.file("weft.next"), self.proxy.file("weft.toml")).expect("renamed");
     }
@@ -187,11 +191,7 @@ fn keys_and_passwords_that_are_replaced_count_from_then_on_and_broken_ones_chang
     // A hash that is none.
     let text = fs::read_to_string(files.proxy.file("weft.toml")).expect("a configuration");
     let wrong = hash("hash-key", NEW).expect("a hash");
-    fs::write(
-        files.proxy.file("weft.toml"),
-        text.replace(&wrong, "sha256:none"),
-    )
-    .expect("written");
+    files.replace_config(&text.replace(&wrong, "sha256:none"));
     files.proxy.expect_count(RELOADS, "result=\"rejected\"", 1);
     assert_eq!(
         (files.by_key(NEW), files.by_password("battery staple")),
