@@ -242,7 +242,7 @@ pub const PASSWORD_MEMORY_KIB_MAX: u32 = 256 << 10;
 pub const PASSWORD_PASSES_MAX: u32 = 16;
 /// Lanes of that memory.
 pub const PASSWORD_LANES_MAX: u32 = 16;
-/// Passwords that wait to be verified, in the whole process: at 25 ms each the last one waits for
+/// Passwords that wait to be verified, in the whole process: at 21 ms each the last one waits for
 /// less than two seconds. More are answered with 503.
 pub const PASSWORD_QUEUE: usize = 64;
 /// Passwords of one client in that queue, from one shard: one is being verified, the next waits. As

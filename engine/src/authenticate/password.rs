@@ -1,7 +1,7 @@
 //! Passwords: hashing one for a configuration, and verifying one.
 //!
 //! Argon2id (RFC 9106) with the parameters that OWASP recommends for it: 19 MiB and two passes,
-//! some 25 ms. Other parameters in a configured hash are used as they are; they are bounded when
+//! 21 ms. Other parameters in a configured hash are used as they are; they are bounded when
 //! the configuration is read. Neither belongs on a shard.
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};

@@ -1,7 +1,7 @@
 //! The thread that verifies passwords.
 //!
-//! One thread, whatever the number of shards: each verification takes a core and 19 MiB for some
-//! 25 ms, and strangers decide how many are asked for. What waits is bounded by the queue; while a
+//! One thread, whatever the number of shards: each verification takes a core and 19 MiB for
+//! 21 ms, and strangers decide how many are asked for. What waits is bounded by the queue; while a
 //! flood of wrong passwords lasts, users whose password was verified in the last minutes are not
 //! affected, and others wait behind a few of each client that takes part in it
 //! (`proxy/authentication/turns.rs`). It ends with the last shard.

@@ -1,18 +1,26 @@
 //! Bytes that nobody can guess, from the kernel.
 
+use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// 32 bytes that nobody can guess.
 ///
 /// The kernel's and not those of the TLS library: that one measures the jitter of the processor
 /// before its first byte, for 40 ms, which a process without TLS need not wait for.
+///
+/// # Panics
+/// The kernel gives none: nothing may go on with a secret that can be guessed.
 #[must_use]
 pub fn random_secret() -> [u8; 32] {
     let mut secret = [0; 32];
-    // So few come whole once the machine has started (`getrandom(2)`). All zeros would make what is
-    // hashed with it findable by trying, but only for who reads our memory or the hash.
-    let _is_filled = getrandom(&mut secret, GetRandomFlags::empty());
-    secret
+    loop {
+        // So few come whole once the machine has started (`getrandom(2)`).
+        match getrandom(&mut secret, GetRandomFlags::empty()) {
+            Ok(count) if count == secret.len() => return secret,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => panic!("The kernel gives no random bytes: {error}"),
+        }
+    }
 }
 
 #[cfg(test)]
