@@ -559,3 +559,41 @@ pub const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
 pub const REGISTRY_TOKEN_BYTES_MIN: usize = 16;
 /// SRV records of one name that are followed: each target is a question of its own.
 pub const SRV_RECORDS_MAX: usize = 128;
+/// What the keys of instances in etcd begin with, by default.
+pub const ETCD_PREFIX_DEFAULT: &str = "/weft/services";
+/// Bytes of what the keys of instances in etcd begin with.
+pub const ETCD_PREFIX_BYTES_MAX: usize = 256;
+/// How long the instances of a proxy that died stay in etcd, by default: as long as an instance
+/// that does not renew stays in a registry.
+pub const ETCD_LEASE_DEFAULT: Duration = Duration::from_secs(30);
+/// The shortest lease in etcd: etcd itself makes shorter ones longer.
+pub const ETCD_LEASE_MIN: Duration = Duration::from_secs(5);
+/// The longest lease in etcd.
+pub const ETCD_LEASE_MAX: Duration = Duration::from_secs(3600);
+/// How long a connection to etcd or an answer of it may take, by default.
+pub const ETCD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+/// The longest such time: while it lasts nothing is known about a member that has stopped.
+pub const ETCD_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Time between two signs of life to etcd, at most; a third of the lease if that is less.
+pub const ETCD_BEAT_MAX: Duration = Duration::from_secs(5);
+/// Time before etcd is tried again when no member could be reached; doubles up to the next.
+pub const ETCD_RETRY_MIN: Duration = Duration::from_millis(100);
+/// Time between two attempts at reaching etcd, at most.
+pub const ETCD_RETRY_MAX: Duration = Duration::from_secs(5);
+/// Keys that are asked for in one question; a page of small instances is some 200 KiB.
+pub const ETCD_PAGE_KEYS: usize = 500;
+/// Bytes of one answer of etcd, or of one message of a watch; etcd cuts messages of a watch to some
+/// 2 MiB when it is asked to, and base64 adds a third.
+pub const ETCD_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one value in etcd that is read: a registration with all its metadata, escaped.
+pub const ETCD_VALUE_BYTES_MAX: usize = 64 << 10;
+/// Changes in one transaction; etcd takes 128.
+pub const ETCD_TRANSACTION_CHANGES: usize = 100;
+/// Bytes of one transaction in base64; etcd takes 1.5 MiB of what that stands for.
+pub const ETCD_TRANSACTION_BYTES: usize = 1 << 20;
+/// How often all is asked for again while there are instances that did not fit.
+pub const ETCD_RELIST: Duration = Duration::from_secs(60);
+/// How long instances of other proxies stay that are gone from an etcd that was away for long, or
+/// has lost its data: their proxies come back within a pause, an attempt and a transaction, and
+/// write them again.
+pub const ETCD_ORPHAN_GRACE: Duration = Duration::from_secs(15);

@@ -111,6 +111,9 @@ pub fn check(file: Option<&Path>) -> Result<String, Refusal> {
     let sources = Sources::gather(file);
     let config = config_to_try(&sources)?;
     let _compiles = compile(&config, &sources)?;
+    if let Some(registry) = &config.registry {
+        discovery::examine(registry).map_err(Refusal::Discovery)?;
+    }
     let files = match sources.files().read.len() {
         0 | 1 => String::new(),
         count => format!("{}, ", Count(count, "file")),

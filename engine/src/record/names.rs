@@ -299,6 +299,53 @@ pub const REGISTRY_UNWRITTEN: Metric = counter(
     "weft_registry_unwritten_total",
     "Writes of the registry's journal that failed.",
 );
+/// One series.
+pub const ETCD_CONNECTED: Metric = gauge(
+    "weft_etcd_connected",
+    "Whether the registry is shared through etcd at this moment.",
+);
+/// One series.
+pub const ETCD_AGE: Metric = gauge(
+    "weft_etcd_contact_age_seconds",
+    "Time since a member of etcd last answered.",
+);
+/// One series.
+pub const ETCD_REMOTE: Metric = gauge(
+    "weft_etcd_remote_instances",
+    "Registered instances that other proxies vouch for.",
+);
+/// One series.
+pub const ETCD_PENDING: Metric = gauge(
+    "weft_etcd_pending_changes",
+    "Instances of this proxy of which etcd has not confirmed the last change.",
+);
+/// One series.
+pub const ETCD_FAILURES: Metric = counter(
+    "weft_etcd_failures_total",
+    "Connections to a member of etcd that failed, or could not be made.",
+);
+/// One series.
+pub const ETCD_REFUSED: Metric = counter(
+    "weft_etcd_refused_writes_total",
+    "Writes that etcd refused.",
+);
+/// One series.
+pub const ETCD_LISTS: Metric = counter(
+    "weft_etcd_lists_total",
+    "Times that all instances were read from etcd.",
+);
+/// One series.
+pub const ETCD_LEASES: Metric = counter("weft_etcd_leases_total", "Leases that were made in etcd.");
+/// By type.
+pub const ETCD_EVENTS: Metric = counter(
+    "weft_etcd_events_total",
+    "Changes that the watch of etcd told, those of this proxy included, by type.",
+);
+/// By reason.
+pub const ETCD_SKIPPED: Metric = counter(
+    "weft_etcd_skipped_total",
+    "Values in etcd that were not used, by reason; counted each time they are read.",
+);
 /// By source.
 pub const DISCOVERY_ENDPOINTS: Metric = gauge(
     "weft_discovery_endpoints",

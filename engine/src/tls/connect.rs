@@ -143,10 +143,25 @@ pub fn https(
         ca: ca.map(Path::to_owned),
         ..ClusterTls::default()
     };
-    let connecting = settings::client(&tls, Files::default()).map_err(|faults| {
+    https_as(&tls, host)
+}
+
+/// The same for a client that goes by all of `tls`, and maybe shows a certificate.
+///
+/// # Errors
+/// What is wrong with the files or the name, for a person.
+pub fn https_as(
+    tls: &ClusterTls,
+    host: &str,
+) -> Result<(Arc<ClientConfig>, ServerName<'static>), String> {
+    let connecting = settings::client(tls, Files::default()).map_err(|faults| {
         let fault = faults.into_iter().next();
-        fault.map_or_else(String::new, |fault| fault.message)
+        fault.map_or_else(String::new, |fault| {
+            let told = format!("{} {}", fault.file, fault.message);
+            told.trim().to_owned()
+        })
     })?;
+    let host = tls.server_name.as_deref().unwrap_or(host);
     let name = ServerName::try_from(host.to_owned());
     let name = name.map_err(|_| format!("{host} is no name that a certificate could be for"))?;
     Ok((Arc::new(connecting.config), name))

@@ -31,7 +31,7 @@ mod settings;
 mod tests;
 
 pub use accept::{Acceptor, Secure};
-pub use connect::{Connector, Link, https};
+pub use connect::{Connector, Link, https, https_as};
 pub use error::HandshakeError;
 pub use files::{FileKind, describe_file, inspect_pem};
 pub use hello::{ClientHello, HelloReader, Taken, alert};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::tls::ClusterTls;
 use crate::config::scalar;
 use crate::limits;
 
@@ -99,6 +100,50 @@ pub struct Registry {
     pub max_instances: u32,
     /// Changes and renewals in a second.
     pub max_rate: u32,
+    /// The etcd through which it is shared with other proxies; it is not shared when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<Etcd>,
+}
+
+/// An etcd through which registries are shared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Etcd {
+    /// Its members; one of them is talked to at a time.
+    pub endpoints: Vec<EtcdEndpoint>,
+    /// What the keys of the instances begin with, without a slash at the end.
+    pub prefix: String,
+    /// Who this proxy is there, where etcd asks for it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub login: Option<EtcdLogin>,
+    /// What `https` goes by: the authorities of the system when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClusterTls>,
+    /// How long the instances of a proxy outlive it.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub lease_ttl: Duration,
+    /// How long a connection or an answer may take.
+    #[serde(serialize_with = "scalar::serialize_duration")]
+    pub timeout: Duration,
+}
+
+/// A user of etcd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EtcdLogin {
+    /// Its name.
+    pub user: String,
+    /// The file with its password.
+    pub password_file: PathBuf,
+}
+
+/// Where a member of etcd serves its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdEndpoint {
+    /// Over TLS.
+    pub is_secure: bool,
+    /// A name or an IP address; that of IPv6 without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
 }
 
 /// How names are resolved.
@@ -138,6 +183,22 @@ impl fmt::Display for HostName {
 impl fmt::Display for HostPort {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}", self.host, self.port)
+    }
+}
+
+impl fmt::Display for EtcdEndpoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        match self.host.contains(':') {
+            true => write!(out, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(out, "{scheme}://{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl Serialize for EtcdEndpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

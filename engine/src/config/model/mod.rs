@@ -39,7 +39,9 @@ pub use authorization::{
 };
 pub use cluster::balancing::{Balancing, Hash, HashKey, OutlierDetection, PeakEwma, Sticky};
 pub use cluster::{Cluster, Endpoint, EndpointAddress, LbPolicy, Pool, Subset};
-pub use discovery::{Discovery, Dns, HostName, HostPort, NamedEndpoint, Registry};
+pub use discovery::{
+    Discovery, Dns, Etcd, EtcdEndpoint, EtcdLogin, HostName, HostPort, NamedEndpoint, Registry,
+};
 pub use health::{HealthCheck, HealthProtocol, HttpCheck};
 pub use jwt::{ClaimPath, Jwt, JwtAlgorithm, JwtKeys};
 pub use listener::{

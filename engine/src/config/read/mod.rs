@@ -62,7 +62,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let methods = authentication::Methods::of(&authentication);
     let has_admin = root.has("admin");
     let registry = root.section("registry", |section| {
-        cluster::discovery::registry(section, has_admin)
+        cluster::discovery::registry(section, has_admin, identity.as_ref())
     });
     let dns = root
         .section("dns", cluster::discovery::dns)

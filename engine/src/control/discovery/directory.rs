@@ -58,6 +58,8 @@ pub struct Directory {
     /// Rung when a source answers for the first time.
     first: Notify,
     published: Cell<u64>,
+    /// How it goes with what the registry is shared through, if it is.
+    shared: RefCell<Option<Contact>>,
 }
 
 /// A cluster with sources.
@@ -102,15 +104,33 @@ pub struct SourceRow {
     pub failures: u64,
 }
 
+/// How it goes with what a registry is shared through: as old as that are its instances.
+#[derive(Clone, Debug, Default)]
+pub struct Contact {
+    /// When it last answered.
+    pub at: Option<Instant>,
+    /// Whether all that it had was read since the start.
+    pub is_known: bool,
+    /// Why there is no contact; none while there is.
+    pub error: Option<String>,
+    /// Attempts that failed since the start.
+    pub failures: u64,
+}
+
 impl SourceRow {
-    fn new(source: &Source, found: &Found, now: Instant) -> Self {
-        let age = found.answered.map(|answered| now.since(answered));
+    fn new(source: &Source, found: &Found, shared: Option<&Contact>, now: Instant) -> Self {
+        let is_registry = matches!(source, Source::Registry(_));
+        let (answered, error, failures) = match shared.filter(|_| is_registry) {
+            Some(contact) => (contact.at, &contact.error, contact.failures),
+            None => (found.answered, &found.error, found.failures),
+        };
+        let age = answered.map(|answered| now.since(answered));
         Self {
             source: source.to_string(),
             endpoints: found.endpoints.len(),
             age_seconds: age.map(|age| age.as_secs_f64()),
-            last_error: found.error.clone(),
-            failures: found.failures,
+            last_error: error.clone(),
+            failures,
         }
     }
 }
@@ -213,16 +233,23 @@ impl Directory {
     /// Whether a source has answered since it was wanted.
     pub fn has_answered(&self, source: &Source) -> bool {
         let sources = self.sources.borrow();
-        sources
-            .get(source)
-            .is_some_and(|found| found.answered.is_some())
+        let found = sources.get(source);
+        found.is_some_and(|found| found.answered.is_some()) && self.is_shared_known(source)
+    }
+
+    /// Whether what a source shares is known; so it is of one that shares nothing.
+    fn is_shared_known(&self, source: &Source) -> bool {
+        let shared = self.shared.borrow();
+        let is_registry = matches!(source, Source::Registry(_));
+        !is_registry || shared.as_ref().is_none_or(|contact| contact.is_known)
     }
 
     /// Whether a source has answered, or has had its time to.
     pub fn is_settled(&self, source: &Source) -> bool {
         let sources = self.sources.borrow();
         let found = sources.get(source);
-        found.is_some_and(|found| found.answered.is_some() || found.is_overdue)
+        let is_known = self.is_shared_known(source);
+        found.is_some_and(|it| (it.answered.is_some() && is_known) || it.is_overdue)
     }
 
     /// A source has had its time to answer.
@@ -284,6 +311,15 @@ impl Directory {
         is_new
     }
 
+    /// The registry is shared, and this is how it goes.
+    pub fn in_contact(&self, contact: Contact) {
+        let is_known = contact.is_known;
+        let before = self.shared.replace(Some(contact));
+        if is_known && before.is_none_or(|before| !before.is_known) {
+            self.first.notify_waiters();
+        }
+    }
+
     /// The sources of a cluster, for its page.
     pub fn rows(&self, cluster: &str, now: Instant) -> Vec<SourceRow> {
         let clusters = self.clusters.borrow();
@@ -291,14 +327,17 @@ impl Directory {
         let Some(fed) = clusters.get(cluster) else {
             return Vec::new();
         };
-        let row = |source: &Source| Some(SourceRow::new(source, sources.get(source)?, now));
+        let shared = self.shared.borrow();
+        let shared = shared.as_ref();
+        let row = |source: &Source| Some(SourceRow::new(source, sources.get(source)?, shared, now));
         fed.sources.iter().filter_map(row).collect()
     }
 
     /// All sources, for metrics: the row and what was published in all.
     pub fn totals(&self, now: Instant) -> (Vec<SourceRow>, u64) {
         let sources = self.sources.borrow();
-        let row = |(source, found)| SourceRow::new(source, found, now);
+        let shared = self.shared.borrow();
+        let row = |(source, found)| SourceRow::new(source, found, shared.as_ref(), now);
         let rows = sources.iter().map(row);
         (rows.collect(), self.published.get())
     }

@@ -44,6 +44,10 @@ impl Discovery {
         if let Some(api) = &self.api {
             figures.extend(registry(api));
         }
+        #[cfg(feature = "etcd")]
+        if let Some(etcd) = &self.etcd {
+            figures.extend(etcd.figures());
+        }
         write_figures(out, &figures);
     }
 }

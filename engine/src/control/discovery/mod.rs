@@ -1,7 +1,7 @@
 //! Discovery: instances come and go, and the clusters follow.
 //!
 //! Each source says what the endpoints of one service or name are now: the registry, in which
-//! instances register themselves; files; DNS.
+//! instances register themselves, and which may be shared through [`etcd`]; files; DNS.
 //! The [`directory`] merges what they found for each cluster; the [`feed`] tells the shards.
 //!
 //! Must stay true: all of it runs on the control thread; a change costs as much as the clusters
@@ -13,6 +13,8 @@ pub mod check;
 pub mod directory;
 #[cfg(feature = "dns")]
 mod dns;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod feed;
 mod figures;
 #[cfg(feature = "endpoint-files")]
@@ -39,7 +41,7 @@ use self::journal::{Entry, Journal, OpenError, Recovered};
 use self::registrar::Registrar;
 use super::health::Checker;
 use super::log::Log;
-use crate::config::{Config, Endpoint};
+use crate::config::{self, Config, Endpoint};
 use crate::proxy::Snapshot;
 use crate::shard::ShardCommand;
 
@@ -58,6 +60,8 @@ pub enum Fault {
     Journal(OpenError),
     /// The registry's tokens cannot be read.
     Access(AccessError),
+    /// A file that is needed for etcd cannot be used; why.
+    Etcd(String),
 }
 
 /// Discovery at work.
@@ -70,6 +74,9 @@ pub struct Discovery {
     /// The registry's API, if there is a registry.
     pub api: Option<Rc<Api>>,
     log: Log,
+    /// What it is shared through, if it is.
+    #[cfg(feature = "etcd")]
+    pub etcd: Option<Rc<etcd::Etcd>>,
 }
 
 impl Opened {
@@ -82,6 +89,7 @@ impl Opened {
         let registry = match &config.registry {
             None => None,
             Some(settings) => {
+                examine(settings)?;
                 let access = Access::open(settings).map_err(Fault::Access)?;
                 let opened = Journal::open(&settings.path, recovery::wall_millis() / 1000);
                 let (journal, recovered) = opened.map_err(Fault::Journal)?;
@@ -125,7 +133,7 @@ impl Opened {
         #[cfg(feature = "dns")]
         spawn_local(dns::run(Rc::clone(&directory), config.dns.clone(), log));
         let registry = self.registry.zip(config.registry.as_ref());
-        let api = registry.map(|((journal, recovered, access), settings)| {
+        let api: Option<Rc<Api>> = registry.map(|((journal, recovered, access), settings)| {
             let (offered, checker) = (Rc::clone(&directory), Rc::clone(checker));
             let registrar = Registrar::new(settings, journal, offered, checker, log);
             let registrar = Rc::new(registrar);
@@ -136,11 +144,23 @@ impl Opened {
             spawn_local(Rc::clone(&registrar).keep_offered());
             Rc::new(Api::new(registrar, access, settings.max_rate))
         });
+        #[cfg(feature = "etcd")]
+        let etcd = config.registry.as_ref().zip(api.as_ref());
+        #[cfg(feature = "etcd")]
+        let etcd = etcd.and_then(|(settings, api)| {
+            let (registrar, folder) = (api.registrar(), &settings.path);
+            let shared = settings.etcd.as_ref()?;
+            Some(etcd::Etcd::start(
+                shared, folder, registrar, &directory, log,
+            ))
+        });
         Discovery {
             directory,
             feed,
             api,
             log,
+            #[cfg(feature = "etcd")]
+            etcd,
         }
     }
 }
@@ -170,6 +190,20 @@ fn fill(config: &mut Config, entries: &[Entry]) -> HashMap<Arc<str>, Vec<Endpoin
     own
 }
 
+/// Checks what can be known of a registry before it is opened.
+///
+/// # Errors
+/// What would keep it from working.
+pub fn examine(settings: &config::Registry) -> Result<(), Fault> {
+    #[cfg(feature = "etcd")]
+    if let Some(shared) = &settings.etcd {
+        etcd::examine(shared).map_err(Fault::Etcd)?;
+    }
+    #[cfg(not(feature = "etcd"))]
+    let _never_shared = settings;
+    Ok(())
+}
+
 impl Discovery {
     /// Discovery of nothing, for tests of what stands beside it.
     #[cfg(test)]
@@ -179,6 +213,8 @@ impl Discovery {
             feed: Rc::new(Feed::new(Vec::new())),
             api: None,
             log: Log::new(super::log::Level::Error),
+            #[cfg(feature = "etcd")]
+            etcd: None,
         }
     }
 
@@ -251,6 +287,11 @@ impl fmt::Display for Fault {
                 out,
                 "The registry's journal cannot be opened: {error}.\n  FIX  Make the folder of \
                  registry.path writable, or stop the weft that uses it."
+            ),
+            Self::Etcd(why) => write!(
+                out,
+                "The registry cannot be shared through etcd: {why}.\n  FIX  Make the file \
+                 readable and whole, or name another one in registry.etcd."
             ),
             Self::Access(error) => write!(
                 out,

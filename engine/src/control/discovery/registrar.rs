@@ -8,6 +8,7 @@
 //! takes it; leases run out on time whether or not anybody asks.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::directory::{Directory, Source};
 use super::journal::{Journal, Record, Recovered, WriteError};
 use super::recovery::{put, tell, until, wall_millis};
 use super::registry::{
-    Bounds, Full, Health, Instance, Key, Missing, Owner, Registered, Registration, Registry,
+    self, Bounds, Full, Health, Instance, Key, Missing, Owner, Registered, Registration, Registry,
 };
 use crate::config::{self, Address, Endpoint, EndpointAddress};
 use crate::control::health::{Checker, Standing, State};
@@ -60,7 +61,6 @@ pub struct Events {
 }
 
 /// The registry, its journal, and who has to know of changes.
-#[derive(Debug)]
 pub struct Registrar {
     registry: RefCell<Registry>,
     journal: Journal,
@@ -72,7 +72,11 @@ pub struct Registrar {
     events: Cell<Events>,
     checker: Rc<Checker>,
     throttle: Throttle,
+    tell: RefCell<Option<Tell>>,
 }
+
+/// Is told of an instance that changed here.
+pub(super) type Tell = Box<dyn Fn(&Key)>;
 
 impl Registrar {
     /// A registrar with nobody registered.
@@ -98,6 +102,7 @@ impl Registrar {
             events: Cell::default(),
             checker,
             throttle: Throttle::new(Duration::from_secs(10)),
+            tell: RefCell::default(),
         }
     }
 
@@ -131,7 +136,7 @@ impl Registrar {
         let outcome = self
             .registry
             .borrow_mut()
-            .register(registration, Owner::Local, now)
+            .register(registration, now)
             .map_err(Refused::Full)?;
         self.count(|events| match outcome {
             Registered::Created | Registered::Replaced => events.registered += 1,
@@ -140,6 +145,7 @@ impl Registrar {
         let record = self.registry.borrow().instance(&key.0, &key.1).map(put);
         self.after_change();
         if outcome != Registered::Renewed {
+            self.tell_others(&key);
             self.watch(key);
         }
         self.write(record).await?;
@@ -177,6 +183,7 @@ impl Registrar {
         self.count(|events| events.drained += 1);
         let record = self.registry.borrow().instance(service, id).map(put);
         self.after_change();
+        self.tell_others(&(service.into(), id.into()));
         self.write(record).await
     }
 
@@ -191,6 +198,7 @@ impl Registrar {
         self.count(|events| events.deregistered += 1);
         let key = key_of(&gone.registration);
         self.after_change();
+        self.tell_others(&key);
         let (service, id) = key;
         self.write(Some(Record::Gone { service, id })).await
     }
@@ -202,7 +210,9 @@ impl Registrar {
 
     /// What is registered here.
     pub fn local(&self) -> Vec<Arc<Registration>> {
-        self.pick(|instance| instance.owner == Owner::Local)
+        let registry = self.registry.borrow();
+        let local = registry.owned_by(Owner::Local);
+        local.map(|it| Arc::clone(&it.registration)).collect()
     }
 
     /// What happened since the start.
@@ -215,14 +225,48 @@ impl Registrar {
         self.is_healing.get()
     }
 
-    fn pick(&self, which: impl Fn(&Instance) -> bool) -> Vec<Arc<Registration>> {
-        let registry = self.registry.borrow();
-        let services = registry.services().map(|(name, _, _)| name);
-        services
-            .flat_map(|name| registry.instances(name))
-            .filter(|instance| which(instance))
-            .map(|instance| Arc::clone(&instance.registration))
-            .collect()
+    /// Has `tell` told of every instance that registered here, changed here or left, from now on.
+    pub(super) fn connect(&self, tell: Tell) {
+        self.tell.replace(Some(tell));
+    }
+
+    fn tell_others(&self, key: &Key) {
+        if let Some(tell) = &*self.tell.borrow() {
+            tell(key);
+        }
+    }
+
+    /// Another proxy vouches for an instance, maybe for one that had registered here. To be
+    /// published.
+    ///
+    /// # Errors
+    /// Which bound it would break.
+    pub(super) fn adopt(
+        &self,
+        registration: Registration,
+        state: registry::State,
+    ) -> Result<(), Full> {
+        let key = key_of(&registration);
+        let was_local = is_local(self.registry.borrow().instance(&key.0, &key.1));
+        self.registry.borrow_mut().adopt(registration, state)?;
+        if was_local {
+            self.forget_in_journal(&key);
+            self.log.note(
+                "An instance has registered with another proxy.",
+                &[("service", &key.0), ("instance", &key.1)],
+            );
+        }
+        Ok(())
+    }
+
+    /// No other proxy vouches for an instance any more. To be published.
+    pub(super) fn dismiss(&self, (service, id): &Key) {
+        let mut registry = self.registry.borrow_mut();
+        let is_remote = registry.instance(service, id);
+        if is_remote.is_some_and(|instance| instance.owner == Owner::Remote) {
+            // Present: it has just been looked at.
+            let _gone = registry.deregister(service, id);
+        }
     }
 
     fn must_be_local(&self, service: &str, id: &str) -> Result<(), Refused> {
@@ -269,6 +313,7 @@ impl Registrar {
         self.count(|events| events.expired += expired.len() as u64);
         for key in &expired {
             self.forget_in_journal(key);
+            self.tell_others(key);
             self.log.note(
                 "A lease ran out.",
                 &[("service", &key.0), ("instance", &key.1)],
@@ -376,10 +421,7 @@ impl Registrar {
             }
             let records: Vec<Record> = {
                 let registry = self.registry.borrow();
-                let names = registry.services().map(|(name, _, _)| name);
-                let instances = names.flat_map(|name| registry.instances(name));
-                let local = instances.filter(|instance| instance.owner == Owner::Local);
-                local.map(put).collect()
+                registry.owned_by(Owner::Local).map(put).collect()
             };
             // What fails from here on is behind again.
             self.is_healing.set(false);
@@ -459,12 +501,22 @@ impl Registrar {
             self.log.note("An instance passes its checks.", &facts[..2]);
         }
         self.after_change();
+        self.tell_others(&key_of(registration));
     }
 
     fn count(&self, count: impl FnOnce(&mut Events)) {
         let mut events = self.events.get();
         count(&mut events);
         self.events.set(events);
+    }
+}
+
+impl fmt::Debug for Registrar {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Registrar")
+            .field("registry", &self.registry)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::file::{Field, Section};
-use crate::config::model::{Discovery, Dns, HostName, HostPort, NamedEndpoint, Registry};
+use crate::config::model::{Discovery, Dns, HostName, HostPort, Identity, NamedEndpoint, Registry};
 use crate::config::read::file_path;
 use crate::limits;
 
@@ -89,7 +89,7 @@ pub(super) fn host_port(text: &str) -> Option<HostPort> {
 }
 
 /// A name as RFC 1035 §2.3.4 bounds it, with underscores (RFC 8552); never an address.
-fn host_name(text: &str) -> Option<HostName> {
+pub(super) fn host_name(text: &str) -> Option<HostName> {
     let text = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -109,6 +109,7 @@ fn host_name(text: &str) -> Option<HostName> {
 pub(in crate::config::read) fn registry(
     section: &mut Section<'_>,
     has_admin: bool,
+    identity: Option<&Identity>,
 ) -> Option<Registry> {
     if !cfg!(feature = "registration") {
         let why = "this weft was built without it: build with --features registration";
@@ -130,11 +131,14 @@ pub(in crate::config::read) fn registry(
         1..=limits::REGISTRY_INSTANCES_DEFAULT * 10,
     );
     let max_rate = section.count("max_rate", limits::REGISTRY_RATE_DEFAULT, 1..=1_000_000);
+    let is_shared = section.has("etcd");
+    let etcd = section.section("etcd", |section| super::etcd::etcd(section, identity));
     let path = crate::config::read::required_path(section)?;
-    if !has_admin {
+    let is_open = token_file.is_some() || !uids.is_empty();
+    if is_open && !has_admin {
         section.refuse("", "needs `admin`: instances register there");
     }
-    if token_file.is_none() && uids.is_empty() {
+    if !is_open && !is_shared {
         let why = "needs `token_file` or `uids`: nobody could register";
         section.refuse("", why);
     }
@@ -145,6 +149,7 @@ pub(in crate::config::read) fn registry(
         max_services,
         max_instances,
         max_rate,
+        etcd: etcd.flatten(),
     })
 }
 

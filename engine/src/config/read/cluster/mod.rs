@@ -4,6 +4,7 @@
 //! name it are not reported as well.
 
 pub(super) mod discovery;
+mod etcd;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

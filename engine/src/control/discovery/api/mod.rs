@@ -27,7 +27,7 @@ pub use access::{Access, AccessError, Peer};
 pub use reply::Reply;
 
 use super::registrar::{Refused, Registrar};
-use super::registry::{Full, Health, Instance, Missing, Owner, Registered, Registration, Registry};
+use super::registry::{Full, Instance, Missing, Owner, Registered, Registration, Registry};
 use crate::config::format_duration;
 use crate::io::Instant;
 use crate::io::clock;
@@ -277,13 +277,7 @@ fn one(registry: &Registry, service: &str, id: &str) -> Result<Reply, Problem> {
 fn row(instance: &Instance, now: Instant) -> Map<String, Value> {
     let mut row = instance.registration.to_json();
     row.insert("service".into(), json!(&*instance.registration.service));
-    let state = match (instance.is_draining, instance.health) {
-        (true, _) => "draining",
-        (false, Health::Pending) => "pending",
-        (false, Health::Failing) => "failing",
-        (false, Health::Unchecked | Health::Passing) => "serving",
-    };
-    row.insert("state".into(), json!(state));
+    row.insert("state".into(), json!(instance.state().name()));
     row.insert("version".into(), json!(instance.version));
     let (owner, expires) = match instance.owner {
         Owner::Local => ("local", Some(format_duration(instance.deadline.since(now)))),

@@ -27,6 +27,7 @@ fn with_api(name: &str, rate: u32, test: impl AsyncFnOnce(&Api)) {
         max_services: 2,
         max_instances: 3,
         max_rate: rate,
+        etcd: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

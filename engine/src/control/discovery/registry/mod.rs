@@ -8,6 +8,7 @@
 //! do not; every table has a bound, and what does not fit is refused rather than dropped. Pure:
 //! no clock, no I/O; the journal and the API stand around it.
 
+mod instance;
 mod registration;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+pub use instance::{Health, Instance, Owner, State};
 pub use registration::{Check, FieldError, Probe, Registration, check_name, is_name};
 
 use crate::io::Instant;
@@ -51,53 +53,12 @@ pub enum Missing {
     Expired,
 }
 
-/// Who vouches for an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// It registered here; its lease is counted here.
-    Local,
-    /// It registered with another proxy, which tells when it is gone.
-    Remote,
-}
-
-/// What the checks of an instance say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// It is not checked here, and believed.
-    Unchecked,
-    /// Its first check has not been answered.
-    Pending,
-    /// It works.
-    Passing,
-    /// It does not.
-    Failing,
-}
-
-/// An instance that is registered.
-#[derive(Clone, Debug)]
-pub struct Instance {
-    /// As it registered.
-    pub registration: Arc<Registration>,
-    /// Who vouches for it.
-    pub owner: Owner,
-    /// When its lease runs out; never for a remote one.
-    pub deadline: Instant,
-    /// It finishes what it has and takes nothing new.
-    pub is_draining: bool,
-    /// What its checks say.
-    pub health: Health,
-    /// The registry's version when it last changed, renewals not counted.
-    pub version: u64,
-    /// Its place among those that run out at the same instant.
-    ticket: u64,
-}
-
-impl Instance {
-    /// Whether it may be given requests.
-    #[must_use]
-    pub fn is_endpoint(&self) -> bool {
-        !self.is_draining && matches!(self.health, Health::Unchecked | Health::Passing)
-    }
+/// What is known of an instance besides what it says itself.
+struct Standing {
+    owner: Owner,
+    deadline: Instant,
+    is_draining: bool,
+    health: Health,
 }
 
 /// What registering did.
@@ -132,6 +93,7 @@ pub struct Registry {
     /// The last leases that ran out, for a better answer than "unknown".
     expired: VecDeque<Key>,
     instance_count: usize,
+    remote_count: usize,
     metadata_bytes: usize,
     version: u64,
     next_ticket: u64,
@@ -148,6 +110,7 @@ impl Registry {
             changed: BTreeSet::new(),
             expired: VecDeque::new(),
             instance_count: 0,
+            remote_count: 0,
             metadata_bytes: 0,
             version: 0,
             next_ticket: 0,
@@ -162,19 +125,40 @@ impl Registry {
     pub fn register(
         &mut self,
         registration: Registration,
-        owner: Owner,
         now: Instant,
     ) -> Result<Registered, Full> {
         self.admit(&registration)?;
-        let deadline = match owner {
-            Owner::Local => now + registration.ttl,
-            Owner::Remote => Instant::NEVER,
+        let health = match &registration.check {
+            Some(_) => Health::Pending,
+            None => Health::Unchecked,
         };
-        let health = match (owner, &registration.check) {
-            (Owner::Local, Some(_)) => Health::Pending,
-            (Owner::Local, None) | (Owner::Remote, _) => Health::Unchecked,
+        let standing = Standing {
+            owner: Owner::Local,
+            deadline: now + registration.ttl,
+            is_draining: false,
+            health,
         };
-        Ok(self.put(registration, owner, deadline, health))
+        Ok(self.put(registration, standing))
+    }
+
+    /// Takes an instance in that another proxy vouches for, in the place of the one with its name
+    /// if there is one, also when that had registered here: it has moved.
+    ///
+    /// # Errors
+    /// Which bound it would break; nothing has changed then.
+    pub fn adopt(&mut self, registration: Registration, state: State) -> Result<Registered, Full> {
+        self.admit(&registration)?;
+        let standing = Standing {
+            owner: Owner::Remote,
+            deadline: Instant::NEVER,
+            is_draining: state == State::Draining,
+            health: match state {
+                State::Serving | State::Draining => Health::Unchecked,
+                State::Pending => Health::Pending,
+                State::Failing => Health::Failing,
+            },
+        };
+        Ok(self.put(registration, standing))
     }
 
     /// Takes an instance back in that had registered before a restart, with what is left of its
@@ -189,16 +173,14 @@ impl Registry {
         deadline: Instant,
     ) -> Result<(), Full> {
         self.admit(&registration)?;
-        let key = (
-            Arc::clone(&registration.service),
-            Arc::clone(&registration.id),
-        );
-        // It worked when the process ended; its check says soon if it does not any more.
-        self.put(registration, Owner::Local, deadline, Health::Unchecked);
-        if is_draining {
-            // Present: it has just been put there.
-            let _drained = self.drain(&key.0, &key.1);
-        }
+        let standing = Standing {
+            owner: Owner::Local,
+            deadline,
+            is_draining,
+            // It worked when the process ended; its check says soon if it does not any more.
+            health: Health::Unchecked,
+        };
+        self.put(registration, standing);
         Ok(())
     }
 
@@ -323,6 +305,18 @@ impl Registry {
         self.instance_count
     }
 
+    /// Those of them that other proxies vouch for.
+    #[must_use]
+    pub fn remote_count(&self) -> usize {
+        self.remote_count
+    }
+
+    /// The instances of all services that `owner` has, in no order.
+    pub fn owned_by(&self, owner: Owner) -> impl Iterator<Item = &Instance> {
+        let instances = self.services.values().flat_map(|it| it.instances.values());
+        instances.filter(move |instance| instance.owner == owner)
+    }
+
     /// Services with an instance.
     #[must_use]
     pub fn service_count(&self) -> usize {
@@ -353,22 +347,25 @@ impl Registry {
     }
 
     /// Puts an instance in its place. It has been admitted.
-    fn put(
-        &mut self,
-        registration: Registration,
-        owner: Owner,
-        deadline: Instant,
-        health: Health,
-    ) -> Registered {
+    fn put(&mut self, registration: Registration, standing: Standing) -> Registered {
+        let Standing {
+            owner,
+            deadline,
+            is_draining,
+            health,
+        } = standing;
         let key = (
             Arc::clone(&registration.service),
             Arc::clone(&registration.id),
         );
         let before = self.take_out(&key.0, &key.1);
         let is_same = before.as_ref().is_some_and(|before| {
-            *before.registration == registration && before.owner == owner && !before.is_draining
+            *before.registration == registration
+                && before.owner == owner
+                && before.is_draining == is_draining
+                // What is known of one's own stays known as long as it is the same one.
+                && (owner == Owner::Local || before.health == health)
         });
-        // What was known of an instance stays known as long as it is the same one.
         let health = match &before {
             Some(before) if is_same => before.health,
             _ => health,
@@ -385,7 +382,7 @@ impl Registry {
         let instance = Instance {
             owner,
             deadline,
-            is_draining: false,
+            is_draining,
             health,
             version: match &before {
                 Some(before) if is_same => before.version,
@@ -410,9 +407,12 @@ impl Registry {
         }
         self.instance_count += 1;
         self.metadata_bytes += instance.registration.metadata_bytes();
-        if owner == Owner::Local {
-            self.deadlines
-                .insert((deadline, instance.ticket), key.clone());
+        match owner {
+            Owner::Local => {
+                self.deadlines
+                    .insert((deadline, instance.ticket), key.clone());
+            }
+            Owner::Remote => self.remote_count += 1,
         }
         let service = self.services.entry(key.0).or_default();
         service.version = service.version.max(instance.version);
@@ -475,6 +475,9 @@ impl Registry {
         let instance = self.services.get_mut(service)?.instances.remove(id)?;
         self.deadlines.remove(&(instance.deadline, instance.ticket));
         self.instance_count = self.instance_count.saturating_sub(1);
+        if instance.owner == Owner::Remote {
+            self.remote_count = self.remote_count.saturating_sub(1);
+        }
         let bytes = instance.registration.metadata_bytes();
         self.metadata_bytes = self.metadata_bytes.saturating_sub(bytes);
         Some(instance)

@@ -29,7 +29,7 @@ fn changed(registry: &mut Registry) -> Vec<String> {
 fn an_instance_registers_renews_drains_and_leaves() {
     let mut registry = Registry::new(BOUNDS);
     let put = |registry: &mut Registry, port, now| {
-        registry.register(instance("orders", "a", port, 30), Owner::Local, at(now))
+        registry.register(instance("orders", "a", port, 30), at(now))
     };
     assert_eq!(put(&mut registry, 1, 0), Ok(Registered::Created));
     assert_eq!(changed(&mut registry), ["orders"]);
@@ -70,7 +70,7 @@ fn an_instance_registers_renews_drains_and_leaves() {
 fn leases_run_out_in_the_order_of_their_deadlines() {
     let mut registry = Registry::new(BOUNDS);
     for (id, ttl) in [("c", 30), ("a", 10), ("b", 20), ("d", 10)] {
-        let outcome = registry.register(instance("s", id, 1, ttl), Owner::Local, at(0));
+        let outcome = registry.register(instance("s", id, 1, ttl), at(0));
         assert_eq!(outcome, Ok(Registered::Created));
     }
     let ids = |expired: Vec<Key>| -> Vec<String> {
@@ -88,13 +88,40 @@ fn leases_run_out_in_the_order_of_their_deadlines() {
 #[test]
 fn what_another_proxy_vouches_for_does_not_run_out_here_and_is_not_renewed_here() {
     let mut registry = Registry::new(BOUNDS);
-    let remote = registry.register(instance("s", "a", 1, 10), Owner::Remote, at(0));
+    let remote = registry.adopt(instance("s", "a", 1, 10), State::Serving);
     assert_eq!(remote, Ok(Registered::Created));
     assert_eq!(registry.expire(at(1_000_000)), Vec::new());
     assert_eq!(registry.renew("s", "a", at(1)), Err(Missing::Unknown));
-    let local = registry.register(instance("s", "a", 1, 10), Owner::Local, at(5));
+    let local = registry.register(instance("s", "a", 1, 10), at(5));
     assert_eq!(local, Ok(Registered::Replaced), "it has moved here");
     assert_eq!(registry.next_deadline(), Some(at(15)));
+    assert_eq!(registry.remote_count(), 0);
+    let remote = registry.adopt(instance("s", "a", 1, 10), State::Serving);
+    assert_eq!(remote, Ok(Registered::Replaced), "it has moved away");
+    assert_eq!(
+        (registry.next_deadline(), registry.remote_count()),
+        (None, 1)
+    );
+}
+
+#[test]
+fn what_another_proxy_says_of_an_instance_counts() {
+    let mut registry = Registry::new(BOUNDS);
+    for (state, outcome, is_changed) in [
+        (State::Pending, Registered::Created, false),
+        (State::Serving, Registered::Replaced, true),
+        (State::Serving, Registered::Renewed, false),
+        (State::Draining, Registered::Replaced, true),
+        (State::Failing, Registered::Replaced, false),
+        (State::Serving, Registered::Replaced, true),
+    ] {
+        let adopted = registry.adopt(instance("s", "a", 1, 10), state);
+        assert_eq!(adopted, Ok(outcome), "{state:?}");
+        assert_eq!(!changed(&mut registry).is_empty(), is_changed, "{state:?}");
+        let known = registry.instance("s", "a").expect("there").state();
+        assert_eq!(known, state);
+        assert_eq!(State::of(state.name()), Some(state));
+    }
 }
 
 #[test]
@@ -103,15 +130,11 @@ fn an_instance_with_a_check_is_no_endpoint_before_it_passes() {
     let document = json!({"address": "10.0.0.1:80", "check": {"http": "/healthz"}});
     let checked = Registration::read("s", None, &document).expect("valid");
     let id = Arc::clone(&checked.id);
-    assert!(
-        registry
-            .register(checked.clone(), Owner::Local, at(0))
-            .is_ok()
-    );
+    assert!(registry.register(checked.clone(), at(0)).is_ok());
     assert_eq!(changed(&mut registry), [""; 0]);
     assert_eq!(registry.set_health("s", &id, Health::Passing), Ok(()));
     assert_eq!(changed(&mut registry), ["s"]);
-    let again = registry.register(checked, Owner::Local, at(1));
+    let again = registry.register(checked, at(1));
     assert_eq!(again, Ok(Registered::Renewed));
     assert!(registry.instance("s", &id).expect("there").is_endpoint());
     assert_eq!(registry.set_health("s", &id, Health::Failing), Ok(()));
@@ -128,7 +151,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         metadata_bytes: 8,
     };
     let mut registry = Registry::new(bounds);
-    let mut put = |registration| registry.register(registration, Owner::Local, at(0));
+    let mut put = |registration| registry.register(registration, at(0));
     assert_eq!(put(large.clone()), Ok(Registered::Created));
     assert_eq!(put(large), Ok(Registered::Renewed), "in its own place");
     assert_eq!(put(instance("t", "a", 1, 9)), Ok(Registered::Created));
@@ -150,7 +173,7 @@ fn one_change_concerns_one_service_however_many_there_are() {
         for service in 0..services {
             for id in 0..10 {
                 let (service, id) = (format!("s{service}"), format!("i{id}"));
-                let put = registry.register(instance(&service, &id, 1, 60), Owner::Local, at(0));
+                let put = registry.register(instance(&service, &id, 1, 60), at(0));
                 assert!(put.is_ok());
             }
         }
@@ -190,7 +213,7 @@ fn a_model_agrees_after_any_sequence_of_changes() {
                 0 | 1 => {
                     let (port, ttl) = (1 + roll(3) as u16, 5 + roll(20));
                     let new = instance(service, id, port, ttl);
-                    assert!(registry.register(new, Owner::Local, at(now)).is_ok());
+                    assert!(registry.register(new, at(now)).is_ok());
                     model.insert(key.clone(), (now + ttl, port, false));
                 }
                 2 => {
