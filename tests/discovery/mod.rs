@@ -1,7 +1,8 @@
-//! Instances come and go: the registry and its API, endpoint files, DNS.
+//! Instances come and go: the registry and its API, etcd, endpoint files, DNS.
 
 mod application;
 mod dnsmasq;
+mod etcd;
 mod first_answers;
 mod health;
 mod metadata;

@@ -20,12 +20,12 @@ use serde_json::Value;
 use super::{Registry, TOKEN, orders};
 use crate::harness::{Client, Origin, Proxy, dice::Dice, ports, proxy, python, wait};
 
-fn at(address: SocketAddr) -> String {
+pub(super) fn at(address: SocketAddr) -> String {
     format!("{{\"address\": \"{address}\"}}")
 }
 
 /// An origin that answers with `name`.
-fn named(name: &str) -> Origin {
+pub(super) fn named(name: &str) -> Origin {
     let length = name.len();
     Origin::answering(format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}"

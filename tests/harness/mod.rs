@@ -9,6 +9,8 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod curl;
 pub(crate) mod dice;
+pub(crate) mod etcd;
+pub(crate) mod gate;
 pub(crate) mod haproxy;
 pub(crate) mod load;
 pub(crate) mod message;
