@@ -10,6 +10,15 @@
 //! is 5, passes over revocation lists, and takes the bundle of a foreign trust domain that bears
 //! the name of our own for our own. Standards: SPIFFE Workload API, Workload Endpoint.
 
+#![cfg_attr(
+    not(feature = "spiffe"),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "only what asks an agent has an identity to keep"
+    )
+)]
+
 #[cfg(feature = "spiffe")]
 mod client;
 #[cfg(feature = "spiffe")]
