@@ -491,7 +491,8 @@ pub const WATCH_LINKS_MAX: usize = 40;
 pub const REGISTRY_NAME_BYTES_MAX: usize = 128;
 /// Services with an instance, by default: a large mesh has thousands.
 pub const REGISTRY_SERVICES_DEFAULT: u32 = 10_000;
-/// Instances of all services, by default; each takes about a kilobyte, and as much in the journal.
+/// Instances of all services, by default; each takes some three kilobytes of memory, from its
+/// registration to a shard's endpoint, and two hundred bytes in the journal.
 pub const REGISTRY_INSTANCES_DEFAULT: u32 = 100_000;
 /// Bytes of metadata of all instances: a third of what as many instances could bring.
 pub const REGISTRY_METADATA_BYTES_MAX: usize = 128 << 20;

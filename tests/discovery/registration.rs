@@ -66,6 +66,23 @@ fn an_instance_gets_requests_from_its_registration_to_its_drain() {
 }
 
 #[test]
+fn a_reload_takes_over_what_was_discovered_since_the_last() {
+    let a = named("a");
+    let registry = Registry::start();
+    registry.register("a", &at(a.address()));
+    wait::for_("the instance", || registry.proxy.get("/").text() == "a");
+    let before = a.connections();
+    registry.proxy.signal(Signal::HUP);
+    wait::for_("the reload", || {
+        let told = registry.proxy.stderr();
+        assert!(!told.contains("A new configuration is in effect"), "{told}");
+        told.contains("The configuration is what it was.")
+    });
+    assert_eq!(registry.proxy.get("/").text(), "a");
+    assert_eq!(a.connections(), before, "the same connection");
+}
+
+#[test]
 fn a_request_in_flight_is_finished_by_an_instance_that_drains_and_leaves() {
     let origin = Origin::start(|peer| {
         if peer.request().is_some() {

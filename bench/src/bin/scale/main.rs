@@ -120,8 +120,8 @@ impl Plan {
                 "--seconds" => plan.seconds = count()? as u64,
                 "--effects" => plan.effects = count()?,
                 "--shards" => plan.shards = count()?,
-                "--weft" => plan.weft = value.into(),
-                "--loadgen" => plan.loadgen = value.into(),
+                "--weft" => plan.weft = program(&value).ok_or_else(wrong)?,
+                "--loadgen" => plan.loadgen = program(&value).ok_or_else(wrong)?,
                 _ => return Err(Stop::Error(format!("{option} is not known: see --help"))),
             }
         }
@@ -169,6 +169,15 @@ fn beside(name: &str) -> PathBuf {
     let path = own.and_then(|own| Some(own.parent()?.join(name)));
     path.filter(|path| path.exists())
         .unwrap_or_else(|| name.into())
+}
+
+/// A program by its path, also from another folder; one without a slash is looked for in the path.
+fn program(path: &str) -> Option<PathBuf> {
+    if path.contains('/') {
+        std::path::absolute(path).ok()
+    } else {
+        Some(path.into())
+    }
 }
 
 fn run() -> Result<(), Stop> {

@@ -75,9 +75,13 @@ impl Column {
         Ok(())
     }
 
-    fn kilobytes_per_thousand(&self) -> u64 {
+    /// Of fewer than a thousand endpoints it would say what a process needs anyway.
+    fn kilobytes_per_thousand(&self) -> String {
+        if self.endpoints < 1000 {
+            return "-".to_owned();
+        }
         let grown = self.memory_after.saturating_sub(self.memory_before);
-        (grown >> 10) * 1000 / self.endpoints.max(1) as u64
+        ((grown >> 10) * 1000 / self.endpoints as u64).to_string()
     }
 
     fn effect(&self, percent: usize, which: impl Fn(&Effect) -> Duration) -> Duration {
@@ -136,7 +140,7 @@ fn rows(rate: u32, requests: u32) -> Vec<(String, Cell)> {
         ),
         (
             "per 1,000 endpoints, KiB".into(),
-            Box::new(|it| it.kilobytes_per_thousand().to_string()),
+            Box::new(Column::kilobytes_per_thousand),
         ),
         (
             format!("control thread per change at {rate}/s, us"),

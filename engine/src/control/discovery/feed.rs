@@ -56,6 +56,22 @@ impl Feed {
         self.generation.set(snapshot.generation);
     }
 
+    /// `snapshot`, which the shards run, with each cluster as they have been told of it since: what a
+    /// generation after it can take over as it is.
+    pub fn as_it_runs(&self, snapshot: &Snapshot) -> Snapshot {
+        let plans = self.plans.borrow();
+        let newest = |plan: &Arc<ClusterPlan>| {
+            let told = plans.get(&plan.source.name);
+            Arc::clone(told.unwrap_or(plan))
+        };
+        let clusters = snapshot.clusters.iter();
+        let clusters = clusters.map(|plan| plan.as_ref().map(newest));
+        Snapshot {
+            clusters: clusters.collect(),
+            ..snapshot.clone()
+        }
+    }
+
     /// The endpoints of a cluster are these now.
     pub fn publish(&self, cluster: &Arc<str>, endpoints: &[Endpoint]) {
         let mut pending = self.pending.borrow_mut();

@@ -171,13 +171,14 @@ impl Reloader {
             .await
             .map_err(refuse)?;
         let (mut names, numbers) = self.view.generations.numbered(&config);
+        let runs = self.view.discovery.feed.as_it_runs(&running.snapshot);
         let after = Predecessor {
-            snapshot: &running.snapshot,
+            snapshot: &runs,
             numbers: &numbers,
             series: names.counts(),
         };
         let snapshot = Snapshot::succeed(&config, &after).map_err(refuse)?;
-        if written == running.written && snapshot.is_same(&running.snapshot) {
+        if written == running.written && snapshot.is_same(&runs) {
             self.give_access(access);
             self.view.generations.read_from(&self.files.read);
             return Ok(Verdict::Unchanged);

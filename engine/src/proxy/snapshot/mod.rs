@@ -36,7 +36,7 @@ use crate::tls::{Acceptor, Connector, InUse, Secrets};
 ///
 /// Its tables are indexed by ids that belong to names over all generations ([`SeriesNames`]), and
 /// have holes where an id is not of this one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Its number: 1 for that of the start.
     pub generation: u64,
