@@ -56,8 +56,8 @@ impl Feed {
         self.generation.set(snapshot.generation);
     }
 
-    /// `snapshot`, which the shards run, with each cluster as they have been told of it since: what a
-    /// generation after it can take over as it is.
+    /// `snapshot`, which the shards run, with each cluster as they have been told of it since: what
+    /// the next generation can take over as it is.
     pub fn as_it_runs(&self, snapshot: &Snapshot) -> Snapshot {
         let plans = self.plans.borrow();
         let newest = |plan: &Arc<ClusterPlan>| {
