@@ -48,9 +48,11 @@ impl Client {
         self.ask(Method::POST, "/renew", "").await
     }
 
-    pub(super) async fn drain(&self, log: Log) {
+    /// Says whether the proxy has it, and drains it.
+    pub(super) async fn drain(&self, log: Log) -> bool {
         let asked = self.ask(Method::POST, "/drain", "").await;
         tell(&asked, "Draining.", log);
+        matches!(asked, Ok(200 | 204))
     }
 
     pub(super) async fn leave(&self, log: Log) {

@@ -136,16 +136,17 @@ pub fn run(order: &Order, log: Log) -> Result<u8, Fault> {
         };
         let status = match ended {
             Attended::Ended(status) => {
-                if announced.is_registered {
+                if announced.may_be_known {
                     client.leave(log).await;
                 }
                 status
             }
             Attended::Stopped(first) => {
-                if announced.is_registered {
-                    client.drain(log).await;
-                    // A second signal, or the end of the command, cuts it short.
-                    let _cut = timeout(order.drain, attend(&mut child, &mut signals)).await;
+                if announced.may_be_known {
+                    if client.drain(log).await {
+                        // A second signal, or the end of the command, cuts it short.
+                        let _cut = timeout(order.drain, attend(&mut child, &mut signals)).await;
+                    }
                     client.leave(log).await;
                 }
                 send(&child, first);
@@ -164,7 +165,10 @@ pub fn run(order: &Order, log: Log) -> Result<u8, Fault> {
 /// Whether the proxy knows of the instance.
 #[derive(Debug, Default)]
 struct Announced {
+    /// As far as it has said.
     is_registered: bool,
+    /// It has been told, and may not have said so yet: a signal can come before its answer.
+    may_be_known: bool,
 }
 
 /// Registers when the check passes, and renews for ever.
@@ -187,6 +191,7 @@ async fn keep_registered(
         let asked = if announced.is_registered {
             client.renew().await
         } else {
+            announced.may_be_known = true;
             client.register().await
         };
         match asked {
