@@ -23,7 +23,7 @@ use super::directory::{Directory, Source};
 use super::journal::{Journal, Record, Recovered, WriteError};
 use super::recovery::{put, tell, until, wall_millis};
 use super::registry::{
-    self, Bounds, Full, Health, Instance, Key, Missing, Owner, Registered, Registration, Registry,
+    Bounds, Full, Health, Instance, Key, Missing, Owner, Registered, Registration, Registry,
 };
 use crate::config::{self, Address, Endpoint, EndpointAddress};
 use crate::control::health::{Checker, Standing, State};
@@ -226,6 +226,7 @@ impl Registrar {
     }
 
     /// Has `tell` told of every instance that registered here, changed here or left, from now on.
+    #[cfg(feature = "etcd")]
     pub(super) fn connect(&self, tell: Tell) {
         self.tell.replace(Some(tell));
     }
@@ -241,10 +242,11 @@ impl Registrar {
     ///
     /// # Errors
     /// Which bound it would break.
+    #[cfg(feature = "etcd")]
     pub(super) fn adopt(
         &self,
         registration: Registration,
-        state: registry::State,
+        state: super::registry::State,
     ) -> Result<(), Full> {
         let key = key_of(&registration);
         let was_local = is_local(self.registry.borrow().instance(&key.0, &key.1));
@@ -260,6 +262,7 @@ impl Registrar {
     }
 
     /// No other proxy vouches for an instance any more. To be published.
+    #[cfg(feature = "etcd")]
     pub(super) fn dismiss(&self, (service, id): &Key) {
         let mut registry = self.registry.borrow_mut();
         let is_remote = registry.instance(service, id);
