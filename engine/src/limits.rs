@@ -37,9 +37,8 @@ pub const ADMIN_DEADLINE: Duration = Duration::from_secs(30);
 pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often the control thread empties the shards' records without being asked: their 32-bit
-/// counters must not overflow, which takes an hour at a million requests a second; and a cluster in
-/// a panic is told in the event log so long after it began, at the latest. Each time a shard goes on
-/// in a spare record, whose memory (3 MB with all histograms) a quiet process need not have.
+/// counters must not overflow, which takes an hour at a million requests a second; and a cluster's
+/// panic is told so late at most. Each time costs a quiet process a spare record (3 MB).
 pub const COLLECT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Bytes of the histogram dump that are kept while its file cannot be written.
