@@ -4,13 +4,15 @@
 //! the healthy one, at the same address: its connections are cut, as they are when a program is
 //! replaced by a broken version of itself.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bench::process::{free_port, local, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a program may take until it listens.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What happens to an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,7 @@ impl Origins {
         let child = command
             .spawn()
             .map_err(|error| format!("{}: {error}", self.loadgen.display()))?;
-        wait_for(port)?;
+        wait_for(local(port), PATIENCE)?;
         Ok(child)
     }
 
@@ -150,24 +152,4 @@ impl Drop for Origins {
             let _ = child.wait();
         }
     }
-}
-
-/// A port that nobody has.
-pub(crate) fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-    Ok(address.port())
-}
-
-/// Waits until somebody listens.
-pub(crate) fn wait_for(port: u16) -> Result<(), String> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let until = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < until {
-        if TcpStream::connect(address).is_ok() {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Err(format!("nobody listens on {address}"))
 }

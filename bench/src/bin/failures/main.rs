@@ -19,11 +19,11 @@ mod load;
 mod proxy;
 mod table;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bench::process::{Programs, list};
 use fault::{Fault, Origins};
 use load::Load;
 use proxy::Peer;
@@ -42,7 +42,7 @@ output, in Markdown.";
 struct Plan {
     peers: Vec<Peer>,
     faults: Vec<Fault>,
-    programs: Vec<(String, PathBuf)>,
+    programs: Programs,
     rate: u32,
     /// A tenth of the time of one cell.
     tenth: Duration,
@@ -53,19 +53,16 @@ impl Plan {
         let mut plan = Self {
             peers: Peer::ALL.to_vec(),
             faults: Fault::ALL.to_vec(),
-            programs: Vec::new(),
+            programs: Programs::default(),
             rate: 300,
             tenth: Duration::from_secs(1),
         };
         while let Some(option) = words.next() {
             let value = words.next().ok_or(USAGE)?;
             match option.as_str() {
-                "--peers" => plan.peers = list(&value, Peer::parse)?,
-                "--faults" => plan.faults = list(&value, Fault::parse)?,
-                "--program" => {
-                    let (name, path) = value.split_once('=').ok_or(USAGE)?;
-                    plan.programs.push((name.to_owned(), path.into()));
-                }
+                "--peers" => plan.peers = list(&value, Peer::parse, USAGE)?,
+                "--faults" => plan.faults = list(&value, Fault::parse, USAGE)?,
+                "--program" => plan.programs.note(&value).ok_or(USAGE)?,
                 "--rate" => plan.rate = value.parse().map_err(|_| USAGE)?,
                 "--seconds" => {
                     let seconds = value.parse().map_err(|_| USAGE)?;
@@ -77,23 +74,10 @@ impl Plan {
         Ok(plan)
     }
 
-    fn program(&self, name: &str) -> PathBuf {
-        let named = self.programs.iter().find(|(known, _)| known == name);
-        let beside = || {
-            let own = std::env::current_exe().ok()?;
-            let path = own.parent()?.join(name);
-            path.exists().then_some(path)
-        };
-        named
-            .map(|(_, path)| path.clone())
-            .or_else(beside)
-            .unwrap_or_else(|| name.into())
-    }
-
     /// One proxy through one fault.
     fn cell(&self, peer: Peer, fault: Fault) -> Result<Cell, String> {
-        let mut origins = Origins::start(self.program("loadgen"))?;
-        let proxy = peer.start(&self.program(peer.name()), origins.ports())?;
+        let mut origins = Origins::start(self.programs.path("loadgen"))?;
+        let proxy = peer.start(&self.programs.path(peer.name()), origins.ports())?;
         let begin = Instant::now() + Duration::from_millis(200);
         let load = Load::start(proxy.address(), self.rate, begin, self.tenth * 10);
         let (fails, recovers) = (begin + self.tenth, begin + self.tenth * 7);
@@ -106,11 +90,6 @@ impl Plan {
         let answers = load.finish();
         Ok(Cell::of(&answers, failed_at, recovered_at))
     }
-}
-
-fn list<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
-    let parse = |word: &str| parse(word).ok_or_else(|| format!("`{word}` is not known\n{USAGE}"));
-    text.split(',').map(parse).collect()
 }
 
 fn sleep_until(at: Instant) {
@@ -130,7 +109,7 @@ fn run() -> Result<(), String> {
         rows.push((fault, cells));
     }
     let versions = plan.peers.iter().map(|peer| {
-        let version = peer.version(&plan.program(peer.name()));
+        let version = peer.version(&plan.programs.path(peer.name()));
         format!("{} {version}", peer.name())
     });
     let versions: Vec<String> = versions.collect();

@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::fault::{free_port, wait_for};
+use bench::process::{free_port, local, wait_for};
+
+use super::fault::PATIENCE;
 
 /// A proxy.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,7 +106,7 @@ impl Peer {
             port,
             scratch,
         };
-        wait_for(port).map_err(|error| format!("{}: {error}", self.name()))?;
+        wait_for(local(port), PATIENCE).map_err(|error| format!("{}: {error}", self.name()))?;
         Ok(proxy)
     }
 }
@@ -118,7 +120,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        local(self.port)
     }
 }
 

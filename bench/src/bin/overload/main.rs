@@ -17,10 +17,10 @@
 mod load;
 mod stage;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bench::process::{Programs, list};
 use load::{Load, Run};
 use stage::{Case, Neighbours, Peer, Stage};
 
@@ -38,7 +38,7 @@ const PEAK_CONNECTIONS: [u32; 2] = [256, 1024];
 struct Plan {
     peers: Vec<Peer>,
     cases: Vec<Case>,
-    programs: Vec<(String, PathBuf)>,
+    programs: Programs,
     seconds: u64,
     connections: u32,
     neighbours: usize,
@@ -51,7 +51,7 @@ impl Plan {
         let mut plan = Self {
             peers: Peer::ALL.to_vec(),
             cases: Case::ALL.to_vec(),
-            programs: Vec::new(),
+            programs: Programs::default(),
             seconds: 4,
             connections: 4000,
             neighbours: 3,
@@ -62,12 +62,9 @@ impl Plan {
             let value = words.next().ok_or(USAGE)?;
             let wrong = |_| USAGE;
             match option.as_str() {
-                "--peers" => plan.peers = list(&value, Peer::parse)?,
-                "--cases" => plan.cases = list(&value, Case::parse)?,
-                "--program" => {
-                    let (name, path) = value.split_once('=').ok_or(USAGE)?;
-                    plan.programs.push((name.to_owned(), path.into()));
-                }
+                "--peers" => plan.peers = list(&value, Peer::parse, USAGE)?,
+                "--cases" => plan.cases = list(&value, Case::parse, USAGE)?,
+                "--program" => plan.programs.note(&value).ok_or(USAGE)?,
                 "--seconds" => plan.seconds = value.parse().map_err(wrong)?,
                 "--connections" => plan.connections = value.parse().map_err(wrong)?,
                 "--neighbours" => plan.neighbours = value.parse().map_err(wrong)?,
@@ -79,26 +76,13 @@ impl Plan {
         Ok(plan)
     }
 
-    fn program(&self, name: &str) -> PathBuf {
-        let named = self.programs.iter().find(|(known, _)| known == name);
-        let beside = || {
-            let own = std::env::current_exe().ok()?;
-            let path = own.parent()?.join(name);
-            path.exists().then_some(path)
-        };
-        named
-            .map(|(_, path)| path.clone())
-            .or_else(beside)
-            .unwrap_or_else(|| name.into())
-    }
-
     /// One proxy in one case, as a row of the table.
     fn row(&self, case: Case, peer: Peer) -> Result<String, String> {
-        let loadgen = self.program("loadgen");
+        let loadgen = self.programs.path("loadgen");
         let stage = Stage::start(
             (case, peer),
             (&loadgen, self.load_cpu),
-            (&self.program(peer.name()), self.proxy_cpu),
+            (&self.programs.path(peer.name()), self.proxy_cpu),
         )?;
         let load = Load {
             loadgen,
@@ -143,11 +127,6 @@ impl Plan {
             twice.admin,
         ))
     }
-}
-
-fn list<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
-    let parse = |word: &str| parse(word).ok_or_else(|| format!("`{word}` is not known\n{USAGE}"));
-    text.split(',').map(parse).collect()
 }
 
 fn run() -> Result<(), String> {

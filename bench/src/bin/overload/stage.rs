@@ -6,18 +6,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bench::process::{free_port, local, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::load::fetch;
+
+/// How long a program may take until it listens.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What cannot keep up.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -124,7 +128,7 @@ impl Stage {
         let listen = format!("127.0.0.1:{origin}");
         let arguments = ["origin", "--listen", &listen, "--delay", delay];
         stage.spawn(loadgen, load_cpu, &arguments)?;
-        wait_for(origin)?;
+        wait_for(local(origin), PATIENCE)?;
         let scratch = stage.scratch.display().to_string();
         // A bound that is none: nginx and haproxy then have no queue before the origin.
         let limit = match (case, peer) {
@@ -144,7 +148,7 @@ impl Stage {
         let arguments = peer.arguments(&file.display().to_string(), &scratch);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         stage.spawn(program, proxy_cpu, &arguments)?;
-        wait_for(port).map_err(|error| format!("{}: {error}", peer.name()))?;
+        wait_for(local(port), PATIENCE).map_err(|error| format!("{}: {error}", peer.name()))?;
         Ok(stage)
     }
 
@@ -166,12 +170,12 @@ impl Stage {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        local(self.port)
     }
 
     /// The admin interface of one that has it.
     pub(crate) fn admin(&self) -> Option<SocketAddr> {
-        let address = SocketAddr::from(([127, 0, 0, 1], self.admin));
+        let address = local(self.admin);
         (self.peer == Peer::Weft).then_some(address)
     }
 
@@ -256,22 +260,4 @@ fn stay_on(cpu: usize) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(cpu);
     sched_setaffinity(None, &set).map_err(|error| format!("processor {cpu}: {error}"))
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-    Ok(address.port())
-}
-
-fn wait_for(port: u16) -> Result<(), String> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let until = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < until {
-        if TcpStream::connect(address).is_ok() {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Err(format!("nobody listens on {address}"))
 }

@@ -7,17 +7,21 @@
 //! The first service is the one whose changes are waited for: all of it goes to its last instance,
 //! the others have a weight of 0.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use bench::process::{free_port, wait_for};
 
 use super::http;
 use super::proxy::Proxy;
 
 /// More would need further origins.
 pub(crate) const INSTANCES_MAX: usize = 100;
+/// How long a program may take until it listens.
+pub(crate) const LISTENING_PATIENCE: Duration = Duration::from_secs(60);
 /// Registrations under way at once.
 const REGISTERING: usize = 16;
 /// The contents of the origins between which the last instance moves.
@@ -55,7 +59,7 @@ impl Fleet {
             let child = command.stderr(Stdio::null()).spawn();
             let child = child.map_err(|error| format!("{}: {error}", loadgen.display()))?;
             fleet.children.push(child);
-            wait_for(address)?;
+            wait_for(address, LISTENING_PATIENCE)?;
         }
         Ok(fleet)
     }
@@ -121,23 +125,4 @@ impl Drop for Fleet {
             let _ = child.wait();
         }
     }
-}
-
-/// A port that nobody has.
-pub(crate) fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-    Ok(address.port())
-}
-
-/// Waits until somebody listens.
-pub(crate) fn wait_for(address: SocketAddr) -> Result<(), String> {
-    let until = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < until {
-        if TcpStream::connect(address).is_ok() {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Err(format!("nobody listens on {address}"))
 }

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use bench::process::Programs;
 use churn::Churn;
 use fleet::Fleet;
 use proxy::Proxy;
@@ -95,8 +96,8 @@ impl Plan {
             seconds: 8,
             effects: 200,
             shards: 1,
-            weft: beside("weft"),
-            loadgen: beside("loadgen"),
+            weft: Programs::default().path("weft"),
+            loadgen: Programs::default().path("loadgen"),
         };
         while let Some(option) = words.next() {
             if option == "--help" || option == "-h" {
@@ -161,14 +162,6 @@ impl Plan {
         column.start = proxy.restart(&self.weft)?;
         Ok(column)
     }
-}
-
-/// A program of the same build, or the one in the path.
-fn beside(name: &str) -> PathBuf {
-    let own = std::env::current_exe().ok();
-    let path = own.and_then(|own| Some(own.parent()?.join(name)));
-    path.filter(|path| path.exists())
-        .unwrap_or_else(|| name.into())
 }
 
 /// A program by its path, also from another folder; one without a slash is looked for in the path.

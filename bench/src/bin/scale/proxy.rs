@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bench::process::{free_port, local, wait_for};
 use flume::{Receiver, unbounded};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::fleet::{Fleet, free_port, wait_for};
+use super::fleet::{Fleet, LISTENING_PATIENCE};
 use super::http;
 
 /// What allows changes of the registry.
@@ -44,7 +45,6 @@ pub(crate) struct Used {
 
 impl Proxy {
     pub(crate) fn start(weft: &Path, fleet: &Fleet, shards: usize) -> Result<Self, String> {
-        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let (address, admin) = (local(free_port()?), local(free_port()?));
         let name = format!("weft-scale-{}-{}", std::process::id(), address.port());
         let folder = std::env::temp_dir().join(name);
@@ -63,7 +63,7 @@ impl Proxy {
             services,
             shards,
         };
-        wait_for(admin)?;
+        wait_for(admin, LISTENING_PATIENCE)?;
         Ok(proxy)
     }
 
@@ -115,7 +115,7 @@ impl Proxy {
         self.child.wait().map_err(|error| error.to_string())?;
         let begin = Instant::now();
         (self.child, self.lines) = spawn(weft, &self.folder)?;
-        wait_for(self.address)?;
+        wait_for(self.address, LISTENING_PATIENCE)?;
         let request = "GET /s0 HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n";
         let answer = http::ask(self.address, request)?;
         if answer.status != 200 {
