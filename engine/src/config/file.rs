@@ -415,7 +415,7 @@ impl<'a> Field<'a> {
         if self.is_table() && text.starts_with(header) {
             return String::new();
         }
-        cut(text)
+        scalar::cut(text)
     }
 
     /// The path of the value as it is said elsewhere.
@@ -563,20 +563,6 @@ impl<'a> Field<'a> {
             )
         });
         entries.collect()
-    }
-}
-
-/// What fits a line of a message.
-pub(super) fn cut(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let cut: String = line
-        .chars()
-        .take(limits::CONFIG_ERROR_VALUE_CHARS)
-        .collect();
-    if cut.len() < text.len() {
-        cut + "..."
-    } else {
-        cut
     }
 }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 pub use error::{Errors, Problem};
 pub use model::*;
+pub(crate) use scalar::cut;
 pub use scalar::{format_duration, parse_address};
 pub use sources::{Files, Include, Sources};
 

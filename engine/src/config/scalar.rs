@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serializer;
 
 use super::model::{Address, EndpointAddress};
+use crate::limits;
 
 /// Units of time, largest first, in milliseconds.
 const TIME_UNITS: [(&str, u64); 5] = [
@@ -199,6 +200,20 @@ pub(super) fn serialize_cpus<S: Serializer>(
     let cpus = cpus.as_deref().unwrap_or_default();
     let list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     serializer.serialize_str(&list.join(","))
+}
+
+/// What fits a line of a message.
+pub(crate) fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let cut: String = line
+        .chars()
+        .take(limits::CONFIG_ERROR_VALUE_CHARS)
+        .collect();
+    if cut.len() < text.len() {
+        cut + "..."
+    } else {
+        cut
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub use include::Include;
 
 use super::error::{Errors, Located, Problem};
 use super::model::Config;
-use super::{EMBEDDED, EMBEDDED_NAME, file, read};
+use super::{EMBEDDED, EMBEDDED_NAME, file, read, scalar};
 use crate::limits;
 
 /// The text of a configuration.
@@ -209,7 +209,7 @@ impl Sources {
         let problem = Problem {
             line: self.line_at(clash.second.start),
             field: clash.path,
-            value: Some(file::cut(self.text(clash.second.clone()))),
+            value: Some(scalar::cut(self.text(clash.second.clone()))),
             message,
         };
         Located {

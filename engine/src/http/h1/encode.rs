@@ -124,14 +124,7 @@ pub struct LocalReply<'a> {
 /// adds. Always HTTP/1.1 (RFC 9112 §2.3).
 /// *Cost*: no allocation if `out` has room.
 pub fn request(out: &mut Vec<u8>, request: &Request<'_>, edits: &RequestEdits<'_>) {
-    out.reserve(request.bytes.len().saturating_add(ADDED_BYTES));
-    out.extend_from_slice(request.method_bytes());
-    out.push(b' ');
-    match edits.target {
-        Some(target) => out.extend_from_slice(target),
-        None => write_target(out, request),
-    }
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+    begin_request(out, request, edits.target);
     let host = edits.host.unwrap_or_else(|| request.authority());
     write_field(out, b"Host", host);
 
@@ -178,14 +171,7 @@ pub fn inquiry(
     edits: &RequestEdits<'_>,
     asked: &FieldPatterns,
 ) {
-    out.reserve(request.bytes.len().saturating_add(ADDED_BYTES));
-    out.extend_from_slice(request.method_bytes());
-    out.push(b' ');
-    match edits.target {
-        Some(target) => out.extend_from_slice(target),
-        None => write_target(out, request),
-    }
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+    begin_request(out, request, edits.target);
     write_field(out, b"Host", request.authority());
     let is_left_out = |line: &FieldLine| {
         let name_bytes = line.name_span.of(request.bytes);
@@ -202,6 +188,18 @@ pub fn inquiry(
     // RFC 9110 §8.6: also for methods that are expected to have content.
     write_length(out, 0);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Makes room for a request's head, and writes its first line (RFC 9112 §3).
+fn begin_request(out: &mut Vec<u8>, request: &Request<'_>, target: Option<&[u8]>) {
+    out.reserve(request.bytes.len().saturating_add(ADDED_BYTES));
+    out.extend_from_slice(request.method_bytes());
+    out.push(b' ');
+    match target {
+        Some(target) => out.extend_from_slice(target),
+        None => write_target(out, request),
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
 /// Writes the head of a response for the client.

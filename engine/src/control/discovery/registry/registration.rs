@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Address, format_duration, parse_address, parse_duration, parse_name};
+use crate::config::{Address, cut, format_duration, parse_address, parse_duration, parse_name};
 use crate::limits;
 
 /// An instance of a service, as it registered.
@@ -179,18 +179,7 @@ impl FieldError {
     /// `field` has `value` where `expected` should be.
     #[must_use]
     pub fn new(field: &str, value: Option<&Value>, expected: impl Into<String>) -> Self {
-        let shorten = |value: &Value| {
-            let text = value.to_string();
-            let cut: String = text
-                .chars()
-                .take(limits::CONFIG_ERROR_VALUE_CHARS)
-                .collect();
-            if cut.len() < text.len() {
-                cut + "..."
-            } else {
-                cut
-            }
-        };
+        let shorten = |value: &Value| cut(&value.to_string());
         Self {
             field: field.to_owned(),
             value: value.map(shorten),
