@@ -21,6 +21,8 @@ pub(crate) struct Figures {
     pub(crate) queues: Queues,
     /// By second since the begin.
     pub(crate) seconds: Vec<Second>,
+    /// By tenth of a second since the begin.
+    pub(crate) tenths: Vec<Tenth>,
     /// Most endpoints that one shard had ejected at once, and fewest that it had left.
     pub(crate) ejected_most: usize,
     pub(crate) left_least: usize,
@@ -48,9 +50,15 @@ pub(crate) struct OfEndpoint {
 pub(crate) struct Second {
     pub(crate) requests: u64,
     pub(crate) attempts: u64,
-    /// Further attempts that were granted.
-    pub(crate) retries: u64,
     pub(crate) failed: u64,
+}
+
+/// One tenth of a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tenth {
+    pub(crate) requests: u64,
+    /// Further attempts that were made.
+    pub(crate) retries: u64,
 }
 
 /// How long the queues were, on average over many looks.
@@ -103,6 +111,7 @@ impl Figures {
             by_endpoint: Vec::new(),
             queues: Queues::default(),
             seconds: Vec::new(),
+            tenths: Vec::new(),
             ejected_most: 0,
             left_least: usize::MAX,
         }
@@ -121,20 +130,17 @@ impl Figures {
 
     /// The second that began so long after the run did.
     pub(crate) fn second(&mut self, since: Duration) -> &mut Second {
-        let number = since.as_secs() as usize;
-        if self.seconds.len() <= number {
-            self.seconds.resize(number + 1, Second::default());
-        }
-        &mut self.seconds[number]
+        at(&mut self.seconds, since.as_secs() as usize)
+    }
+
+    /// The tenth of a second that began so long after the run did.
+    pub(crate) fn tenth(&mut self, since: Duration) -> &mut Tenth {
+        at(&mut self.tenths, tenth(since))
     }
 
     /// The figures of the endpoint of this number.
     pub(crate) fn endpoint(&mut self, number: usize) -> &mut OfEndpoint {
-        if self.by_endpoint.len() <= number {
-            self.by_endpoint
-                .resize_with(number + 1, OfEndpoint::default);
-        }
-        &mut self.by_endpoint[number]
+        at(&mut self.by_endpoint, number)
     }
 
     /// Requests that failed, in percent.
@@ -153,11 +159,7 @@ impl Figures {
 impl OfEndpoint {
     /// An attempt was sent to it, so long after the begin.
     pub(crate) fn attempted(&mut self, since: Duration) {
-        let number = (since.as_millis() / 100) as usize;
-        if self.attempts_by_tenth.len() <= number {
-            self.attempts_by_tenth.resize(number + 1, 0);
-        }
-        self.attempts_by_tenth[number] += 1;
+        *at(&mut self.attempts_by_tenth, tenth(since)) += 1;
     }
 
     /// At the moment so many of all shards have it ejected.
@@ -174,4 +176,17 @@ impl OfEndpoint {
         }
         self.ejected_shards = shards;
     }
+}
+
+/// The number of the tenth of a second that began so long after the run did.
+fn tenth(since: Duration) -> usize {
+    (since.as_millis() / 100) as usize
+}
+
+/// The figures of this number, and of those before it.
+fn at<T: Clone + Default>(figures: &mut Vec<T>, number: usize) -> &mut T {
+    if figures.len() <= number {
+        figures.resize(number + 1, T::default());
+    }
+    &mut figures[number]
 }

@@ -158,6 +158,7 @@ impl World<'_> {
         let shard = self.arrivals.below(self.pickers.shards.len());
         let since = self.since_begin();
         self.figures.second(since).requests += 1;
+        self.figures.tenth(since).requests += 1;
         self.figures.requests += u64::from(self.is_measured(now));
         self.pickers.shards[shard].circuit.deposit(now);
         let request = Request {
@@ -181,6 +182,8 @@ impl World<'_> {
             return;
         };
         request.trace.attempts += 1;
+        let since = self.since_begin();
+        self.figures.tenth(since).retries += u64::from(request.trace.attempts > 1);
         self.count(number, now);
         let place = self.free.pop().unwrap_or_else(|| {
             self.attempts.push(None);
@@ -316,8 +319,6 @@ impl World<'_> {
         let circuit = &self.pickers.shards[request.shard].circuit;
         match wish.grant(&self.scenario.retry, circuit, &mut request.trace, now) {
             Some(grant) => {
-                let since = self.since_begin();
-                self.figures.second(since).retries += 1;
                 // Nobody has seen the request: another endpoint can have it at once.
                 if grant.reason.is_unprocessed() {
                     self.attempt(request);
