@@ -10,6 +10,7 @@ use std::{fmt::Write, net::SocketAddr};
 pub(crate) struct Setup {
     shards: usize,
     drain: String,
+    overload: String,
     top: String,
     listener: String,
     routes: String,
@@ -22,6 +23,8 @@ impl Setup {
         Self {
             shards: 1,
             drain: "20s".into(),
+            // A machine that is busy with other tests is no reason to refuse a request.
+            overload: "max_lag = \"off\"".into(),
             top: String::new(),
             listener: String::new(),
             routes: String::new(),
@@ -43,6 +46,13 @@ impl Setup {
     /// How long a drain may take.
     pub(crate) fn drain(mut self, time: &str) -> Self {
         self.drain = time.into();
+        self
+    }
+
+    /// When requests are refused for the sake of others, for tests about that: such as
+    /// `max_lag = "5ms"`.
+    pub(crate) fn overload(mut self, bounds: &str) -> Self {
+        self.overload = bounds.into();
         self
     }
 
@@ -114,10 +124,11 @@ impl Setup {
             routes = format!("{}{routes}", Self::new().host("all", "[\"*\"]").routes);
         }
         format!(
-            "drain = \"{drain}\"\n{top}\n[shards]\ncount = {shards}\n\n[admin]\naddress = \"{admin}\"\n\n\
+            "drain = \"{drain}\"\noverload = {{ {overload} }}\n{top}\n[shards]\ncount = {shards}\n\n[admin]\naddress = \"{admin}\"\n\n\
              [[listeners]]\nname = \"main\"\naddress = \"{listen}\"\n{listener}\n\
              {routes}\n{clusters}",
             drain = self.drain,
+            overload = self.overload,
             top = self.top,
             shards = self.shards,
             listener = self.listener,

@@ -5,11 +5,13 @@
 //! --test integration -- --nocapture a_thousand_reloads` prints the table.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Instant,
 };
 
 use rustix::process::Signal;
@@ -37,14 +39,27 @@ type Load<'a> = (&'a str, Vec<String>);
 struct Tally {
     answered: u64,
     failed: u64,
-    errors: String,
+    /// How often what came instead of an answer, and in which seconds.
+    kinds: BTreeMap<String, (u64, Vec<u64>)>,
+}
+
+impl Tally {
+    fn fail(&mut self, kind: &str, count: u64, second: u64) {
+        if count > 0 {
+            self.failed += count;
+            let (sum, seconds) = self.kinds.entry(kind.to_owned()).or_default();
+            *sum += count;
+            seconds.push(second);
+        }
+    }
 }
 
 /// Generates load until `is_over`, and adds up what the generator reports.
 fn generate(arguments: &[String], is_over: &AtomicBool) -> Tally {
     let (scratch, mut tally) = (Scratch::new(), Tally::default());
-    let json = scratch.file("run.json");
+    let (json, begun) = (scratch.file("run.json"), Instant::now());
     while !is_over.load(Ordering::Relaxed) {
+        let second = begun.elapsed().as_secs();
         let mut command = loadgen();
         command.args(["run", "--duration", "3s", "--quiet", "--json"]);
         command.arg(&json).args(arguments).stdin(Stdio::null());
@@ -53,15 +68,32 @@ fn generate(arguments: &[String], is_over: &AtomicBool) -> Tally {
         let report: Value =
             serde_json::from_slice(&fs::read(&json).expect("a report")).expect("a report as JSON");
         let count = |of: &Value| of.as_u64().unwrap_or(0);
-        let (requests, connections) = (&report["requests"], &report["connections"]);
-        tally.answered += count(&report["statuses"]["200"]);
-        tally.failed += count(&requests["failed"]) + count(&connections["failed"]);
-        tally.failed += count(&requests["answered"]) - count(&report["statuses"]["200"]);
-        if tally.failed > 0 {
-            tally.errors = format!("{} {}", report["errors"], report["statuses"]);
+        for (status, answers) in report["statuses"].as_object().into_iter().flatten() {
+            match &**status {
+                "200" => tally.answered += count(answers),
+                other => tally.fail(&format!("status {other}"), count(answers), second),
+            }
         }
+        for (error, times) in report["errors"].as_object().into_iter().flatten() {
+            tally.fail(error, count(times), second);
+        }
+        let connections = count(&report["connections"]["failed"]);
+        tally.fail("connection failed", connections, second);
     }
     tally
+}
+
+/// What the proxy says of the requests that it did not answer with 200, one a line.
+fn refusals(proxy: &Proxy) -> String {
+    let log = fs::read_to_string(proxy.file("access.log")).unwrap_or_default();
+    let is_other = |line: &&str| !line.contains("\"status\":200,") && !line.contains(":101,");
+    let lines: Vec<&str> = log.lines().filter(is_other).collect();
+    let shown = lines.iter().take(40).copied().collect::<Vec<_>>();
+    format!(
+        "{} lines of other statuses:\n{}",
+        lines.len(),
+        shown.join("\n")
+    )
 }
 
 /// An upgrade that is accepted, and then everything back in upper case; or an ordinary request.
@@ -108,6 +140,7 @@ impl Course {
         let count = 2 + usize::from(turn % 3 == 1);
         let mut setup = Setup::new()
             .shards(2)
+            .top("access_log = { path = \"access.log\" }")
             .cluster("origin", &self.endpoints[..count]);
         if turn % 2 == 1 {
             let lines = "matches = [{ path = { prefix = \"/other\" } }]\n\
@@ -201,7 +234,8 @@ fn a_thousand_reloads_lose_no_request_and_reset_no_connection() {
     print_table(&loads, &tallies, generation(&proxy) - first);
     assert_eq!(generation(&proxy), first + RELOADS);
     for tally in &tallies {
-        assert!(tally.answered > 0 && tally.failed == 0, "{tallies:?}");
+        let is_lossless = tally.answered > 0 && tally.failed == 0;
+        assert!(is_lossless, "{tallies:#?}\n{}", refusals(&proxy));
     }
     // The WebSocket holds the generation in which it began, and nobody any other.
     wait::for_("the generations between to be freed", || {

@@ -19,7 +19,7 @@ fn a_shortage_of_memory_is_503_with_retry_after_while_health_and_admin_go_on() {
     let setup = setup(&[&origin], "", "")
         .route("health", HEALTH)
         .listener(UNLIMITED)
-        .top("[overload]\nmax_memory = \"1MiB\"");
+        .overload("max_memory = \"1MiB\"");
     let proxy = Proxy::start(&setup);
     let mut client = proxy.connect();
     wait::for_("requests to be refused", || client.get("/").status() == 503);
@@ -75,7 +75,7 @@ fn a_shard_with_a_queue_refuses_one_of_six_and_serves_the_others() {
         .route("health", HEALTH)
         .listener(UNLIMITED)
         .listener(&slow)
-        .top("[overload]\nmax_lag = \"5ms\"");
+        .overload("max_lag = \"5ms\"");
     let proxy = Proxy::start(&setup);
     let url = format!("http://{}/", proxy.address());
     let load = std::thread::spawn(move || {
