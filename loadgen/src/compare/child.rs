@@ -104,6 +104,11 @@ impl Running {
         })
     }
 
+    /// What complaints call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

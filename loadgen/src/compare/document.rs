@@ -141,15 +141,20 @@ impl Document {
         let Some(index) = self.entries.iter().position(|found| found.name == entry) else {
             return BTreeMap::new();
         };
-        let place = Place {
-            resident_at_start: self.entries[index].resident_bytes_at_start,
-            connections: self.scenario.load.connections,
-        };
         self.runs
             .iter()
             .filter(|run| run.entry == index && run.worth.discarded.is_none())
             .filter(|run| metric.stands(&run.worth))
-            .filter_map(|run| Some((run.round, metric.of(&run.measured, &place)?)))
+            .filter_map(|run| {
+                let place = Place {
+                    // Of a record whose processes lived from the first round to the last.
+                    resident_at_start: run
+                        .resident_bytes_at_start
+                        .unwrap_or(self.entries.get(index)?.resident_bytes_at_start),
+                    connections: self.scenario.connections_beyond(),
+                };
+                Some((run.round, metric.of(&run.measured, &place)?))
+            })
             .collect()
     }
 

@@ -140,7 +140,7 @@ impl Call {
 }
 
 /// CPU time of all children that were waited for, and of theirs.
-fn children_cpu_time() -> Result<Duration, String> {
+pub(crate) fn children_cpu_time() -> Result<Duration, String> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)
         .map_err(|error| format!("cannot read the CPU time of a generator: {error}"))?;
     let micros = (usage.user_time() + usage.system_time()).num_microseconds();

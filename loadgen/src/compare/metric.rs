@@ -27,7 +27,7 @@ pub(crate) enum Metric {
     ServiceP999,
     /// Resident memory of the process tree at the end.
     Resident,
-    /// The same less what it was at the start, per connection.
+    /// The same less what it was when the load began, per connection that had not been there then.
     ResidentPerConnection,
 }
 
@@ -165,9 +165,9 @@ impl Metric {
 /// What a figure needs to know besides the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// Resident memory of the proxy before the first round.
+    /// Resident memory of the proxy when the load began.
     pub resident_at_start: u64,
-    /// Connections of the load.
+    /// Connections of the load that it had not had before.
     pub connections: usize,
 }
 

@@ -1,10 +1,11 @@
 //! `loadgen compare`: proxies side by side on one machine, and which differences are real.
 //!
-//! `scenario.rs`, `peer.rs` and `generator.rs` read what is to be compared, `stage.rs` starts it,
-//! `round.rs` and `generator.rs` measure one entry once, `order.rs` says in which order,
-//! `summary.rs` draws the conclusions with `statistics.rs`, `remarks.rs` says what qualifies them,
-//! `document.rs` and `text.rs` write them down, `history.rs` the histograms. `child.rs` sees to it
-//! that nothing is left running, whatever happens. All traffic stays on the loopback interface.
+//! `scenario.rs`, `peer.rs` and `generator.rs` read what is to be compared, `stage.rs` and
+//! `proxy.rs` start it, `round.rs` and `generator.rs` measure one entry once, `others.rs` sees what
+//! disturbed it, `order.rs` says in which order, `summary.rs` draws the conclusions with
+//! `statistics.rs`, `remarks.rs` says what qualifies them, `document.rs` and `text.rs` write them
+//! down, `history.rs` the histograms. `child.rs` sees to it that nothing is left running, whatever
+//! happens. All traffic stays on the loopback interface.
 
 mod child;
 mod definitions;
@@ -15,9 +16,11 @@ mod machine;
 pub(crate) mod metric;
 pub(crate) mod options;
 mod order;
+mod others;
 mod pattern;
 mod peer;
 mod probe;
+mod proxy;
 pub(crate) mod remarks;
 mod round;
 pub(crate) mod scenario;
@@ -42,7 +45,6 @@ use crate::verdict::Outcome;
 use self::definitions::Definitions;
 use self::document::Document;
 use self::machine::Machine;
-use self::metric::Place;
 use self::options::CompareOptions;
 use self::scenario::Scenario;
 use self::stage::Stage;
@@ -90,17 +92,9 @@ pub(crate) fn compare(
         .map(|entry| entry.name.clone())
         .collect();
     let at = |name: &String| names.iter().position(|found| found == name);
-    let places: Vec<Place> = stage
-        .entries
-        .iter()
-        .map(|entry| Place {
-            resident_at_start: entry.resident_at_start,
-            connections: scenario.load.connections,
-        })
-        .collect();
     let frame = Frame {
         names: &names,
-        places: &places,
+        connections: scenario.connections_beyond(),
         ratio_to: options
             .ratio_to
             .as_ref()
@@ -158,6 +152,11 @@ fn rounds(
 ) -> Result<Vec<Run>, String> {
     let shows_progress = !options.quiet && stderr().is_terminal();
     let (mut runs, begin) = (Vec::new(), clock::now());
+    // What others disturb is measured again, in at most twice the time.
+    let mut repeats_left = match options.busy_machine {
+        true => 0,
+        false => scenario.rounds * stage.entries.len(),
+    };
     for round in 0..scenario.rounds {
         for index in order::of_round(stage.entries.len(), round) {
             let Some(entry) = stage.entries.get(index) else {
@@ -168,15 +167,33 @@ fn rounds(
                 let _ = write!(stderr(), "\r\x1b[Kround {round}/{total}  {}", entry.name);
             }
             let name = document::run_name(&entry.name, round);
-            let at_seconds = clock::now().since(begin).as_secs_f64();
-            let measured = round::measure(stage, entry, scenario, options, &name, stop)?;
-            runs.push(Run {
-                round,
-                entry: index,
-                at_seconds,
-                worth: measured.judge(scenario.load.rate),
-                measured,
-            });
+            let mut repeats = 0;
+            let run = loop {
+                let at_seconds = clock::now().since(begin).as_secs_f64();
+                let turn = round::turn(stage, entry, scenario, options, &name, stop)?;
+                let mut worth = turn.measured.judge(scenario.load.rate);
+                let disturbed = turn.others.complaint(scenario.compares.plural());
+                let is_disturbed = disturbed.is_some();
+                if !options.busy_machine {
+                    worth.discarded = worth.discarded.or(disturbed);
+                }
+                // A wrong answer is never taken back.
+                if !is_disturbed || turn.measured.wrong() > 0 || repeats_left == 0 {
+                    break Run {
+                        round,
+                        entry: index,
+                        at_seconds,
+                        worth,
+                        measured: turn.measured,
+                        resident_bytes_at_start: turn.resident_bytes_at_start,
+                        others: turn.others,
+                        repeats,
+                    };
+                }
+                repeats += 1;
+                repeats_left -= 1;
+            };
+            runs.push(run);
         }
     }
     if shows_progress {

@@ -17,14 +17,15 @@ pub(crate) const LONG: &str = "\
 Measure proxies side by side on this machine, and say which differences are real; or load
 generators, in a scenario that says so.
 
-Starts an origin and every peer of the scenario, pinned alike (proxies on their processors, origin
-and generator on others), waits until each answers rightly, and puts the same load on one after the
-other, forwards and backwards, for some rounds. One peer is entered twice, as two processes: what
-separates these two is noise, and no smaller difference is called one.
+Starts an origin, and for some rounds one peer of the scenario after the other, forwards and
+backwards: pinned alike (proxies on their processors, origin and generator on others), each time in
+a process of its own, which must answer rightly before the load begins. One peer is entered twice:
+what separates these two is noise, and no smaller difference is called one.
 
 CPU us/request is the CPU time of the proxy's whole process tree in the measured time. It is the one
-figure that stands when the generator is the bottleneck, or when other programs use the machine;
-still, compare on a quiet one.";
+figure that stands when the generator is the bottleneck. A run in which other programs took more
+than a tenth of the processors is measured again, a limited number of times; compare on a quiet
+machine.";
 
 /// Examples and exit codes.
 pub(crate) const AFTER: &str = "\
@@ -41,7 +42,8 @@ Exit codes:
   0  pass     every entry has rounds that count
   1  error    wrong usage, a program that is missing or does not start
   2  broken   a proxy answered wrongly or not at all
-  3  invalid  an entry has no round that counts: the generator did not reach the rate";
+  3  invalid  an entry has no round that counts: the generator did not reach the rate, or other
+              programs disturbed all of them (--busy-machine counts these)";
 
 /// Options of `loadgen compare`.
 #[derive(Clone, Debug, Args)]
@@ -87,6 +89,9 @@ pub(crate) struct CompareOptions {
     /// Count system calls per request with strace, in a run of its own after the rounds.
     #[arg(long, help_heading = "Measurement")]
     pub syscalls: bool,
+    /// Count runs that others disturbed: for a machine that always has something else to do.
+    #[arg(long, help_heading = "Measurement")]
+    pub busy_machine: bool,
     /// Confidence of the intervals.
     #[arg(long, value_name = "SHARE", value_parser = confidence, default_value = "95%",
         help_heading = "Measurement")]

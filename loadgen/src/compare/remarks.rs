@@ -47,6 +47,13 @@ fn on(line: &Line) -> Vec<String> {
         let statuses = &line.statuses;
         remarks.push(format!("{name}: answers by status: {statuses:?}"));
     }
+    if line.repeats > 0 {
+        remarks.push(format!(
+            "{name}: {} runs were measured again, since others took more than a tenth of the \
+             processors",
+            line.repeats
+        ));
+    }
     if line.waiting_share_max > WAITING_SHARE_MENTIONED {
         remarks.push(format!(
             "{name}: its threads waited for a processor up to {:.0} % of a round: something else \
@@ -73,6 +80,7 @@ mod tests {
             errors: [("status".to_owned(), 3)].into(),
             statuses: [(503, 3)].into(),
             waiting_share_max: 0.2,
+            repeats: 4,
         };
         let text = on(&line).join("\n");
         for part in [
@@ -80,6 +88,7 @@ mod tests {
             "discarded round 2",
             "3 x status",
             "503: 3",
+            "4 runs were measured again",
             "20 %",
         ] {
             assert!(text.contains(part), "{part}: {text}");

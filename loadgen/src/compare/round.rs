@@ -1,7 +1,7 @@
 //! One entry of one round: a `loadgen run` of its own, and what it measured.
 //!
 //! The generator is a process of its own on its own processors, so that what this program does in
-//! between costs the generator nothing. Its JSON is read back. Pure but for [`measure`].
+//! between costs the generator nothing. Its JSON is read back. Pure but for [`turn`].
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,12 +13,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::child::{Launch, Running};
+use super::generator::children_cpu_time;
 use super::options::CompareOptions;
+use super::others::{Others, Reading, Used};
+use super::proxy::Proxy;
 use super::scenario::Scenario;
 use super::stage::{Entry, Part, Stage};
 use crate::launch::ITSELF;
 use crate::report::figures::{Generator, Requests, Times, Watched};
-use crate::run::watched::Consumption;
+use crate::run::watched::{self, Consumption};
 use crate::verdict::{BUSY_SHARE_MAX, LAG_SHARE_MAX};
 
 /// How much of the rate must have been answered within the measured time's requests.
@@ -67,6 +70,11 @@ pub(crate) struct Worth {
 }
 
 impl Measured {
+    /// How many requests got no right answer.
+    pub(crate) const fn wrong(&self) -> u64 {
+        self.requests.failed + self.requests.unanswered
+    }
+
     /// Judges a run; `rate` of an open loop.
     pub(crate) fn judge(&self, rate: Option<f64>) -> Worth {
         let saturated = self.generator.threads.iter().any(|thread| {
@@ -78,7 +86,7 @@ impl Measured {
             lag.zip(response)
                 .is_some_and(|(lag, response)| lag > response * LAG_SHARE_MAX)
         });
-        let wrong = self.requests.failed + self.requests.unanswered;
+        let wrong = self.wrong();
         let reached = rate.map(|rate| self.answers_per_second / rate);
         let discarded = match reached {
             _ if wrong > 0 => Some(format!("{wrong} requests got no right answer")),
@@ -107,23 +115,88 @@ impl Measured {
     }
 }
 
-/// Puts the scenario's load on an entry; `name` is the stem of the files it leaves.
-pub(crate) fn measure(
+/// One run of an entry.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// What was measured.
+    pub measured: Measured,
+    /// Resident memory of the proxy when the load began.
+    pub resident_bytes_at_start: Option<u64>,
+    /// What others took of the processors meanwhile.
+    pub others: Others,
+}
+
+/// Has an entry take its turn: a process of its own, under the scenario's load. `name` is the stem
+/// of the files it leaves.
+pub(crate) fn turn(
     stage: &Stage,
     entry: &Entry,
     scenario: &Scenario,
     options: &CompareOptions,
     name: &str,
     stop: &AtomicBool,
-) -> Result<Measured, String> {
-    let (address, proxy) = match &entry.part {
-        Part::Proxy { address, running } => (*address, running),
-        Part::Generator(call) => return call.measure(stage, scenario, options, name, stop),
+) -> Result<Turn, String> {
+    let cpus = [&*options.proxy_cpus.0, &*options.load_cpus.0];
+    let start = match &entry.part {
+        Part::Proxy(start) => start,
+        Part::Generator(call) => {
+            let begin = Reading::now(used(stage, None)?);
+            let measured = call.measure(stage, scenario, options, name, stop)?;
+            return Ok(Turn {
+                measured,
+                resident_bytes_at_start: None,
+                others: Reading::now(used(stage, None)?).since(&begin, cpus),
+            });
+        }
     };
+    let proxy = stage.open(start, scenario, stop)?;
+    if let Some(before) = scenario.with_load_before() {
+        let served = measure(stage, &proxy, &before, options, "before", stop)?;
+        if served.wrong() > 0 {
+            let wrong = served.wrong();
+            let what = format!("answered {wrong} requests wrongly before its load began");
+            return Err(proxy.running.complaint(&what));
+        }
+    }
+    let resident = proxy.resident_bytes();
+    let begin = Reading::now(used(stage, Some(&proxy))?);
+    let measured = measure(stage, &proxy, scenario, options, name, stop)?;
+    Ok(Turn {
+        measured,
+        resident_bytes_at_start: Some(resident),
+        others: Reading::now(used(stage, Some(&proxy))?).since(&begin, cpus),
+    })
+}
+
+/// CPU time that the programs of the comparison have used so far.
+fn used(stage: &Stage, proxy: Option<&Proxy>) -> Result<Used, String> {
+    let origin = watched::tree_cpu_time(stage.origin.pid());
+    let generators = children_cpu_time()?;
+    Ok(match proxy {
+        Some(proxy) => Used {
+            by_proxy: watched::tree_cpu_time(proxy.running.pid()),
+            by_load: origin + generators,
+        },
+        None => Used {
+            by_proxy: generators,
+            by_load: origin,
+        },
+    })
+}
+
+/// Puts the scenario's load on a proxy; `name` is the stem of the files it leaves.
+pub(crate) fn measure(
+    stage: &Stage,
+    proxy: &Proxy,
+    scenario: &Scenario,
+    options: &CompareOptions,
+    name: &str,
+    stop: &AtomicBool,
+) -> Result<Measured, String> {
     let file = |ending: &str| stage.scratch.file(&format!("{name}.{ending}"));
     let arguments = arguments(
         stage,
-        (address, proxy.pid()),
+        (proxy.address, proxy.running.pid()),
         scenario,
         options,
         [&file("json"), &file("hlog")],
@@ -140,10 +213,10 @@ pub(crate) fn measure(
     match status.code() {
         // Broken and invalid are judged here, with the figures.
         Some(0 | 2 | 3) => {}
-        _ => return Err(running.complaint(&format!("failed against {}", entry.name))),
+        _ => return Err(running.complaint(&format!("failed against {}", proxy.running.name()))),
     }
-    if proxy.ends_within(Duration::ZERO) {
-        return Err(proxy.complaint("ended while it was measured"));
+    if proxy.running.ends_within(Duration::ZERO) {
+        return Err(proxy.running.complaint("ended while it was measured"));
     }
     read(&file("json"))
 }

@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
     pub request: Request,
     /// How it is requested.
     pub load: Load,
+    /// What each process has served when its memory is read for the first time.
+    pub before: Option<Before>,
     /// The proxies are spoken to over TLS 1.3; they speak clear text to the origin.
     #[serde(default)]
     pub tls: bool,
@@ -128,6 +130,20 @@ pub(crate) struct Load {
     pub duration: Duration,
 }
 
+/// What each process serves before its load begins: a closed loop.
+///
+/// Afterwards it holds what any busy proxy holds (pages of its program, histograms, buffers, room
+/// for requests under way), and its memory is read: what it grows by from then on is the load's.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Before {
+    /// Its connections. What they took is there when the load begins.
+    pub connections: usize,
+    /// How long it goes on.
+    #[serde(with = "time")]
+    pub duration: Duration,
+}
+
 /// What answers.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -180,7 +196,8 @@ impl Scenario {
             false if named.is_file() => named,
             false => {
                 return Err(format!(
-                    "there is no scenario {given}: neither that file nor {}",
+                    "there is no scenario {given}: neither that file nor {} (run this where bench/ is, \
+                     or name the file)",
                     named.display()
                 ));
             }
@@ -226,6 +243,11 @@ impl Scenario {
         {
             return Err("load.rate: above zero".into());
         }
+        if let Some(before) = &self.before
+            && !(1..self.load.connections).contains(&before.connections)
+        {
+            return Err("before.connections: at least one, fewer than load.connections".into());
+        }
         if !self.tls && (self.tls_full_handshakes || !self.tls_groups.is_empty()) {
             return Err("tls_groups, tls_full_handshakes: only with tls = true".into());
         }
@@ -243,6 +265,7 @@ impl Scenario {
             () if self.load.duration.subsec_nanos() > 0 || self.load.duration.is_zero() => {
                 "load.duration: whole seconds, for generators that take no others"
             }
+            () if self.before.is_some() => "before: generators are not served anything",
             () if self.tls => "tls: generators are compared in clear text",
             () if self.origin.unix => "origin.unix: not every generator connects to one",
             () if asked.method != plain.method
@@ -254,6 +277,26 @@ impl Scenario {
             () => return Ok(()),
         };
         Err(complaint.into())
+    }
+
+    /// Connections of the load beyond those that each process has had before.
+    pub(crate) fn connections_beyond(&self) -> usize {
+        let there = self.before.as_ref().map_or(0, |before| before.connections);
+        self.load.connections.saturating_sub(there)
+    }
+
+    /// The scenario with what each process serves before in the place of its load.
+    pub(crate) fn with_load_before(&self) -> Option<Self> {
+        let before = self.before.as_ref()?;
+        Some(Self {
+            load: Load {
+                connections: before.connections,
+                rate: None,
+                warmup: Duration::ZERO,
+                duration: before.duration,
+            },
+            ..self.clone()
+        })
     }
 
     /// What the table says above itself.
@@ -329,6 +372,25 @@ mod tests {
         check("\"weft\", \"nginx\"", "\"nginx\", \"nginx\"", "peers");
         check("rate = 5000", "rate = -1", "rate");
         check("title", "compares = 'origins'\ntitle", "origins");
+        let before = |connections: usize| {
+            format!("[before]\nconnections = {connections}\nduration = '1s'\n[load]")
+        };
+        check("[load]", &before(0), "before.connections");
+        check("[load]", &before(8), "before.connections");
+    }
+
+    #[test]
+    fn what_was_served_before_has_connections_of_its_own() {
+        let before = "[before]\nconnections = 3\nduration = '500ms'\n[load]";
+        let scenario = Scenario::parse(&WHOLE.replace("[load]", before)).expect("a scenario");
+        assert_eq!(scenario.check(), Ok(()));
+        assert_eq!(scenario.connections_beyond(), 5);
+        let before = scenario.with_load_before().expect("it is there");
+        assert_eq!((before.load.connections, before.load.rate), (3, None));
+        assert_eq!(before.load.duration, Duration::from_millis(500));
+        let plain = Scenario::parse(WHOLE).expect("a scenario");
+        assert_eq!(plain.connections_beyond(), 8);
+        assert!(plain.with_load_before().is_none());
     }
 
     #[test]
@@ -348,6 +410,11 @@ mod tests {
                 "only with tls",
             ),
             (format!("{plain}[request]\nmethod = 'POST'"), "request"),
+            (
+                plain.replace("connections = 1", "connections = 2")
+                    + "[before]\nconnections = 1\nduration = '1s'",
+                "before",
+            ),
         ] {
             let error = check(&text).expect_err(complaint);
             assert!(error.contains(complaint), "{error}");

@@ -1,11 +1,9 @@
-//! The origin and all entries, started and proved to answer rightly.
+//! The origin, and all entries, each started once and proved to answer rightly.
 //!
-//! Everything runs from the first round to the last, each program on its processors; entries that
-//! are not being measured have nothing to do. The two entries of the peer that is entered twice are
-//! two processes, so that their difference also shows what the placement in memory is worth.
+//! The origin runs from the first round to the last; every run of an entry has a process of its own
+//! (`proxy.rs`), which must answer as the origin does before anything is measured.
 
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,13 +15,12 @@ use super::child::{Launch, Running, Scratch};
 use super::definitions::{self, Definitions};
 use super::generator::Call;
 use super::options::CompareOptions;
-use super::peer::{self, Peers, of_socket};
+use super::peer;
 use super::probe::{self, Answer};
+use super::proxy::{Proxy, Start};
 use super::scenario::Scenario;
-use super::template;
 use super::tls_files::TlsFiles;
 use crate::launch::ITSELF;
-use crate::run::watched::tree;
 use crate::target::{Field, Url};
 use crate::traffic::request::Request;
 use crate::transport::Protocol;
@@ -35,9 +32,6 @@ use crate::{placement::CpuList, quantity};
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// Between two attempts to get an answer.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(20);
-
-/// Connections a proxy must have room for besides those of the load.
-const SPARE_CONNECTIONS: usize = 100;
 
 /// One line of the table.
 #[derive(Debug)]
@@ -52,7 +46,7 @@ pub(crate) struct Entry {
     pub program: PathBuf,
     /// Its configuration; of a generator, how it is called.
     pub configuration: String,
-    /// Resident memory before the first round.
+    /// Resident memory after its first answer.
     pub resident_at_start: u64,
     /// What it does.
     pub part: Part,
@@ -61,13 +55,8 @@ pub(crate) struct Entry {
 /// What an entry does in a round.
 #[derive(Debug)]
 pub(crate) enum Part {
-    /// Stands between the generator and the origin, all the time.
-    Proxy {
-        /// Where it listens.
-        address: SocketAddr,
-        /// The process.
-        running: Running,
-    },
+    /// Stands between the generator and the origin; how it is started.
+    Proxy(Start),
     /// Asks the origin, in its rounds.
     Generator(Call),
 }
@@ -79,11 +68,13 @@ pub(crate) struct Stage {
     /// The entries, in the order of the table.
     pub entries: Vec<Entry>,
     /// The origin.
-    pub _origin: Running,
+    pub origin: Running,
     /// What every right answer is like.
     pub answer: Answer,
     /// The certificate that proxies show, if they speak TLS.
     pub tls: Option<TlsFiles>,
+    /// The trust in it.
+    trust: Option<Trust>,
     /// Files of this comparison.
     pub scratch: Scratch,
 }
@@ -108,43 +99,63 @@ impl Stage {
         if answer.status != 200 {
             return Err(format!("the origin answers {}", answer.status));
         }
-        let mut entries = Vec::new();
+        let mut stage = Self {
+            entries: Vec::new(),
+            origin,
+            answer,
+            tls,
+            trust,
+            scratch,
+        };
         for role in cast {
-            entries.push(match definitions {
+            let entry = match definitions {
                 Definitions::Proxies(peers) => {
-                    let connections = scenario.load.connections;
-                    let place = (&scratch, tls.as_ref());
-                    start_proxy(role, peers, &address, options, place, connections)?
+                    let folder = stage.scratch.file(&role.name.replace(' ', "-"));
+                    let start = Start::new(
+                        (&role.name, &role.peer, role.program.clone()),
+                        peers,
+                        &address,
+                        options,
+                        (folder, stage.tls.as_ref()),
+                        scenario.load.connections,
+                    )?;
+                    let version = &peers.find(&role.peer)?.version;
+                    let version = peer::version(&role.program, version);
+                    let proxy = stage.open(&start, scenario, stop)?;
+                    let words = (version, proxy.configuration.clone());
+                    role.enter(words, proxy.resident_bytes(), Part::Proxy(start))
                 }
                 Definitions::Generators(generators) => {
                     let generator = definitions::find(generators, &role.peer)?;
                     let program = role.program.clone();
                     let call = Call::new(generator, program, &address, scenario, options)?;
                     let version = peer::version(&role.program, &generator.version);
-                    role.enter(version, call.line(), Part::Generator(call))
+                    role.enter((version, call.line()), 0, Part::Generator(call))
                 }
-            });
-        }
-        for entry in &mut entries {
-            let Part::Proxy { address, running } = &entry.part else {
-                continue;
             };
-            let listening = Address::Tcp(*address);
-            let found = answers(running, &listening, scenario, trust.as_ref(), stop)?;
-            if found != answer {
-                return Err(running.complaint(&format!(
-                    "answers wrongly: {found:?}, the origin {answer:?}"
-                )));
-            }
-            entry.resident_at_start = resident_bytes(running.pid());
+            stage.entries.push(entry);
         }
-        Ok(Self {
-            entries,
-            _origin: origin,
-            answer,
-            tls,
-            scratch,
-        })
+        Ok(stage)
+    }
+
+    /// Starts a proxy and waits until it answers rightly.
+    pub(crate) fn open(
+        &self,
+        start: &Start,
+        scenario: &Scenario,
+        stop: &AtomicBool,
+    ) -> Result<Proxy, String> {
+        let proxy = start.start()?;
+        let listening = Address::Tcp(proxy.address);
+        let trust = self.trust.as_ref();
+        let found = answers(&proxy.running, &listening, scenario, trust, stop)?;
+        if found != self.answer {
+            return Err(proxy.running.complaint(&format!(
+                "answers wrongly: {found:?}, the origin {:?}",
+                self.answer
+            )));
+        }
+        Ok(proxy)
     }
 }
 
@@ -157,14 +168,19 @@ struct Role {
 }
 
 impl Role {
-    fn enter(self, version: String, configuration: String, part: Part) -> Entry {
+    fn enter(
+        self,
+        (version, configuration): (String, String),
+        resident_at_start: u64,
+        part: Part,
+    ) -> Entry {
         Entry {
             name: self.name,
             peer: self.peer,
             version,
             program: self.program,
             configuration,
-            resident_at_start: 0,
+            resident_at_start,
             part,
         }
     }
@@ -189,6 +205,8 @@ fn cast(
                 peer: peer.to_owned(),
                 program,
             }),
+            // The peer that is entered twice is missing once.
+            Err(error) if missing.contains(&error) => {}
             Err(error) => missing.push(error),
         }
     };
@@ -256,56 +274,6 @@ fn start_origin(
     Ok((running, address))
 }
 
-fn start_proxy(
-    role: Role,
-    peers: &Peers,
-    origin: &Address,
-    options: &CompareOptions,
-    (scratch, tls): (&Scratch, Option<&TlsFiles>),
-    connections: usize,
-) -> Result<Entry, String> {
-    let peer = peers.find(&role.peer)?;
-    let address = free_port()?;
-    let folder = scratch.file(&role.name.replace(' ', "-"));
-    let failed = |error| format!("cannot prepare {}: {error}", role.name);
-    fs::create_dir_all(&folder).map_err(failed)?;
-    let ending = PathBuf::from(&peer.template);
-    let file = folder
-        .join("configuration")
-        .with_extension(ending.extension().unwrap_or_default());
-    let CpuList(cpus) = &options.proxy_cpus;
-    let list: Vec<String> = cpus.iter().map(ToString::to_string).collect();
-    let [tls_listen, tls] = peer.tls(&role.peer, tls)?;
-    let mut values = of_socket(address).to_vec();
-    values.extend([
-        ("origin", peer.origin(origin)?),
-        ("tls_listen", tls_listen),
-        ("tls", tls),
-        ("shards", cpus.len().to_string()),
-        ("connections", (connections + SPARE_CONNECTIONS).to_string()),
-        ("cpus", list.join(",")),
-        ("scratch", folder.display().to_string()),
-        ("configuration", file.display().to_string()),
-    ]);
-    let configuration = template::fill(&peers.template(peer)?, &values)
-        .map_err(|error| format!("{}: {error}", peer.template))?;
-    fs::write(&file, &configuration).map_err(failed)?;
-    let arguments: Result<Vec<_>, _> = peer
-        .arguments
-        .iter()
-        .map(|argument| template::fill(argument, &values))
-        .collect();
-    let running = Running::start(&Launch {
-        name: &role.name,
-        program: &role.program,
-        arguments: &arguments?,
-        cpus,
-        log: folder.join("said.log"),
-    })?;
-    let version = peer::version(&role.program, &peer.version);
-    Ok(role.enter(version, configuration, Part::Proxy { address, running }))
-}
-
 /// The generator's trust in the proxies' certificate.
 fn trust(files: &TlsFiles) -> Result<Trust, String> {
     let options = TlsOptions {
@@ -313,14 +281,6 @@ fn trust(files: &TlsFiles) -> Result<Trust, String> {
         ..TlsOptions::default()
     };
     Trust::new(&options, "127.0.0.1", &[Protocol::Http1])
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind("127.0.0.1:0");
-    listener
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| format!("no free port: {error}"))
 }
 
 /// Asks until there is an answer.
@@ -371,12 +331,4 @@ fn request(scenario: &Scenario) -> Result<(Request, Vec<u8>), String> {
     let has_content = body.is_some();
     let request = Request::new(&url, &asked.method, url.path(), &fields?, has_content);
     Ok((request, body.unwrap_or_default()))
-}
-
-/// Resident memory of a process and its children.
-fn resident_bytes(pid: u32) -> u64 {
-    tree(pid)
-        .into_iter()
-        .map(crate::run::watched::resident_bytes)
-        .sum()
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::metric::{Metric, Place};
+use super::others::Others;
 use super::round::{Measured, Worth};
 use super::statistics::{self, Estimate};
 use crate::verdict::Outcome;
@@ -26,6 +27,15 @@ pub(crate) struct Run {
     pub measured: Measured,
     /// What it is worth.
     pub worth: Worth,
+    /// Resident memory of its process when the load began; of a generator, none.
+    #[serde(default)]
+    pub resident_bytes_at_start: Option<u64>,
+    /// What others took of the processors meanwhile.
+    #[serde(default)]
+    pub others: Others,
+    /// How many times it was measured before, in vain: others disturbed it.
+    #[serde(default)]
+    pub repeats: usize,
 }
 
 /// What an entry came to.
@@ -50,6 +60,9 @@ pub(crate) struct Line {
     pub statuses: BTreeMap<u16, u64>,
     /// The largest share of a round that the proxy's threads waited for a processor.
     pub waiting_share_max: f64,
+    /// Runs that were measured again, since others disturbed them.
+    #[serde(default)]
+    pub repeats: usize,
 }
 
 impl Line {
@@ -130,8 +143,8 @@ impl Summary {
 pub(crate) struct Frame<'a> {
     /// The entries' names, in the order of the table.
     pub names: &'a [String],
-    /// What each entry's figures need to know besides.
-    pub places: &'a [Place],
+    /// Connections that the memory of a process grows by.
+    pub connections: usize,
     /// The entry that ratios are to.
     pub ratio_to: Option<usize>,
     /// The two entries of the same peer.
@@ -208,8 +221,11 @@ impl Frame<'_> {
         runs.iter()
             .filter(move |run| run.entry == entry && run.worth.discarded.is_none())
             .filter_map(move |run| {
-                let place = self.places.get(entry)?;
-                Some((run.round, metric.of(&run.measured, place)?))
+                let place = Place {
+                    resident_at_start: run.resident_bytes_at_start.unwrap_or_default(),
+                    connections: self.connections,
+                };
+                Some((run.round, metric.of(&run.measured, &place)?))
             })
     }
 
@@ -224,6 +240,7 @@ impl Frame<'_> {
             errors: BTreeMap::new(),
             statuses: BTreeMap::new(),
             waiting_share_max: 0.0,
+            repeats: 0,
         };
         for metric in Metric::ALL {
             let values: Vec<f64> = self
@@ -255,6 +272,7 @@ impl Frame<'_> {
                 let unanswered = line.errors.entry("unanswered".into()).or_default();
                 *unanswered += run.measured.requests.unanswered;
             }
+            line.repeats += run.repeats;
             let waiting = run.measured.proxy_waiting_share().unwrap_or_default();
             line.waiting_share_max = line.waiting_share_max.max(waiting);
         }

@@ -29,19 +29,18 @@ fn run(round: usize, entry: usize, cpu: f64, discarded: bool) -> Run {
             generator_bound: round == 0,
             only_late: false,
         },
+        resident_bytes_at_start: Some(1_000),
+        others: Others::default(),
+        repeats: 0,
     }
 }
 
 /// Entries: a, b and a again; by round the CPU time of each.
 fn summary(figures: &[[f64; 3]], discarded: &[(usize, usize)]) -> Summary {
     let names = ["a", "b", "a again"].map(str::to_owned);
-    let place = Place {
-        resident_at_start: 1_000,
-        connections: 4,
-    };
     let frame = Frame {
         names: &names,
-        places: &[place; 3],
+        connections: 4,
         ratio_to: Some(1),
         twice: Some([0, 2]),
         confidence: 0.95,

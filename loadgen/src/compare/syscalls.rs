@@ -60,9 +60,10 @@ pub(crate) fn count(
     short.load.duration = scenario.load.duration.min(COUNTED);
     let answered = match &entry.part {
         Part::Generator(call) => of_generator(call, stage, &short, options, &table, stop)?,
-        Part::Proxy { running, .. } => {
-            let strace = attach(stage, running, options, &table)?;
-            let measured = round::measure(stage, entry, &short, options, "strace", stop)?;
+        Part::Proxy(start) => {
+            let proxy = stage.open(start, &short, stop)?;
+            let strace = attach(stage, &proxy.running, options, &table)?;
+            let measured = round::measure(stage, &proxy, &short, options, "strace", stop)?;
             detach(strace, stop)?;
             measured.requests.answered
         }

@@ -28,9 +28,12 @@ const RATIO_METRICS: [Metric; 6] = [
 ];
 
 /// How rounds are made and judged.
-const METHOD: [&str; 3] = [
+const METHOD: [&str; 4] = [
     "In each round every entry had the same load in turn, forwards in one round and backwards in \
      the next, so that a drift of the machine hit all alike.",
+    "Others are told by the time in which a processor worked or was given away, and not for the \
+     comparison. A run in which they took more than a tenth was measured again, a limited number of \
+     times.",
     "A round is one observation: figures are means over rounds, ratios geometric means of the \
      ratios within each round, with the interval of Student's t-distribution over rounds.",
     "A difference is a tie when the interval of its ratio holds 1, or when the ratio lies within \
@@ -38,8 +41,8 @@ const METHOD: [&str; 3] = [
 ];
 /// How proxies are measured.
 const OF_PROXIES: [&str; 3] = [
-    "All proxies ran at once on the same processors; origin and generator ran on others. Only the \
-     one under load had anything to do. All traffic stayed on the loopback interface.",
+    "Every run had a process of its own, and no other proxy was alive meanwhile. Origin and \
+     generator ran on other processors. All traffic stayed on the loopback interface.",
     "CPU time per request is the CPU time of the proxy's whole process tree within the measured \
      time, divided by the right answers in it.",
     "Every answer was checked (status, length, CRC-32) against what the origin itself answered. A \
@@ -350,6 +353,7 @@ pub(super) fn rounds(markup: &mut Markup, document: &Document) {
             shown(at("50"), Metric::P50),
             shown(at("99"), Metric::P99),
             Cell::figure(percent(busy)),
+            Cell::figure(percent(run.others.proxy_share.max(run.others.load_share))),
             Cell::chip(tone, word).with_note(run.worth.discarded.clone().unwrap_or_default()),
         ]
     });
@@ -362,6 +366,7 @@ pub(super) fn rounds(markup: &mut Markup, document: &Document) {
         "p50",
         "p99",
         "generator busy",
+        "others",
         "",
     ];
     markup.table(&titles, &rows);

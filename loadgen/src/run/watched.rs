@@ -130,6 +130,11 @@ pub(crate) fn resident_bytes(pid: u32) -> u64 {
     kibibytes(&read(pid, "status"), "VmRSS:") * 1024
 }
 
+/// CPU time that a process and its children have used so far.
+pub(crate) fn tree_cpu_time(pid: u32) -> Duration {
+    tree(pid).into_iter().filter_map(cpu_time).sum()
+}
+
 /// A file of a process; empty when it is gone.
 fn read(pid: u32, name: &str) -> String {
     let path = Path::new("/proc").join(pid.to_string()).join(name);

@@ -32,15 +32,21 @@ use self::record::Record;
 /// *Errors:* sentences for the user.
 pub(crate) fn run(options: &VerifyOptions) -> Result<Outcome, String> {
     let path = options.claims.display();
-    let text = fs::read_to_string(&options.claims)
-        .map_err(|error| format!("cannot read {path}: {error}"))?;
+    let text = fs::read_to_string(&options.claims).map_err(|error| {
+        format!("cannot read {path}: {error}; name the file, or run this where bench/ is")
+    })?;
     let Claims { claims } = Claims::parse(&text).map_err(|error| format!("{path}: {error}"))?;
     let unknown = |id: &&String| !claims.iter().any(|claim| claim.id == **id);
     if let Some(id) = options.only.iter().find(unknown) {
-        return Err(format!("there is no claim {id}"));
+        let known: Vec<_> = claims.iter().map(|claim| &*claim.id).collect();
+        let known = known.join(", ");
+        return Err(format!(
+            "there is no claim {id} in {path}; there are {known}"
+        ));
     }
     if options.table_only {
         write_table(options, &claims)?;
+        let _ = writeln!(stderr(), "the table is in {}", options.page().display());
         return Ok(Outcome::Pass);
     }
     let chosen = |claim: &&Claim| options.only.is_empty() || options.only.contains(&claim.id);
@@ -140,6 +146,7 @@ fn of_scenario(
             programs: options.programs.clone(),
             entries: Vec::new(),
             syscalls: false,
+            busy_machine: options.busy_machine,
             confidence: testable.first().map_or(0.95, |claim| claim.confidence),
             out: Some(folder.join(name)),
             note: None,

@@ -61,6 +61,9 @@ pub(crate) struct VerifyOptions {
     /// Rounds, instead of the claims'.
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
+    /// Count runs that others disturbed: for a machine that always has something else to do.
+    #[arg(long)]
+    pub busy_machine: bool,
     /// Where runs are recorded [default: runs/ beside the claims].
     #[arg(long, value_name = "FOLDER")]
     pub runs: Option<PathBuf>,
