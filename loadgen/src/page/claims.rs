@@ -36,7 +36,10 @@ pub(crate) struct Part {
 /// The page of a recorded run; `name` is its folder's.
 pub(crate) fn html(name: &str, record: &Record, parts: &[Part]) -> String {
     let mut markup = Markup::new();
-    let title = format!("What became of {} claims", record.judgements.len());
+    let title = match record.judgements.len() {
+        1 => "What became of one claim".into(),
+        count => format!("What became of {count} claims"),
+    };
     markup.top("Verification", &title, &place::line(&record.environment));
     verdict(&mut markup, record);
     if let Some(note) = &record.note {

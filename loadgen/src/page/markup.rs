@@ -33,6 +33,9 @@ impl Tone {
     }
 }
 
+/// Columns that fit the page side by side; more have to move closer.
+const COLUMNS_WIDE: usize = 10;
+
 /// What stands in one field of a table.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
@@ -223,7 +226,13 @@ impl Markup {
 
     /// A table; figures and their titles stand at the right.
     pub(crate) fn table(&mut self, titles: &[&str], rows: &[Vec<Cell>]) {
-        self.write(format_args!("<div class=\"scroll\"><table>\n<thead><tr>"));
+        let class = match titles.len() > COLUMNS_WIDE {
+            true => " class=\"dense\"",
+            false => "",
+        };
+        self.write(format_args!(
+            "<div class=\"scroll\"><table{class}>\n<thead><tr>"
+        ));
         for (column, title) in titles.iter().enumerate() {
             let is_figure = |row: &Vec<Cell>| {
                 row.get(column)

@@ -9,10 +9,9 @@ pub(crate) const LONG: &str = "\
 Make one HTML page of a result, for people who were not there.
 
 The input is the JSON of a run, a replay or a search, with its interval log if there is one; or the
-folder that `loadgen
-compare --out` or `loadgen verify` wrote. The page holds verdict, tables, charts, environment,
-configurations and how to do it again. It is one file without scripts that asks no network for
-anything: send it, print it, keep it.";
+folder that `loadgen compare --out` or `loadgen verify` wrote. The page holds verdict, tables,
+charts, environment, configurations and how to do it again. It is one file without scripts that asks
+no network for anything: send it, print it, keep it.";
 
 /// Examples and exit codes.
 pub(crate) const AFTER: &str = "\
