@@ -64,7 +64,7 @@ Examples:
   loadgen run http://127.0.0.1:9000/ --rate 5000 -d 30s     what users see at 5000 requests/s
   loadgen search http://127.0.0.1:9000/ --slo 'p99<5ms'     the highest rate that keeps it
   loadgen replay access.log http://127.0.0.1:9000/          what a log recorded, at its own pace
-  loadgen compare h1-1k                                     weft, nginx and haproxy side by side
+  loadgen compare h1-1k                                     weft, nginx, haproxy, h2o side by side
   loadgen hist diff before.hlog after.hlog                  whether a difference is real
   loadgen verify                                            what the README claims, tested
 

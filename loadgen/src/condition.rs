@@ -67,8 +67,8 @@ impl Condition {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (figure, relation, bound) = divide(text).ok_or_else(|| {
             format!(
-                "`{text}` compares nothing; write 'p99>5ms', in quotes, for the shell takes > and \
-                 < for itself"
+                "`{text}` compares nothing; write 'p99>5ms', in quotes, or the like with <, >=, <=: the \
+                 shell takes > and < for itself"
             )
         })?;
         let figure = Figure::parse(figure)?;

@@ -1,14 +1,26 @@
 //! Which thread runs on which processor.
 
+use std::fs;
+
 use crate::quantity;
 
 /// A list of processors, in the order given.
 #[derive(Clone, Debug)]
 pub(crate) struct CpuList(pub Vec<usize>);
 
-/// Parses a list of processors.
+/// Parses a list of processors of this machine.
 pub(crate) fn cpu_list(text: &str) -> Result<CpuList, String> {
-    quantity::cpus(text).map(CpuList)
+    let list = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    among(quantity::cpus(text)?, list.trim())
+}
+
+/// `cpus`, if each is `online`; where that cannot be read, the kernel will say.
+fn among(cpus: Vec<usize>, online: &str) -> Result<CpuList, String> {
+    let known = quantity::cpus(online).unwrap_or_else(|_| cpus.clone());
+    match cpus.iter().find(|cpu| !known.contains(cpu)) {
+        Some(cpu) => Err(format!("there is no processor {cpu}, there are {online}")),
+        None => Ok(CpuList(cpus)),
+    }
 }
 
 /// How many threads two options ask for together.
@@ -32,5 +44,25 @@ pub(crate) fn of_threads(threads: Option<usize>, cpus: Option<&CpuList>) -> Vec<
     match cpus {
         Some(CpuList(cpus)) => cpus.iter().copied().map(Some).collect(),
         None => vec![None; threads.unwrap_or(1)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_those_of_the_machine() {
+        let list = |text: &str, online| {
+            let list = among(quantity::cpus(text).expect("a list"), online);
+            list.map(|CpuList(cpus)| cpus)
+        };
+        assert_eq!(list("1,3", "0-3"), Ok(vec![1, 3]));
+        assert_eq!(
+            list("0,4", "0-3"),
+            Err("there is no processor 4, there are 0-3".into())
+        );
+        assert_eq!(list("4095", ""), Ok(vec![4095]));
+        assert!(cpu_list("4095").is_err_and(|error| error.contains("4095")));
     }
 }

@@ -186,8 +186,10 @@ fn defaults(options: &OriginOptions) -> Defaults {
 
 /// A listening socket for each of `count` shards, and where they listen in fact.
 fn listen(address: &Address, count: usize) -> std::io::Result<(Vec<OwnedFd>, Address)> {
-    if let Address::Unix(path) = address {
-        remove_stale(path);
+    match address {
+        Address::Unix(path) => remove_stale(path),
+        // Our sockets share their port, also with one that somebody left running.
+        Address::Tcp(address) => drop(TcpListener::bind(address)?),
     }
     let first = io::bind(address, BACKLOG)?;
     let mut sockets = Vec::with_capacity(count);

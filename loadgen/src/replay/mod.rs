@@ -45,8 +45,8 @@ pub(crate) fn run(options: &ReplayOptions) -> Result<Outcome, String> {
     if account.bad_share() > options.bad_lines {
         let Account { bad, lines, .. } = account;
         return Err(format!(
-            "{bad} of {lines} lines of {file} are not understood; --bad-lines allows a share of {}",
-            options.bad_lines
+            "{bad} of {lines} lines of {file} are not understood; --bad-lines allows {} %",
+            options.bad_lines * 100.0
         ));
     }
     if trace.len() == 0 {

@@ -122,9 +122,11 @@ fn show_line(row: &IntervalRow, duration: Duration) {
     let rate = row.answered as f64 / row.length_seconds.max(1e-9);
     let [p50, p99, max] =
         [row.p50_ns, row.p99_ns, row.max_ns].map(|nanos| show_nanos(nanos as f64));
+    // Whole seconds, but where they would say nothing.
+    let digits = usize::from(duration.subsec_nanos() > 0);
     let _ = writeln!(
         stderr(),
-        "{end:.0}/{:.0} s  {rate:.0} answers/s  p50 {p50}  p99 {p99}  max {max}  failed {}",
+        "{end:.digits$}/{:.digits$} s  {rate:.0} answers/s  p50 {p50}  p99 {p99}  max {max}  failed {}",
         duration.as_secs_f64(),
         row.failed
     );

@@ -49,7 +49,11 @@ pub(crate) fn read(text: &str, unit_nanos: u64) -> Result<Recording, String> {
         before = total;
     }
     if !is_begun {
-        return Err("there is no row `value quantile count` in it".into());
+        return Err(
+            "there is no row `value quantile count` in it, so it is no percentile spectrum, nor \
+             is it a log (.hlog) or JSON of histograms"
+                .into(),
+        );
     }
     let mut recording = Recording::default();
     recording.series_mut(None).intervals.push(Interval {
