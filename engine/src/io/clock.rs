@@ -97,16 +97,6 @@ pub(super) fn set_lag(lag: Duration) {
     LAG.set(lag);
 }
 
-/// How long this shard's batch has taken, up to now.
-pub(super) fn turn() -> Duration {
-    let begin = RECENT.get();
-    if begin == Instant::default() {
-        Duration::ZERO
-    } else {
-        now().since(begin)
-    }
-}
-
 /// A batch begins.
 pub(super) fn set_recent(now: Instant) {
     RECENT.set(now);

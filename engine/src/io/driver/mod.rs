@@ -125,11 +125,12 @@ impl Driver {
             if self.tasks.count() == 0 || self.stopping.get() {
                 break;
             }
-            let turn = clock::turn();
+            let ended = clock::now();
+            let turn = ended.since(clock::recent());
             if self.foreign_due() {
                 glommio::timer::sleep(limits::FOREIGN_TURN).await;
             }
-            self.wait();
+            self.wait(ended);
             self.deliver();
             let now = clock::now();
             clock::set_recent(now);
@@ -158,11 +159,12 @@ impl Driver {
         }
     }
 
-    fn wait(&self) {
+    /// Submit and wait; the turn has ended at `now`.
+    fn wait(&self, now: Instant) {
         let timeout = if self.tasks.ready() || self.foreign_waits.get() > 0 {
             Some(Duration::ZERO)
         } else {
-            self.timers.borrow().next().map(|at| at.since(clock::now()))
+            self.timers.borrow().next().map(|at| at.since(now))
         };
         let mut completions = self.completions.borrow_mut();
         self.ring.borrow_mut().wait(timeout, &mut completions);
@@ -266,8 +268,6 @@ impl Driver {
         }
     }
 
-    /// Have wake-ups from other threads reported. The kernel ends the watch when the completion
-    /// queue is full; without it the shard would never hear of them again.
     /// Looks how long what arrives waits, now that a turn begins after one that took `turn`.
     fn look_for_lag(&self, turn: Duration, now: Instant) {
         let mut lag = self.lag.borrow_mut();
@@ -277,6 +277,8 @@ impl Driver {
         clock::set_lag(lag.get(now));
     }
 
+    /// Have wake-ups from other threads reported. The kernel ends the watch when the completion
+    /// queue is full; without it the shard would never hear of them again.
     fn watch_remote(&self) {
         let fd = self.tasks.remote().eventfd().as_raw_fd();
         self.submit(Token::new(Kind::Remote, 0, 0), &Operation::Watch { fd });
