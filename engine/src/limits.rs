@@ -331,8 +331,8 @@ pub const LAG_INTERVAL: Duration = Duration::from_millis(50);
 /// the growth of a table, takes.
 pub const OVERLOAD_INTERVAL: Duration = Duration::from_millis(500);
 /// Requests that are served for each that is refused because of the lag. A refusal takes up to half
-/// of what serving takes, and who is refused comes again: with 5, it takes a tenth of a shard.
-pub const SERVED_PER_REFUSAL: u32 = 5;
+/// of what serving takes, and who is refused comes again: with 20, it takes a fortieth of a shard.
+pub const SERVED_PER_REFUSAL: u32 = 20;
 /// What `Retry-After` says, in seconds, to a request that was refused for overload.
 pub const OVERLOAD_RETRY_AFTER: &str = "1";
 /// How often the process looks what memory and descriptors it has left.

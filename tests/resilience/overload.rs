@@ -62,7 +62,7 @@ fn who_cannot_wait_is_told_when_to_come_again() {
 }
 
 #[test]
-fn a_shard_with_a_queue_refuses_one_of_six_and_serves_the_others() {
+fn a_shard_with_a_queue_refuses_a_few_and_serves_the_others() {
     let origin = Origin::echoing_targets();
     // Each is tried with each request, which makes the shard slow.
     let mut slow = "authorization.default = \"allow\"\n".to_owned();
@@ -101,7 +101,7 @@ fn a_shard_with_a_queue_refuses_one_of_six_and_serves_the_others() {
     let (served, refused) = (count("200"), count("503"));
     assert!(refused > 0, "{report}");
     assert!(
-        served + 10 >= 5 * refused,
+        served + 40 >= 20 * refused,
         "{served} served, {refused} refused"
     );
     // It is over with the queue.

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn at_any_load_nine_tenths_of_the_peak_are_served() {
+    fn at_any_load_all_but_a_fortieth_of_the_peak_is_served() {
         let peak = run(100, Duration::ZERO, None).served;
         for (clients, pause) in [
             (1_000, 0),
@@ -152,7 +152,7 @@ mod tests {
         ] {
             let outcome = run(clients, Duration::from_millis(pause), Some(BOUND));
             let share = outcome.served as f64 / peak as f64;
-            assert!(share >= 0.9, "{clients}: {share}");
+            assert!(share >= 0.97, "{clients}: {share}");
             assert!(outcome.refused > 0, "{clients}");
         }
     }
@@ -176,10 +176,10 @@ mod tests {
             millis.filter(|millis| admitted(*millis).is_err()).count()
         };
         assert_eq!(refusals(2 * BOUND, 0..500), 0, "a burst");
-        assert_eq!(refusals(2 * BOUND, 500..620), 20, "one of six");
-        assert_eq!(refusals(BOUND, 620..621), 0);
-        assert_eq!(refusals(2 * BOUND, 621..1121), 0, "it has to stand again");
-        assert!(refusals(2 * BOUND, 1121..1200) > 0);
+        assert_eq!(refusals(2 * BOUND, 500..710), 10, "one of twenty-one");
+        assert_eq!(refusals(BOUND, 710..711), 0);
+        assert_eq!(refusals(2 * BOUND, 711..1211), 0, "it has to stand again");
+        assert!(refusals(2 * BOUND, 1211..1300) > 0);
     }
 
     #[test]

@@ -28,11 +28,14 @@ const USAGE: &str = "\
 overload [--peers weft,nginx,haproxy] [--cases shard,upstream] [--program NAME=PATH]
          [--seconds 4] [--connections 4000] [--neighbours 3] [--proxy-cpu 0] [--load-cpu 1]
 
---seconds is for each of five loads of a case and proxy. weft and loadgen are taken from beside this
-program, the others from PATH, unless --program says otherwise.";
+--seconds is for each of five loads of a case and proxy, at least 2: the first is not counted. weft and
+loadgen are taken from beside this program, the others from PATH, unless --program says otherwise.";
 
 /// Connections of the closed loops of which the best is the peak.
 const PEAK_CONNECTIONS: [u32; 2] = [256, 1024];
+
+/// The shortest load of which a second counts.
+const SECONDS_MIN: u64 = 2;
 
 /// What is to be run.
 struct Plan {
@@ -72,6 +75,13 @@ impl Plan {
                 "--load-cpu" => plan.load_cpu = value.parse().map_err(wrong)?,
                 _ => return Err(USAGE.to_owned()),
             }
+        }
+        if plan.seconds < SECONDS_MIN {
+            let seconds = plan.seconds;
+            return Err(format!(
+                "--seconds {seconds}: the first second is not counted, so that at least \
+                 {SECONDS_MIN} are needed"
+            ));
         }
         Ok(plan)
     }
