@@ -9,51 +9,37 @@ use std::time::Duration;
 /// Descriptors of the process beside connections: standard streams, the admin listener and its
 /// connections, built-in origins, log files, with as many again to spare.
 pub const DESCRIPTORS_PROCESS: u64 = 256;
-
 /// Descriptors of one shard beside connections: its ring and glommio's three, event
 /// descriptors, one listening socket per listener, files being written.
 pub const DESCRIPTORS_SHARD: u64 = 32;
-
 /// Locked memory of one shard, in bytes: the rings, which recent kernels count for a user without
 /// CAP_IPC_LOCK, and glommio's file buffers, which are registered with three of them.
 pub const MEMLOCK_SHARD_BYTES: u64 = 2 << 20;
-
 /// Locked memory below which glommio refuses to start, in bytes.
 pub const MEMLOCK_MIN_BYTES: u64 = 512 << 10;
-
 /// Connections of the admin interface that are served at once; more wait in the backlog.
 pub const ADMIN_CONNECTIONS: usize = 64;
-
 /// Bytes of a request head on the admin interface, which needs a path and a few fields.
 pub const ADMIN_HEAD_BYTES: usize = 16 << 10;
-
 /// How long a client of the admin interface may take for its request head.
 pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How long a connection of the admin interface may last, its answer included.
 pub const ADMIN_DEADLINE: Duration = Duration::from_secs(30);
-
 /// How long a page waits for the shards; a busy shard answers within milliseconds.
 pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// How often the control thread empties the shards' records without being asked: their 32-bit
 /// counters must not overflow, which takes an hour at a million requests a second; and a cluster's
 /// panic is told so late at most. Each time costs a quiet process a spare record (3 MB).
 pub const COLLECT_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Bytes of the histogram dump that are kept while its file cannot be written.
 pub const DUMP_UNWRITTEN_BYTES_MAX: usize = 4 << 20;
-
 /// How long the end of the process waits for the last histogram dump.
 pub const LAST_DUMP_PATIENCE: Duration = Duration::from_secs(5);
-
 /// How long after the drain's deadline a shard that has not ended is given up.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(5);
-
 /// Deadlines are rounded up to a multiple of this, so that an idle shard wakes once for many.
 /// A deadline fires at most this late; none of ours is shorter than 100 ms by default.
 pub const TIMER_GRAIN: Duration = Duration::from_millis(4);
-
 /// Submission queue entries of a shard's ring. A full queue is submitted early, so this bounds
 /// only how much one system call can carry.
 pub const RING_SUBMISSIONS: u32 = 1024;
@@ -327,6 +313,15 @@ pub const PENDING_MAX: u32 = 1_000_000;
 /// How often a busy shard looks how long what arrives waits: often enough to see a burst end within
 /// [`OVERLOAD_INTERVAL`], for one system call each.
 pub const LAG_INTERVAL: Duration = Duration::from_millis(50);
+/// Lag from which on requests wait to begin until the kernel has nothing else: above what a shard
+/// with some work has, far below what anybody notices.
+pub const BACKLOG_LAG: Duration = Duration::from_millis(10);
+/// Completions in a turn from which on the kernel is held to have more: it hands out 20 at a time.
+pub const BACKLOG_COMPLETIONS: usize = 16;
+/// Waiting requests that begin in a turn when the kernel has nothing more...
+pub const BACKLOG_TURN: u32 = 32;
+/// ...and when it has: a shard whose relays never pause still begins.
+pub const BACKLOG_TURN_BEHIND: u32 = 4;
 /// How long a shard must have lagged too much before requests are refused: longer than a burst, or
 /// the growth of a table, takes.
 pub const OVERLOAD_INTERVAL: Duration = Duration::from_millis(500);

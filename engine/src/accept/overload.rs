@@ -9,8 +9,8 @@
 //! costs up to half of what it saves, and who is refused comes again at once. A shard that refuses
 //! whatever is too late serves less the more it is offered, in the end nothing. So one request is
 //! refused for each [`limits::SERVED_PER_REFUSAL`] that are served: they tell the clients, which
-//! take no more of the shard's time than that. What is left of the queue stands in the clients'
-//! sockets, where it costs nothing, and is as long as there are connections.
+//! take no more of the shard's time than that. What is left of the queue waits to begin
+//! (`io/driver/backlog`), where it costs little, and is as long as there are connections.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::address::Address;
 use super::cipher::Cipher;
 use super::driver::secured::Secured;
-use super::driver::socket::{Afterwards, Receive, Role, Sending, Socket, remember};
+use super::driver::socket::{Afterwards, Reader, Receive, Role, Sending, Socket, remember};
 use super::driver::{self, Driver};
 use super::ring::buffer::Buf;
 use super::ring::{Kind, Operation, Token};
@@ -178,9 +178,12 @@ impl Stream {
         })
     }
 
-    /// Ready when the connection is no longer [`Stream::quiet`].
+    /// Ready when the connection is no longer [`Stream::quiet`], for whoever begins something with
+    /// what comes: while the shard lags, what is under way goes first.
     pub fn poll_closed_or_readable(&self, cx: &Context<'_>) -> Poll<()> {
-        if !self.quiet() {
+        let is_quiet = self.quiet();
+        self.with(|socket| socket.reads = if is_quiet { Reader::Idle } else { Reader::Busy });
+        if !is_quiet {
             return Poll::Ready(());
         }
         self.with(|socket| {
@@ -190,6 +193,26 @@ impl Stream {
             remember(&mut socket.reader, cx.waker());
         });
         Poll::Pending
+    }
+
+    /// Lets others go on before this connection begins again with what it has received: those that
+    /// are ready, and while the shard lags those that came before.
+    pub async fn others_first(&self) {
+        let mut has_asked = false;
+        poll_fn(|cx| {
+            self.with(|socket| {
+                if std::mem::replace(&mut has_asked, true) {
+                    socket.reads = Reader::Busy;
+                    return Poll::Ready(());
+                }
+                remember(&mut socket.reader, cx.waker());
+                if !self.driver.begins_later(self.index, socket) {
+                    socket.wake_reader();
+                }
+                Poll::Pending
+            })
+        })
+        .await;
     }
 
     /// Queue the bytes that `fill` appends. For heads and chunk lines; bodies go by

@@ -17,6 +17,7 @@ use super::ring::{Completion, Kind, Token};
 use super::*;
 use crate::limits;
 
+mod backlog;
 mod closing;
 
 /// Run `root` on a shard of its own and fail if it fails.

@@ -31,7 +31,7 @@ use super::snapshot::ListenerPlan;
 use super::snapshot::generation::ListenerSlot;
 use crate::accept::Admitted;
 use crate::http::{Method, Request, Scheme};
-use crate::io::{Instant, Stream, Timer, clock, yield_now};
+use crate::io::{Instant, Stream, Timer, clock};
 use crate::limits;
 use crate::record::{CloseReason, DownstreamFailure, Handshake, ListenerId};
 use crate::tls::{HandshakeError, Peer, Secure};
@@ -91,8 +91,8 @@ async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
         if close.is_some() || connection.stream.quiet() {
             break close;
         }
-        // More was pipelined: the others come first.
-        yield_now().await;
+        // More was pipelined.
+        connection.stream.others_first().await;
     };
     scratch.shrink();
     connection.local.scratch.put(scratch);

@@ -48,6 +48,17 @@ pub(crate) enum Sending {
     Failed(Errno),
 }
 
+/// What the reader waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// More of what it has begun with.
+    Busy,
+    /// Something to begin with.
+    Idle,
+    /// Its turn to begin.
+    Queued,
+}
+
 /// What comes behind the last queued byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Afterwards {
@@ -124,6 +135,14 @@ impl Runs {
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
+
+    fn release_blocks(&mut self) {
+        for run in self.first.iter_mut().chain(&mut self.rest) {
+            if run.holds_block() {
+                *run = run.to_heap();
+            }
+        }
+    }
 }
 
 /// A slot of the driver.
@@ -141,6 +160,7 @@ pub(crate) struct Socket {
     /// The receive was armed with a limit, which older kernels refuse.
     pub(crate) limited: bool,
     pub(crate) sending: Sending,
+    pub(crate) reads: Reader,
     pub(crate) role: Role,
     pub(crate) received: Runs,
     pub(crate) received_bytes: usize,
@@ -163,6 +183,7 @@ impl Socket {
             receive: Receive::Off,
             limited: false,
             sending: Sending::Idle,
+            reads: Reader::Busy,
             role,
             received: Runs::default(),
             received_bytes: 0,
@@ -276,6 +297,13 @@ impl Socket {
                     self.append(content);
                 }
             }
+        }
+    }
+
+    /// Hold no block for what is small: it may be long until somebody takes it.
+    pub(crate) fn release_blocks(&mut self) {
+        if self.received_bytes <= limits::BODY_COPY_BYTES_MAX {
+            self.received.release_blocks();
         }
     }
 
