@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Origin, Proxy, Setup, python, wait};
+use crate::harness::{Origin, Proxy, Setup, ports, proxy, python, scratch::Scratch, wait};
 
 /// A proxy with an access log in `format`, in its own folder.
 fn logging(origin: &Origin, format: &str) -> Proxy {
@@ -305,4 +305,27 @@ fn a_full_disk_costs_lines_not_service() {
     });
     proxy.terminate();
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_refuses_the_start() {
+    let log = "access_log = { path = \"nowhere/a.log\" }\n\
+        histograms = { dump = { path = \"nowhere/a.hlog\" } }";
+    let config = Setup::to(ports::free()).top(log);
+    let scratch = Scratch::new();
+    let config = config.render(ports::free(), ports::free());
+    let file = scratch.write("weft.toml", &config);
+    let mut command = proxy::weft();
+    command
+        .arg("--config")
+        .arg(file)
+        .current_dir(scratch.file(""));
+    let ended = proxy::output(&mut command);
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    for field in ["access_log.path", "histograms.dump.path"] {
+        let line = told.lines().find(|line| line.contains(field));
+        let line = line.unwrap_or_else(|| panic!("{field} is not told: {told}"));
+        assert!(line.contains("cannot be opened: No such file"), "{line}");
+    }
 }

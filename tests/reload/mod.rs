@@ -1,6 +1,7 @@
 //! A configuration that changes while it serves: nothing is lost, and what is wrong changes
 //! nothing.
 
+mod beside;
 mod certificates;
 mod endpoints;
 mod fragments;

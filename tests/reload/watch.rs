@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use crate::harness::{Origin, Proxy, Setup, ports, proxy::weft, scratch::Scratch, wait};
+use crate::harness::{
+    Origin, Proxy, Setup, certificates::Authority, ports, proxy::weft, scratch::Scratch, wait,
+};
 
 fn expect_drain(proxy: &Proxy, drain: &str) {
     wait::for_("the change to take effect", || {
@@ -57,4 +59,32 @@ fn a_mounted_configmap_swaps_a_link() {
     symlink("..2", proxy.file("..data_tmp")).expect("a link");
     fs::rename(proxy.file("..data_tmp"), proxy.file("..data")).expect("swapped");
     expect_drain(&proxy, "22s");
+}
+
+#[test]
+fn a_file_that_a_refused_configuration_lacked_has_it_tried_again() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address());
+    let proxy = Proxy::start(&setup);
+    let trusted = proxy.file("late.pem");
+    let tls = format!("tls = {{ ca = \"{}\" }}", trusted.display());
+    let next = setup
+        .drain("21s")
+        .cluster_with("secured", &["127.0.0.1:9".to_owned()], &tls);
+    let next = next.render(proxy.address(), proxy.admin_address());
+    fs::write(proxy.file("weft.toml"), next).expect("written");
+    let rejected = |times: f64| {
+        wait::for_("the refusal", || {
+            proxy.metric("weft_config_reloads_total", "result=\"rejected\"") == times
+        });
+        let problem = &proxy.admin_json("/config_dump")["last_rejection"]["problems"][0];
+        assert_eq!(problem["field"], "clusters[1].tls.ca");
+    };
+    rejected(1.0);
+    fs::write(&trusted, "no certificate").expect("written");
+    rejected(2.0);
+    let made = Authority::new();
+    fs::copy(made.ca(), proxy.file("late.pem.new")).expect("copied");
+    fs::rename(proxy.file("late.pem.new"), &trusted).expect("renamed");
+    expect_drain(&proxy, "21s");
 }

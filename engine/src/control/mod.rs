@@ -30,6 +30,8 @@ pub mod view;
 pub mod welcome;
 pub mod workload;
 
+mod aside;
+
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -60,6 +60,8 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     let sources = Sources::gather(file);
     let written = sources.config().map_err(Refusal::Config)?;
     examine(&written, log)?;
+    reload::outputs::can_be_written(&written)
+        .map_err(|problems| Refusal::Config(sources.errors(problems)))?;
     let workload = Workload::open(&written, log).map_err(Refusal::Workload)?;
     let mut config = written.clone();
     if let Some(workload) = &workload {

@@ -34,7 +34,7 @@ pub enum Cause {
 #[derive(Debug)]
 pub struct Running {
     /// The configuration as it was meant.
-    pub written: Config,
+    pub written: Arc<Config>,
     /// The same with the ports and the built-in origins that it got.
     pub config: Arc<Config>,
     /// The same, compiled.
@@ -89,7 +89,7 @@ pub struct Generations {
 
 impl Running {
     pub(super) fn new(
-        written: Config,
+        written: Arc<Config>,
         config: Config,
         snapshot: Arc<Snapshot>,
         cause: Cause,

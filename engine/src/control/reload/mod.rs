@@ -6,19 +6,22 @@
 //! metrics and on the admin interface. Out: [`generations::Generations`], which says what runs.
 //!
 //! Must stay true: nothing takes effect before all of it can; shards never wait for this side; one
-//! attempt at a time.
+//! attempt at a time. What takes long is done `aside`, so whatever else the control thread knows
+//! may change during an attempt; what discovery finds meanwhile is told after it.
 
 pub mod changes;
 pub mod contents;
 pub mod generations;
 
+pub(super) mod outputs;
+
 mod files;
 mod fixed;
-mod outputs;
 mod swap;
 mod watch;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,7 +29,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 
 use self::generations::{Cause, Rejection, Running};
+use self::watch::Stamp;
 use super::admin::Admin;
+use super::aside::aside;
 use super::discovery::api::Access;
 use super::signals::Lifecycle;
 use super::view::View;
@@ -34,6 +39,7 @@ use super::{echo, start};
 use crate::config::{Address, Config, Errors, Files, Problem, Sources};
 use crate::limits::{PREPARE_PATIENCE, SCRAPE_PATIENCE};
 use crate::proxy::{Predecessor, Snapshot};
+use crate::record::{Numbers, SeriesNames};
 use crate::shard::{Door, Doors};
 
 /// What an attempt came to, if nothing was wrong.
@@ -44,10 +50,21 @@ enum Verdict {
     Accepted(Rc<Running>),
 }
 
+/// A generation that no shard knows yet.
+struct Compiled {
+    snapshot: Arc<Snapshot>,
+    config: Config,
+    names: SeriesNames,
+    numbers: Numbers,
+}
+
 /// Makes generations, one after the other.
 pub(super) struct Reloader {
     /// What was read last, whether it was taken or not.
     files: Files,
+    /// The files that it names, and what they were before they were read, whether it was taken or
+    /// not: one that was refused for their sake is tried again when they change.
+    named: BTreeMap<PathBuf, Stamp>,
     view: Rc<View>,
     origins: echo::Origins,
     /// The admin interface, if there is one.
@@ -60,6 +77,7 @@ impl Reloader {
         view.generations.read_from(&files.read);
         Self {
             files,
+            named: BTreeMap::new(),
             view,
             origins,
             serving: None,
@@ -76,7 +94,9 @@ impl Reloader {
         let mut watch = watch::Watch::new(self.view.log);
         loop {
             let config = self.view.config();
-            watch.follow(&self.files, files::named(&config), config.watch);
+            let mut named = watch::stamps(files::named(&config));
+            named.extend(self.named.clone());
+            watch.follow(&self.files, named, config.watch);
             let cause = tokio::select! {
                 wish = wishes.recv() => match wish {
                     Some(cause) => cause,
@@ -141,60 +161,82 @@ impl Reloader {
     async fn attempt(&mut self, cause: &Cause) -> Result<Verdict, Errors> {
         self.forget_freed().await;
         let running = self.view.generations.running();
+        let (sources, written) = self.read(&running, cause).await;
+        let written = written?;
+        match self.change_to(&running, written, cause).await {
+            Ok(verdict) => Ok(verdict),
+            Err(problems) => Err(aside(move || sources.errors(problems)).await),
+        }
+    }
+
+    /// What the files hold.
+    async fn read(
+        &mut self,
+        running: &Running,
+        cause: &Cause,
+    ) -> (Sources, Result<Arc<Config>, Errors>) {
         let main = self.files.read.first().cloned();
-        let sources = Sources::gather(main.as_deref());
-        let written = match cause {
-            // Whatever the files are like by now: an identity that is not taken ends.
-            Cause::Identity => running.written.clone(),
-            Cause::Start | Cause::Signal | Cause::Files(_) => {
-                self.files = sources.files();
-                sources.config()?
-            }
+        // Whatever the files are like by now: an identity that is not taken ends.
+        let is_wanted = *cause != Cause::Identity;
+        let (sources, config, named) = aside(move || {
+            let sources = Sources::gather(main.as_deref());
+            let config = is_wanted.then(|| sources.config());
+            let named = config.iter().flatten().flat_map(files::named);
+            let named = watch::stamps(named);
+            (sources, config, named)
+        })
+        .await;
+        let Some(config) = config else {
+            return (sources, Ok(Arc::clone(&running.written)));
         };
-        let refuse = |problems| sources.errors(problems);
-        fixed::unchanged(&running.written, &written).map_err(refuse)?;
-        let mut config = written.clone();
+        self.files = sources.files();
+        self.named = named;
+        (sources, config.map(Arc::new))
+    }
+
+    /// Has all shards run what is written there.
+    async fn change_to(
+        &mut self,
+        running: &Running,
+        written: Arc<Config>,
+        cause: &Cause,
+    ) -> Result<Verdict, Vec<Problem>> {
+        fixed::unchanged(&running.written, &written)?;
+        let mut config = Config::clone(&written);
         self.origins
             .place(&mut config)
-            .map_err(|error| refuse(vec![whole(format!("builtin:echo: {error}"))]))?;
+            .map_err(|error| vec![whole(format!("builtin:echo: {error}"))])?;
         if let Some(workload) = &self.view.workload {
             workload.place(&mut config);
         }
         let meant = config.clone();
         self.view.discovery.prepare(&mut config).await;
-        keep_ports(&running, &mut config);
+        keep_ports(running, &mut config);
         let shards = self.view.collector.shards();
-        let doors = new_doors(&running, &mut config, shards.len()).map_err(refuse)?;
-        let admin = self.next_admin(&running, &written).map_err(refuse)?;
-        let access = next_access(&written).map_err(refuse)?;
-        outputs::can_be_written(&running.written, &written)
-            .await
-            .map_err(refuse)?;
-        let (mut names, numbers) = self.view.generations.numbered(&config);
-        let runs = self.view.discovery.feed.as_it_runs(&running.snapshot);
-        let after = Predecessor {
-            snapshot: &runs,
-            numbers: &numbers,
-            series: names.counts(),
-        };
-        let snapshot = Snapshot::succeed(&config, &after).map_err(refuse)?;
-        if written == running.written && snapshot.is_same(&runs) {
+        let doors = new_doors(running, &mut config, shards.len())?;
+        let admin = self.next_admin(running, &written)?;
+        let access = next_access(&written)?;
+        outputs::can_be_changed(&running.written, &written).await?;
+        let Some(next) = self.compile(running, &written, config).await? else {
             self.give_access(access);
             self.view.generations.read_from(&self.files.read);
             return Ok(Verdict::Unchanged);
+        };
+        if self.view.lifecycle.get() != Lifecycle::Serving {
+            return Err(vec![whole("the process has begun to drain".to_owned())]);
         }
-        let snapshot = Arc::new(snapshot);
+        let (snapshot, mut names) = (next.snapshot, next.names);
         // Before any shard can count under the new names.
         self.view.collector.rename(names.clone());
         if let Err(silent) = swap::swap(shards, &snapshot, doors, PREPARE_PATIENCE).await {
             std::mem::swap(&mut names, &mut self.view.generations.names());
             self.view.collector.rename(names);
             let message = format!("shards {silent:?} did not prepare it in time");
-            return Err(refuse(vec![whole(message)]));
+            return Err(vec![whole(message)]);
         }
         self.view.discovery.commit(meant, &snapshot);
-        let running = Running::new(written, config, snapshot, cause.clone());
-        let running = self.view.generations.accepted(running, names, numbers);
+        let running = Running::new(written, next.config, snapshot, cause.clone());
+        let running = self.view.generations.accepted(running, names, next.numbers);
         self.view.generations.read_from(&self.files.read);
         self.view.checks.follow(&running.snapshot);
         self.view.key_sets.follow(&running.config);
@@ -203,6 +245,34 @@ impl Reloader {
             self.serve(admin);
         }
         Ok(Verdict::Accepted(running))
+    }
+
+    /// The generation that follows what runs; none, if nothing has changed.
+    async fn compile(
+        &self,
+        running: &Running,
+        written: &Arc<Config>,
+        config: Config,
+    ) -> Result<Option<Compiled>, Vec<Problem>> {
+        let (names, numbers) = self.view.generations.numbered(&config);
+        let runs = self.view.discovery.feed.as_it_runs(&running.snapshot);
+        let (before, written) = (Arc::clone(&running.written), Arc::clone(written));
+        aside(move || {
+            let after = Predecessor {
+                snapshot: &runs,
+                numbers: &numbers,
+                series: names.counts(),
+            };
+            let snapshot = Snapshot::succeed(&config, &after)?;
+            let is_same = written == before && snapshot.is_same(&runs);
+            Ok((!is_same).then(|| Compiled {
+                snapshot: Arc::new(snapshot),
+                config,
+                names,
+                numbers,
+            }))
+        })
+        .await
     }
 
     /// The admin interface that takes the place of the one that runs, or none, if that changes.
@@ -322,5 +392,5 @@ fn keep_ports(running: &Running, config: &mut Config) {
 
 /// The generation of the start.
 pub(crate) fn first(written: Config, config: Config, snapshot: Arc<Snapshot>) -> Running {
-    Running::new(written, config, snapshot, Cause::Start)
+    Running::new(Arc::new(written), config, snapshot, Cause::Start)
 }

@@ -1,52 +1,61 @@
 //! Files that a configuration would have written: whether they can be.
 //!
-//! A start that cannot write a log goes on without one, and counts the lines; a reload that was to
-//! change where it goes would lose one that works.
+//! A start that could not would run without what it was told to write, and a reload would lose what
+//! works. Whether it can be done later is another matter: lines that a full disk does not take are
+//! counted.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use tokio::task::spawn_blocking;
 
 use crate::config::{Config, Problem};
+use crate::control::aside::aside;
 
-/// Opens what `next` writes elsewhere than what runs; a file that is not there is made.
+/// A file, and the field that names it.
+type Output = (&'static str, PathBuf);
+
+/// Opens what the configuration of a start writes; a file that is not there is made.
 ///
 /// # Errors
 /// What cannot be opened.
-pub(super) async fn can_be_written(running: &Config, next: &Config) -> Result<(), Vec<Problem>> {
-    let access_log = |config: &Config| config.access_log.as_ref().map(|it| it.path.clone());
-    let dump = |config: &Config| config.histograms.dump.as_ref().map(|it| it.path.clone());
-    let mut problems = Vec::new();
-    for (field, before, path) in [
-        ("access_log.path", access_log(running), access_log(next)),
-        ("histograms.dump.path", dump(running), dump(next)),
-    ] {
-        let Some(path) = path.filter(|path| Some(path) != before.as_ref()) else {
-            continue;
-        };
-        if let Err(message) = open(path.clone()).await {
-            problems.push(Problem {
-                line: None,
-                field: field.to_owned(),
-                value: Some(format!("\"{}\"", path.display())),
-                message,
-            });
-        }
-    }
+pub(in crate::control) fn can_be_written(config: &Config) -> Result<(), Vec<Problem>> {
+    open(outputs(config))
+}
+
+/// The same of what `next` writes elsewhere than what runs. A disk that hangs holds up this reload
+/// and nothing else.
+pub(super) async fn can_be_changed(running: &Config, next: &Config) -> Result<(), Vec<Problem>> {
+    let before: Vec<Output> = outputs(running).collect();
+    let new = outputs(next).filter(|output| !before.contains(output));
+    let new: Vec<Output> = new.collect();
+    aside(move || open(new.into_iter())).await
+}
+
+fn outputs(config: &Config) -> impl Iterator<Item = Output> {
+    let log = config.access_log.as_ref().map(|it| it.path.clone());
+    let dump = config.histograms.dump.as_ref().map(|it| it.path.clone());
+    let named = [("access_log.path", log), ("histograms.dump.path", dump)];
+    let named = named.into_iter();
+    named.filter_map(|(field, path)| Some((field, path?)))
+}
+
+fn open(outputs: impl Iterator<Item = Output>) -> Result<(), Vec<Problem>> {
+    let problems = outputs.filter_map(|(field, path)| {
+        let error = try_open(&path).err()?;
+        Some(Problem {
+            line: None,
+            field: field.to_owned(),
+            value: Some(format!("\"{}\"", path.display())),
+            message: format!("cannot be opened: {error}"),
+        })
+    });
+    let problems: Vec<Problem> = problems.collect();
     match problems.is_empty() {
         true => Ok(()),
         false => Err(problems),
     }
-}
-
-/// A disk that hangs holds up this reload and nothing else.
-async fn open(path: PathBuf) -> Result<(), String> {
-    let opened = spawn_blocking(move || try_open(&path)).await;
-    let opened = opened.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
-    opened.map_err(|error| format!("cannot be opened: {error}"))
 }
 
 fn try_open(path: &Path) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume::Sender;
-use tokio::task::spawn_local;
+use tokio::task::{JoinSet, spawn_local};
 use tokio::time::{Instant, timeout_at};
 
 use crate::proxy::Snapshot;
@@ -29,15 +29,13 @@ pub(super) async fn swap(
     let deadline = Instant::now() + patience;
     let (ready, answers) = flume::unbounded();
     let mut silent: BTreeSet<usize> = (0..shards.len()).collect();
-    for (shard, doors) in shards.iter().zip(doors) {
-        let command = ShardCommand::Prepare {
-            snapshot: Arc::clone(snapshot),
-            doors,
-            ready: ready.clone(),
-        };
-        // A shard that has no room for it will not answer either.
-        let _full_or_gone = timeout_at(deadline, shard.send_async(command)).await;
-    }
+    let prepare = doors.into_iter().map(|doors| ShardCommand::Prepare {
+        snapshot: Arc::clone(snapshot),
+        doors,
+        ready: ready.clone(),
+    });
+    // A shard that has no room for it in time will not answer either.
+    tell(shards, prepare, Some(deadline)).await;
     drop(ready);
     while !silent.is_empty()
         && let Ok(Ok(shard)) = timeout_at(deadline, answers.recv_async()).await
@@ -49,11 +47,32 @@ pub(super) async fn swap(
         return Err(silent);
     }
     let generation = snapshot.generation;
-    for shard in shards {
-        // One that has ended need not know; one that has prepared has room again in a moment.
-        let _ended = shard.send_async(ShardCommand::Commit { generation }).await;
-    }
+    // One that has ended need not know; one that has prepared has room again in a moment.
+    let commit = shards.iter().map(|_| ShardCommand::Commit { generation });
+    tell(shards, commit, None).await;
     Ok(())
+}
+
+/// Sends each shard its command, to all of them at once: who has no room keeps nobody waiting. Who
+/// has none until then is not told.
+async fn tell(
+    shards: &[Sender<ShardCommand>],
+    commands: impl Iterator<Item = ShardCommand>,
+    until: Option<Instant>,
+) {
+    let mut sending = JoinSet::new();
+    for (shard, command) in shards.iter().zip(commands) {
+        let shard = shard.clone();
+        sending.spawn_local(async move { shard.send_async(command).await.is_ok() });
+    }
+    let all = async { while sending.join_next().await.is_some() {} };
+    match until {
+        None => all.await,
+        Some(until) => {
+            let _in_time = timeout_at(until, all).await;
+            sending.shutdown().await;
+        }
+    }
 }
 
 /// Has all shards forget what they prepared, or will prepare when they come to it. One that has no
@@ -68,133 +87,5 @@ fn abort(shards: &[Sender<ShardCommand>]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use flume::Receiver;
-    use tokio::task::LocalSet;
-
-    use super::*;
-    use crate::config;
-
-    /// Long enough for a shard that answers, on any machine that runs the tests.
-    const PATIENCE: Duration = Duration::from_secs(2);
-
-    fn snapshot(generation: u64) -> Arc<Snapshot> {
-        let mut snapshot = Snapshot::compile(&config::embedded()).expect("it compiles");
-        snapshot.generation = generation;
-        Arc::new(snapshot)
-    }
-
-    /// Runs on a thread as the control thread is one.
-    fn on_control_thread(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build();
-        LocalSet::new().block_on(&runtime.expect("a runtime"), test);
-    }
-
-    /// A shard that answers at once, and what it was told.
-    fn answering(number: usize) -> (Sender<ShardCommand>, Receiver<String>) {
-        let (mailbox, inbox) = flume::bounded(4);
-        let (told, tells) = flume::unbounded();
-        spawn_local(async move {
-            while let Ok(command) = inbox.recv_async().await {
-                if let ShardCommand::Prepare { ready, .. } = &command {
-                    let _too_late = ready.send(number);
-                }
-                told.send(name(&command)).expect("the test lives");
-            }
-        });
-        (mailbox, tells)
-    }
-
-    fn name(command: &ShardCommand) -> String {
-        match command {
-            ShardCommand::Prepare { snapshot, .. } => format!("prepare {}", snapshot.generation),
-            ShardCommand::Commit { generation } => format!("commit {generation}"),
-            ShardCommand::Abort => "abort".to_owned(),
-            other => format!("{other:?}"),
-        }
-    }
-
-    async fn next(tells: &Receiver<String>) -> String {
-        let told = tokio::time::timeout(10 * PATIENCE, tells.recv_async()).await;
-        told.expect("in time").expect("the shard lives")
-    }
-
-    fn doors(count: usize) -> Vec<Vec<Door>> {
-        (0..count).map(|_| Vec::new()).collect()
-    }
-
-    #[test]
-    fn all_shards_commit_when_all_have_prepared() {
-        on_control_thread(async {
-            let shards = [answering(0), answering(1)];
-            let mailboxes = shards.each_ref().map(|(mailbox, _)| mailbox.clone());
-            let swapped = swap(&mailboxes, &snapshot(7), doors(2), PATIENCE).await;
-            assert_eq!(swapped, Ok(()));
-            for (_, told) in &shards {
-                assert_eq!(
-                    (&*next(told).await, &*next(told).await),
-                    ("prepare 7", "commit 7")
-                );
-            }
-        });
-    }
-
-    #[test]
-    fn a_shard_that_does_not_answer_aborts_the_swap_and_its_late_answer_is_ignored() {
-        on_control_thread(async {
-            let (answers, told) = answering(0);
-            let (stuck, inbox) = flume::bounded(4);
-            let mailboxes = [answers, stuck];
-            let short = Duration::from_millis(200);
-            // The one that answers may be late as well where the machine is busy.
-            let silent = swap(&mailboxes, &snapshot(2), doors(2), short).await;
-            assert!(silent.is_err_and(|silent| silent.contains(&1)));
-            assert_eq!(
-                (&*next(&told).await, &*next(&told).await),
-                ("prepare 2", "abort")
-            );
-            // It wakes up, answers what nobody waits for any more, and finds that it is over.
-            let Ok(ShardCommand::Prepare { ready, .. }) = inbox.try_recv() else {
-                panic!("prepare comes first")
-            };
-            assert!(ready.send(1).is_err(), "nobody hears it");
-            assert!(matches!(inbox.try_recv(), Ok(ShardCommand::Abort)));
-            // The next generation is not mistaken for that one.
-            let late = spawn_local(async move {
-                let Ok(ShardCommand::Prepare { ready, .. }) = inbox.recv_async().await else {
-                    panic!("prepare comes first")
-                };
-                ready.send(1).expect("somebody waits");
-                inbox.recv_async().await.map(|command| name(&command))
-            });
-            let swapped = swap(&mailboxes, &snapshot(2), doors(2), 10 * PATIENCE).await;
-            assert_eq!(swapped, Ok(()));
-            assert_eq!(
-                (&*next(&told).await, &*next(&told).await),
-                ("prepare 2", "commit 2")
-            );
-            assert_eq!(late.await.expect("it ends").as_deref(), Ok("commit 2"));
-        });
-    }
-
-    #[test]
-    fn a_shard_without_room_for_a_message_does_not_keep_the_others_waiting() {
-        on_control_thread(async {
-            let (answers, told) = answering(1);
-            let (stuck, inbox) = flume::bounded(1);
-            stuck.send(ShardCommand::ReopenLog).expect("room for one");
-            let short = Duration::from_millis(200);
-            let silent = swap(&[stuck, answers], &snapshot(2), doors(2), short).await;
-            assert!(silent.is_err_and(|silent| silent.contains(&0)));
-            // Nothing is said to one that comes after it before the time is over.
-            assert_eq!(next(&told).await, "prepare 2");
-            assert_eq!(next(&told).await, "abort");
-            let first = inbox.recv_async().await.map(|command| name(&command));
-            assert_eq!(first.as_deref(), Ok("ReopenLog"));
-            let second = inbox.recv_async().await.map(|command| name(&command));
-            assert_eq!(second.as_deref(), Ok("abort"));
-        });
-    }
-}
+#[path = "swap_tests.rs"]
+mod tests;

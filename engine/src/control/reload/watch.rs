@@ -22,7 +22,7 @@ use crate::control::log::Log;
 use crate::limits::{WATCH_LINKS_MAX, WATCH_POLL, WATCH_REST, WATCH_REST_MAX};
 
 /// What `stat` says of a file; nothing, if it is not there.
-type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+pub(super) type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 /// Watches files.
 pub(super) struct Watch {
@@ -64,15 +64,21 @@ impl Watch {
     }
 
     /// Follows the files of a configuration, and those that it names, from now on, if it `is_on`.
-    /// What has changed of them since they were followed first is still told.
-    pub(super) fn follow(&mut self, configured: &Files, named: Vec<PathBuf>, is_on: bool) {
+    /// What has changed of them since they were followed first is still told, and of those that it
+    /// names, since they had these stamps.
+    pub(super) fn follow(
+        &mut self,
+        configured: &Files,
+        named: BTreeMap<PathBuf, Stamp>,
+        is_on: bool,
+    ) {
         self.is_on = is_on;
         let main = configured.read.first().cloned().unwrap_or_default();
         self.includes = (main, configured.includes.clone());
         let mut known = std::mem::take(&mut self.files);
         let is_first = known.is_empty();
         let included: BTreeSet<PathBuf> = self.included().collect();
-        for file in configured.read.iter().cloned().chain(named) {
+        for file in configured.read.iter().cloned() {
             match known.remove(&file) {
                 Some(stamp) => self.files.insert(file, stamp),
                 // It appeared, and was read, after the others were at rest: it may not have been
@@ -83,6 +89,10 @@ impl Watch {
                     self.files.insert(file, stamp)
                 }
             };
+        }
+        for (file, stamp) in named {
+            let stamp = known.remove(&file).unwrap_or(stamp);
+            self.files.entry(file).or_insert(stamp);
         }
         self.watch_folders();
     }
@@ -176,8 +186,7 @@ impl Watch {
 
     /// What the files are now, those that have appeared included.
     fn stamps(&self) -> BTreeMap<PathBuf, Stamp> {
-        let files = self.files.keys().cloned().chain(self.included());
-        files.map(|file| (file.clone(), stamp(&file))).collect()
+        stamps(self.files.keys().cloned().chain(self.included()))
     }
 
     /// The files that are not what they were.
@@ -187,6 +196,12 @@ impl Watch {
         let changed = now.filter(|(file, stamp)| known(file) != *stamp);
         changed.map(|(file, _)| file).collect()
     }
+}
+
+/// What these files are now.
+pub(super) fn stamps(files: impl IntoIterator<Item = PathBuf>) -> BTreeMap<PathBuf, Stamp> {
+    let files = files.into_iter();
+    files.map(|file| (file.clone(), stamp(&file))).collect()
 }
 
 fn stamp(file: &Path) -> Stamp {
@@ -265,7 +280,8 @@ mod tests {
         runtime.expect("a runtime").block_on(async {
             let mut watch = Watch::new(Log::new(Level::Error));
             assert!(watch.events.is_some(), "inotify");
-            watch.follow(&Sources::gather(Some(file)).files(), Vec::new(), true);
+            let files = Sources::gather(Some(file)).files();
+            watch.follow(&files, BTreeMap::new(), true);
             change();
             watch.changed().await
         })
