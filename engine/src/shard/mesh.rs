@@ -127,10 +127,26 @@ pub struct ShardReport {
 /// What the clusters of one shard count now.
 #[derive(Debug, Default)]
 pub struct ClusterCounts {
-    /// What each cluster's balancer counts.
+    /// What each cluster's balancer counts, in the order of their ids.
     pub balancers: Vec<ClusterReport>,
-    /// What each cluster's circuit counts.
+    /// What each cluster's circuit counts, in the same order.
     pub circuits: Vec<(ClusterId, CircuitReport)>,
+}
+
+impl ClusterCounts {
+    /// What the balancer of this cluster counts.
+    #[must_use]
+    pub fn balancer(&self, id: ClusterId) -> Option<&ClusterReport> {
+        let place = self.balancers.binary_search_by_key(&id, |it| it.id).ok()?;
+        self.balancers.get(place)
+    }
+
+    /// What the circuit of this cluster counts.
+    #[must_use]
+    pub fn circuit(&self, id: ClusterId) -> Option<&CircuitReport> {
+        let place = self.circuits.binary_search_by_key(&id, |it| it.0).ok()?;
+        self.circuits.get(place).map(|(_, circuit)| circuit)
+    }
 }
 
 /// How many connections each shard and each listener holds.

@@ -1,11 +1,17 @@
 //! What a page of the admin interface says.
 //!
-//! In: a request and the `View`. Out: an `Answer`, complete in memory. Pages with figures ask the
-//! shards first; a shard that does not answer in time is named in the field
-//! `weft-silent-shards`, and its figures are those of the last time it did.
+//! In: a request and the `View`. Out: an `Answer`. Pages with figures ask the shards first; a shard
+//! that does not answer in time is named in the field `weft-silent-shards`, and its figures are
+//! those of the last time it did.
 
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http_body_util::channel::Channel;
+use http_body_util::{Either, Full};
 use hyper::{Request, StatusCode};
 
+use super::clusters::Clusters;
 use super::histograms::Wanted;
 use super::page::{self, Miss, PAGES, Page};
 use super::{generation, tables};
@@ -13,14 +19,12 @@ use crate::control::arguments::VERSION;
 use crate::control::discovery::first_answers::names;
 use crate::control::signals::Lifecycle;
 use crate::control::view::View;
-use crate::io::clock;
 use crate::limits::SCRAPE_PATIENCE;
 use crate::record::Ledger;
 use crate::record::expose::key_sets::{self, KeySetFigures};
 use crate::record::expose::{prometheus, stats};
 
 /// A response, before it is written.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
@@ -28,8 +32,11 @@ pub(super) struct Answer {
     pub(super) allow: Option<&'static str>,
     /// The numbers of the shards whose newest figures are missing, with commas; or nothing.
     pub(super) silent: String,
-    pub(super) body: String,
+    pub(super) body: Content,
 }
+
+/// What is in a response: all of it, or what is made as it is read.
+pub(super) type Content = Either<Full<Bytes>, Channel<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -41,7 +48,7 @@ impl Answer {
             content_type,
             allow: None,
             silent: String::new(),
-            body: body.into(),
+            body: Either::Left(Full::from(body.into())),
         }
     }
 
@@ -55,7 +62,7 @@ impl Answer {
 }
 
 /// Answers one request; its body, if it has one, is not read.
-pub(super) async fn answer<Body>(view: &View, request: &Request<Body>) -> Answer {
+pub(super) async fn answer<B>(view: &Rc<View>, request: &Request<B>) -> Answer {
     match page::find(request.method(), request.uri().path()) {
         Ok(page) => show(view, page, request.uri().query()).await,
         Err(miss) => missed(&miss),
@@ -73,7 +80,7 @@ fn missed(miss: &Miss) -> Answer {
     }
 }
 
-async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
+async fn show(view: &Rc<View>, page: Page, query: Option<&str>) -> Answer {
     match page {
         Page::Index => Answer::ok(TEXT, index() + "\n" + &generation::line(view)),
         Page::Live => live(view),
@@ -83,21 +90,7 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
         Page::Keys => Answer::ok(JSON, tables::keys(&view.key_sets.reports())),
         Page::Stats => figures(view, statistics).await,
         Page::Histograms => figures(view, |ledger| histograms(view, query, ledger)).await,
-        Page::Clusters => {
-            let tell = |ledger: &Ledger| {
-                let (reports, circuits) = (view.collector.clusters(), view.collector.circuits());
-                let (config, checks) = (view.discovery.current(&view.config()), &view.checks);
-                let sources = |cluster: &str| view.discovery.directory.rows(cluster, clock::now());
-                let reports = (&reports, clock::now());
-                let table = tables::clusters(&config, ledger, reports, &circuits, checks, &sources);
-                Answer::ok(JSON, table)
-            };
-            figures_by(
-                view,
-                view.collector.refresh_clusters(SCRAPE_PATIENCE).await,
-                tell,
-            )
-        }
+        Page::Clusters => clusters(view, query).await,
         Page::Listeners => {
             figures(view, |ledger| {
                 Answer::ok(JSON, tables::listeners(&view.config(), ledger))
@@ -111,19 +104,30 @@ async fn show(view: &View, page: Page, query: Option<&str>) -> Answer {
     }
 }
 
-/// A page with figures: asks the shards, then tells from the ledger.
-async fn figures(view: &View, tell: impl FnOnce(&Ledger) -> Answer) -> Answer {
-    figures_by(view, view.collector.refresh(SCRAPE_PATIENCE).await, tell)
+async fn clusters(view: &Rc<View>, query: Option<&str>) -> Answer {
+    match Clusters::new(view, page::argument(query, "cluster").as_deref()) {
+        Err(why) => Answer::new(StatusCode::BAD_REQUEST, TEXT, why),
+        Ok(clusters) => Answer {
+            silent: list(&view.collector.refresh_clusters(SCRAPE_PATIENCE).await),
+            body: Either::Right(clusters.send()),
+            ..Answer::ok(JSON, "")
+        },
+    }
 }
 
-/// A page with figures, of which those of the `silent` shards are old.
-fn figures_by(view: &View, silent: Vec<usize>, tell: impl FnOnce(&Ledger) -> Answer) -> Answer {
-    let silent: Vec<String> = silent.iter().map(ToString::to_string).collect();
+/// A page with figures: asks the shards, then tells from the ledger.
+async fn figures(view: &View, tell: impl FnOnce(&Ledger) -> Answer) -> Answer {
+    let silent = view.collector.refresh(SCRAPE_PATIENCE).await;
     let answer = tell(&view.collector.ledger());
     Answer {
-        silent: silent.join(","),
+        silent: list(&silent),
         ..answer
     }
+}
+
+fn list(shards: &[usize]) -> String {
+    let shards: Vec<String> = shards.iter().map(ToString::to_string).collect();
+    shards.join(",")
 }
 
 fn metrics(view: &View, ledger: &Ledger) -> Answer {

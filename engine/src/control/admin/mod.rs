@@ -2,7 +2,7 @@
 //!
 //! HTTP/1.1 on a TCP or Unix socket, served by hyper on the control thread: nothing here is on
 //! the data path, and a slow scrape delays no request. In: the `View` of the process. Out: pages
-//! (`page` lists them), each complete in memory before its first byte leaves.
+//! (`page` lists them), each complete in memory before its first byte leaves, but for `clusters`.
 //!
 //! Must stay true: a client costs a bounded amount. One request per connection; heads are small
 //! and in time; bodies are read by the registration API only, which bounds them; connections beyond
@@ -10,6 +10,7 @@
 //! it reads.
 
 mod answer;
+mod clusters;
 mod generation;
 mod guard;
 mod histograms;
@@ -28,8 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, net, os::unix::net as unix};
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -46,7 +45,7 @@ use super::view::View;
 use crate::config::Address;
 use crate::io::clock;
 use crate::limits::{ADMIN_CONNECTIONS, ADMIN_DEADLINE, ADMIN_HEAD_BYTES, ADMIN_HEAD_TIMEOUT};
-use answer::Answer;
+use answer::{Answer, Content};
 use guard::{Caller, Reach};
 
 /// Pause after a failed accept: out of descriptors, and asking again at once would spin.
@@ -221,19 +220,22 @@ where
 }
 
 /// Registration has paths of its own; everything else is a page.
-async fn respond(view: &View, caller: Caller, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(view: &Rc<View>, caller: Caller, request: Request<Incoming>) -> Response<Content> {
     let is_api = request.uri().path().starts_with(api::PREFIX);
     let refused = caller.refuse(request.method(), request.headers(), is_api);
     match (refused, is_api, &view.discovery.api) {
         (Some(why), _, _) => encode(Answer::forbidden(why)),
-        (None, true, Some(api)) => api.answer(caller.peer, request).await.into_response(),
-        (None, true, None) => api::Reply::disabled().into_response(),
+        (None, true, Some(api)) => {
+            let reply = api.answer(caller.peer, request).await;
+            reply.into_response().map(Content::Left)
+        }
+        (None, true, None) => api::Reply::disabled().into_response().map(Content::Left),
         (None, false, _) => encode(answer::answer(view, &request).await),
     }
 }
 
-fn encode(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+fn encode(answer: Answer) -> Response<Content> {
+    let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));

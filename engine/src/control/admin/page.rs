@@ -63,7 +63,7 @@ pub(super) const PAGES: [Entry; 11] = [
     shows(
         "/clusters",
         Page::Clusters,
-        "clusters and their endpoints, as JSON",
+        "clusters and their endpoints, as JSON; of one: ?cluster=",
     ),
     shows(
         "/listeners",

@@ -7,12 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::time::SystemTime;
 
 use flume::Receiver;
+use http_body_util::BodyExt as _;
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_blocking};
 
 use super::*;
 use crate::balance::{ClusterId, ClusterReport, EndpointId, EndpointReport};
-use crate::config;
+use crate::config::{self, Config};
 use crate::control::collect::Collector;
 use crate::control::discovery::Discovery;
 use crate::control::health::HealthChecks;
@@ -26,8 +28,11 @@ use crate::shard::{ClusterCounts, ShardCommand, ShardReport};
 
 /// A view of the embedded configuration, and the mailboxes of its shards.
 fn view(shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
+    view_of(config::embedded(), shard_count)
+}
+
+fn view_of(config: Config, shard_count: usize) -> (Rc<View>, Vec<Receiver<ShardCommand>>) {
     let (shards, mailboxes) = (0..shard_count).map(|_| flume::bounded(8)).unzip();
-    let config = config::embedded();
     let names = SeriesNames::compile(&config);
     let snapshot = Snapshot::compile(&config).expect("no files");
     let log = Log::new(Level::Error);
@@ -197,6 +202,67 @@ fn every_page_answers_with_what_the_shards_said() {
     });
 }
 
+/// The embedded configuration with so many clusters of a hundred endpoints more.
+fn with_clusters(count: u16) -> Config {
+    let mut config = config::embedded();
+    let first = config.clusters[0].clone();
+    config.clusters.extend((0..count).map(|number| {
+        let endpoint = |port: u16| config::Endpoint {
+            address: config::EndpointAddress::Tcp(([127, 0, 0, 1], 1000 + port).into()),
+            ..first.endpoints[0].clone()
+        };
+        config::Cluster {
+            name: format!("more-{number}").into(),
+            endpoints: (0..100).map(endpoint).collect(),
+            ..first.clone()
+        }
+    }));
+    config
+}
+
+#[test]
+fn clusters_are_told_in_pieces_with_other_work_between_them() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+        let (view, _mailboxes) = view_of(with_clusters(200), 0);
+        let page = clusters::Clusters::new(&view, None).expect("all of them");
+        let turns = Rc::new(Cell::new(0));
+        let counting = Rc::clone(&turns);
+        let other_work = spawn_local(async move {
+            loop {
+                counting.set(counting.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        });
+        let mut sent = page.send();
+        let (mut page, mut pieces) = (Vec::new(), 0);
+        while let Some(frame) = sent.frame().await {
+            let piece = frame.expect("it does not fail").into_data().expect("data");
+            // A piece and the cluster that made it one.
+            assert!(piece.len() < 128 << 10, "{}", piece.len());
+            page.extend_from_slice(&piece);
+            pieces += 1;
+        }
+        other_work.abort();
+        assert!(
+            pieces > 100 && turns.get() >= pieces - 1,
+            "{pieces}, {turns:?}"
+        );
+        let page: Value = serde_json::from_slice(&page).expect("JSON");
+        let page = page.as_array().expect("an array");
+        assert_eq!(page.len(), 201);
+        assert_eq!(page[200]["endpoints"].as_array().map(Vec::len), Some(100));
+        let one = clusters::Clusters::new(&view, Some("more-7")).expect("there is one");
+        let one = one.send().collect().await;
+        let one = one.expect("it does not fail").to_bytes();
+        let one: Value = serde_json::from_slice(&one).expect("JSON");
+        assert_eq!(one.as_array().map(Vec::len), Some(1));
+        assert_eq!(one[0]["name"], "more-7");
+    });
+}
+
 #[test]
 fn figures_are_the_sum_of_all_shards_since_the_start() {
     run(3, 0, async |address, view| {
@@ -240,6 +306,7 @@ fn what_is_not_a_page_is_refused_with_its_reason() {
             ("GET /histograms?listener=other", "400", "no such listener"),
             ("GET /histograms?route=other", "400", "no such route"),
             ("GET /histograms?cluster=other", "400", "no such cluster"),
+            ("GET /clusters?cluster=other", "400", "no such cluster"),
         ] {
             let answer = ask(address, line).await;
             assert!(
@@ -283,7 +350,8 @@ fn a_dead_shard_makes_the_process_neither_live_nor_ready() {
             let request = Request::get(path).body(()).expect("a request");
             let answer = answer::answer(&view, &request).await;
             assert_eq!(answer.status, 503, "{path}");
-            assert_eq!(answer.body, "shards ended: [0, 1]\n");
+            let body = answer.body.collect().await.expect("it does not fail");
+            assert_eq!(&*body.to_bytes(), b"shards ended: [0, 1]\n");
         }
     });
 }

@@ -11,7 +11,6 @@
 mod balancing;
 
 use std::cell::{Ref, RefCell};
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use flume::{Receiver, Sender};
@@ -96,34 +95,25 @@ impl Collector {
         self.ledger.borrow_mut().forget(ids);
     }
 
-    /// What the balancers of all shards count, added up. In the moment in which a change reaches
-    /// one shard after the other, those count that know as many endpoints as the first.
+    /// What the balancers and the circuits of all shards count of a cluster, added up. In the
+    /// moment in which a change reaches one shard after the other, those balancers count that know
+    /// as many endpoints as the first.
     #[must_use]
-    pub fn clusters(&self) -> BTreeMap<ClusterId, ClusterReport> {
-        let mut sums: BTreeMap<ClusterId, ClusterReport> = BTreeMap::new();
-        let clusters = self.clusters.borrow();
-        for report in clusters.iter().flat_map(|counts| &counts.balancers) {
-            match sums.get_mut(&report.id) {
-                Some(sum) if sum.endpoints.len() == report.endpoints.len() => sum.add(report),
-                Some(_) => {}
-                None => {
-                    sums.insert(report.id, report.clone());
+    pub fn cluster(&self, id: ClusterId) -> (Option<ClusterReport>, CircuitReport) {
+        let (mut balancers, mut circuits) = (None, CircuitReport::default());
+        for counts in &*self.clusters.borrow() {
+            if let Some(report) = counts.balancer(id) {
+                match &mut balancers {
+                    None => balancers = Some(report.clone()),
+                    Some(sum) if sum.endpoints.len() == report.endpoints.len() => sum.add(report),
+                    Some(_) => {}
                 }
             }
+            if let Some(report) = counts.circuit(id) {
+                circuits.add(report);
+            }
         }
-        sums
-    }
-
-    /// What the circuits of all shards count, added up.
-    #[must_use]
-    pub fn circuits(&self) -> HashMap<ClusterId, CircuitReport> {
-        let mut sums = HashMap::new();
-        let clusters = self.clusters.borrow();
-        for (id, circuit) in clusters.iter().flat_map(|counts| &counts.circuits) {
-            let sum: &mut CircuitReport = sums.entry(*id).or_default();
-            sum.add(circuit);
-        }
-        sums
+        (balancers, circuits)
     }
 
     /// Tasks of all shards that ended by a panic. Each is a bug.

@@ -262,22 +262,6 @@ impl Discovery {
         self.directory.adopt(&mut meant);
         self.directory.republish();
     }
-
-    /// The configuration with the endpoints that the shards have.
-    #[must_use]
-    pub fn current(&self, config: &Arc<Config>) -> Arc<Config> {
-        let is_fed = |config: &Config| config.clusters.iter().any(|c| !c.discovery.is_none());
-        if !is_fed(config) {
-            return Arc::clone(config);
-        }
-        let mut current = Config::clone(config);
-        for cluster in &mut current.clusters {
-            if let Some(endpoints) = self.feed.endpoints(&cluster.name) {
-                cluster.endpoints = endpoints;
-            }
-        }
-        Arc::new(current)
-    }
 }
 
 impl fmt::Display for Fault {
