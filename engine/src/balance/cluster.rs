@@ -203,6 +203,11 @@ impl Cluster {
         }
     }
 
+    /// Whether it has a table by hash, which costs more to make than all else.
+    pub const fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
     pub(super) const fn table(&self) -> Option<&Arc<Table>> {
         self.table.as_ref()
     }

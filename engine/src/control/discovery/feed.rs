@@ -1,8 +1,8 @@
 //! From the directory to the shards: the new endpoints of one cluster, as a plan of it.
 //!
 //! Changes of one cluster that follow each other faster than the shards take them become one. A
-//! shard that is slow makes this task wait, and nothing else. Whoever else has to know of a plan
-//! gets it once all shards were told ([`Feed::connect`]).
+//! shard that is slow makes this task wait, and nothing else; so does a table by hash. Whoever else
+//! has to know of a plan gets it once all shards were told ([`Feed::connect`]).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -13,6 +13,7 @@ use flume::Sender;
 use tokio::sync::Notify;
 
 use crate::config::Endpoint;
+use crate::control::aside::aside;
 use crate::proxy::{ClusterPlan, Snapshot};
 use crate::shard::ShardCommand;
 
@@ -95,10 +96,20 @@ impl Feed {
 
     /// Tells the shards what they have not been told yet.
     pub async fn deliver(&self) {
-        while let Some(plan) = self.next() {
+        while let Some((before, endpoints)) = self.next() {
             // A shard that runs another generation by the time it reads this leaves it: that one
             // may have other settings, and is told of its own endpoints.
             let generation = self.generation.get();
+            let plan = if before.cluster.has_table() {
+                aside(move || before.with_endpoints(endpoints)).await
+            } else {
+                before.with_endpoints(endpoints)
+            };
+            if self.generation.get() != generation {
+                continue;
+            }
+            let name = Arc::clone(&plan.source.name);
+            self.plans.borrow_mut().insert(name, Arc::clone(&plan));
             for shard in &self.shards {
                 let plan = Arc::clone(&plan);
                 // Fails for a shard that has ended, which needs no endpoints.
@@ -114,20 +125,15 @@ impl Feed {
         }
     }
 
-    /// The next cluster that is different, as a plan.
-    fn next(&self) -> Option<Arc<ClusterPlan>> {
+    /// The next cluster that is different: as the shards have it, and its endpoints.
+    fn next(&self) -> Option<(Arc<ClusterPlan>, Vec<Endpoint>)> {
         loop {
             let (cluster, endpoints) = self.pending.borrow_mut().pop_first()?;
-            let mut plans = self.plans.borrow_mut();
             // Absent when a reload has taken the cluster away meanwhile.
-            let Some(plan) = plans.get_mut(&cluster) else {
-                continue;
-            };
-            if plan.source.endpoints == endpoints {
-                continue;
+            let plan = self.plans.borrow().get(&cluster).cloned();
+            if let Some(plan) = plan.filter(|plan| plan.source.endpoints != endpoints) {
+                return Some((plan, endpoints));
             }
-            *plan = plan.with_endpoints(endpoints);
-            return Some(Arc::clone(plan));
         }
     }
 }
@@ -138,5 +144,76 @@ impl fmt::Debug for Feed {
             .field("plans", &self.plans)
             .field("pending", &self.pending)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::config::{self, LbPolicy};
+
+    #[test]
+    fn all_shards_are_given_the_one_plan_that_was_made() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+            for policy in [LbPolicy::PeakEwma, LbPolicy::RingHash, LbPolicy::Maglev] {
+                let mut config = config::embedded();
+                config.clusters[0].lb_policy = policy;
+                let (name, known) = (
+                    Arc::clone(&config.clusters[0].name),
+                    config.clusters[0].endpoints[0].clone(),
+                );
+                let snapshot = Snapshot::compile(&config).expect("no files");
+                let (shards, mailboxes): (Vec<_>, Vec<_>) =
+                    (0..3).map(|_| flume::bounded(4)).unzip();
+                let feed = Feed::new(shards);
+                feed.adopt(&snapshot);
+                let new = config::EndpointAddress::Tcp(([127, 0, 0, 1], 7).into());
+                let endpoints = [known, Endpoint::at(new)];
+                feed.publish(&name, &endpoints);
+                feed.publish(&name, &endpoints);
+                feed.deliver().await;
+                let plans = mailboxes.iter().flat_map(|mailbox| mailbox.drain());
+                let plans: Vec<_> = plans
+                    .map(|command| match command {
+                        ShardCommand::Replace { plan, .. } => plan,
+                        other => panic!("{other:?}"),
+                    })
+                    .collect();
+                assert_eq!(plans.len(), 3);
+                assert!(plans.iter().all(|plan| Arc::ptr_eq(plan, &plans[0])));
+                assert_eq!(plans[0].cluster.endpoints().len(), 2);
+                assert_eq!(plans[0].cluster.has_table(), policy != LbPolicy::PeakEwma);
+                assert_eq!(feed.endpoints(&name).as_deref(), Some(&endpoints[..]));
+            }
+        });
+    }
+
+    #[test]
+    fn what_was_made_for_a_generation_that_is_over_is_not_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+            let mut config = config::embedded();
+            config.clusters[0].lb_policy = LbPolicy::Maglev;
+            let name = Arc::clone(&config.clusters[0].name);
+            let snapshot = Snapshot::compile(&config).expect("no files");
+            let (shard, mailbox) = flume::bounded(4);
+            let feed = Feed::new(vec![shard]);
+            feed.adopt(&snapshot);
+            feed.publish(&name, &[]);
+            // It begins with the table, and a reload comes in between.
+            let next = Snapshot {
+                generation: 2,
+                ..snapshot
+            };
+            let ((), ()) = tokio::join!(feed.deliver(), async { feed.adopt(&next) });
+            assert!(mailbox.is_empty());
+            feed.publish(&name, &[]);
+            feed.deliver().await;
+            let told = mailbox.try_recv().expect("it is told of the next one");
+            assert!(matches!(told, ShardCommand::Replace { generation: 2, .. }));
+        });
     }
 }
