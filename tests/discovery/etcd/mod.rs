@@ -170,8 +170,15 @@ fn what_registers_with_one_proxy_is_routed_by_the_other_until_it_leaves() {
     assert_eq!(b.register("y", &at(y.address())).status(), 201);
     expect(&a, &["x", "y"]);
     assert_eq!(metric(&b, "weft_etcd_remote_instances", ""), 1);
-    // What B did not register it cannot renew or drain.
+    // What B did not register it cannot renew, drain or take out, and says whose it is.
     assert_eq!(b.ask("POST", "orders/instances/x/renew", "").status(), 404);
+    for (method, verb) in [("POST", "/drain"), ("DELETE", "")] {
+        let refused = b.ask(method, &format!("orders/instances/x{verb}"), "");
+        assert_eq!(refused.status(), 409);
+        let told = refused.text();
+        assert!(told.contains("registered_elsewhere"), "{told}");
+    }
+    expect(&b, &["x", "y"]);
     assert_eq!(a.ask("POST", "orders/instances/x/drain", "").status(), 200);
     expect(&b, &["y"]);
     assert!(

@@ -274,10 +274,11 @@ impl Registrar {
 
     fn must_be_local(&self, service: &str, id: &str) -> Result<(), Refused> {
         let registry = self.registry.borrow();
-        if is_local(registry.instance(service, id)) {
-            return Ok(());
+        match registry.instance(service, id).map(|it| it.owner) {
+            Some(Owner::Local) => Ok(()),
+            Some(Owner::Remote) => Err(Refused::Missing(Missing::Elsewhere)),
+            None => Err(Refused::Missing(registry.missing(service, id))),
         }
-        Err(Refused::Missing(registry.missing(service, id)))
     }
 
     /// Takes back who was registered when the process ended. Leases go on by the wall clock; one

@@ -241,6 +241,7 @@ fn gone(missing: Missing, service: &str, id: &str) -> Problem {
     match missing {
         Missing::Unknown => Problem::unknown(service, id),
         Missing::Expired => Problem::expired(service, id),
+        Missing::Elsewhere => Problem::elsewhere(service, id),
     }
 }
 

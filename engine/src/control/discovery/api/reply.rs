@@ -208,6 +208,14 @@ impl Problem {
         Self::new(StatusCode::GONE, "expired", message)
     }
 
+    pub(super) fn elsewhere(service: &str, id: &str) -> Self {
+        let message = format!(
+            "Instance {id} of {service} registered with another proxy, which keeps its lease and \
+             would write it again: tell that one."
+        );
+        Self::new(StatusCode::CONFLICT, "registered_elsewhere", message)
+    }
+
     pub(super) fn into_reply(self) -> Reply {
         let mut error = json!({"code": self.code, "message": self.message});
         if let Some(field) = self.field {

@@ -51,6 +51,8 @@ pub enum Missing {
     Unknown,
     /// Its lease has run out.
     Expired,
+    /// It registered with another proxy, and is that one's to change.
+    Elsewhere,
 }
 
 /// What is known of an instance besides what it says itself.
