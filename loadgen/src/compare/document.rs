@@ -143,7 +143,7 @@ impl Document {
         };
         self.runs
             .iter()
-            .filter(|run| run.entry == index && run.worth.discarded.is_none())
+            .filter(|run| run.entry == index && metric.counts(&run.worth))
             .filter(|run| metric.stands(&run.worth))
             .filter_map(|run| {
                 let place = Place {

@@ -106,6 +106,23 @@ impl Metric {
         }
     }
 
+    /// Does a run of this worth count for it?
+    pub(crate) const fn counts(self, worth: &Worth) -> bool {
+        match self {
+            Self::Resident | Self::ResidentPerConnection => {
+                worth.discarded.is_none() || worth.only_disturbed
+            }
+            Self::CpuUs
+            | Self::RequestsPerSecond
+            | Self::P50
+            | Self::P99
+            | Self::P999
+            | Self::ServiceP50
+            | Self::ServiceP99
+            | Self::ServiceP999 => worth.discarded.is_none(),
+        }
+    }
+
     /// Does it describe the target in a run of this worth, and not the generator?
     pub(crate) const fn stands(self, worth: &Worth) -> bool {
         match self {

@@ -171,12 +171,11 @@ fn rounds(
             let run = loop {
                 let at_seconds = clock::now().since(begin).as_secs_f64();
                 let turn = round::turn(stage, entry, scenario, options, &name, stop)?;
-                let mut worth = turn.measured.judge(scenario.load.rate);
                 let disturbed = turn.others.complaint(scenario.compares.plural());
+                let disturbed = disturbed.filter(|_| !options.busy_machine);
                 let is_disturbed = disturbed.is_some();
-                if !options.busy_machine {
-                    worth.discarded = worth.discarded.or(disturbed);
-                }
+                let rate = scenario.load.rate;
+                let worth = turn.measured.judge_disturbed(rate, disturbed);
                 // A wrong answer is never taken back.
                 if !is_disturbed || turn.measured.wrong() > 0 || repeats_left == 0 {
                     break Run {

@@ -67,6 +67,9 @@ pub(crate) struct Worth {
     /// which leave nothing else out: nearly no request waited for a connection.
     #[serde(default)]
     pub only_late: bool,
+    /// It is discarded only because others disturbed it. Memory does not depend on them.
+    #[serde(default)]
+    pub only_disturbed: bool,
 }
 
 impl Measured {
@@ -105,6 +108,20 @@ impl Measured {
             discarded,
             generator_bound: saturated || lagged,
             only_late: lagged && !saturated && none_waited,
+            only_disturbed: false,
+        }
+    }
+
+    /// The same, of a run that others `disturbed` in a way that makes it worth less.
+    pub(crate) fn judge_disturbed(&self, rate: Option<f64>, disturbed: Option<String>) -> Worth {
+        let worth = self.judge(rate);
+        match disturbed {
+            Some(why) if worth.discarded.is_none() => Worth {
+                discarded: Some(why),
+                only_disturbed: true,
+                ..worth
+            },
+            Some(_) | None => worth,
         }
     }
 
@@ -401,6 +418,19 @@ mod tests {
         let mut crowded = measured(5_000, 0, 0.5, 300);
         crowded.requests.waited_for_connection = 6;
         assert_eq!(stand(&crowded), [false, false, true]);
+    }
+
+    #[test]
+    fn a_disturbed_run_says_nothing_but_what_memory_it_took() {
+        use crate::compare::metric::Metric;
+        let counts = |run: &Measured| {
+            let worth = run.judge_disturbed(None, Some("others".into()));
+            [Metric::CpuUs, Metric::ResidentPerConnection].map(|metric| metric.counts(&worth))
+        };
+        assert_eq!(counts(&measured(5_000, 0, 0.5, 10)), [false, true]);
+        assert_eq!(counts(&measured(5_000, 1, 0.5, 10)), [false, false]);
+        let undisturbed = measured(5_000, 0, 0.5, 10).judge_disturbed(None, None);
+        assert!(Metric::CpuUs.counts(&undisturbed) && undisturbed.discarded.is_none());
     }
 
     #[test]

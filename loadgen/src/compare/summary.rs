@@ -71,6 +71,7 @@ impl Line {
         let worst = Worth {
             discarded: None,
             generator_bound: self.generator_bound_rounds > 0,
+            only_disturbed: false,
             only_late: self.generator_bound_rounds == self.only_late_rounds,
         };
         !metric.stands(&worst)
@@ -219,7 +220,7 @@ impl Frame<'_> {
         metric: Metric,
     ) -> impl Iterator<Item = (usize, f64)> + 'b {
         runs.iter()
-            .filter(move |run| run.entry == entry && run.worth.discarded.is_none())
+            .filter(move |run| run.entry == entry && metric.counts(&run.worth))
             .filter_map(move |run| {
                 let place = Place {
                     resident_at_start: run.resident_bytes_at_start.unwrap_or_default(),

@@ -28,6 +28,7 @@ fn run(round: usize, entry: usize, cpu: f64, discarded: bool) -> Run {
             discarded: discarded.then(|| "why".into()),
             generator_bound: round == 0,
             only_late: false,
+            only_disturbed: false,
         },
         resident_bytes_at_start: Some(1_000),
         others: Others::default(),
