@@ -69,6 +69,12 @@ fn admin_and_service_go_on_while_a_configuration_is_compiled() {
     let pem = fs::read(authority.ca()).expect("a certificate");
     pipe.write_all(&pem).expect("written");
     drop(pipe);
-    wait::for_("the next generation", || generation(&proxy) == 2);
+    wait::for_("the next generation", || {
+        // It is read for each connector that is made of it.
+        if let Some(mut pipe) = read_by_somebody(&trusted) {
+            let _read_meanwhile = pipe.write_all(&pem);
+        }
+        generation(&proxy) == 2
+    });
     assert_eq!(proxy.admin_json("/clusters")[1]["name"], "secured");
 }

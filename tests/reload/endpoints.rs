@@ -113,7 +113,10 @@ fn what_is_removed_counts_until_it_ends_and_is_then_forgotten() {
             &format!("cluster=\"{name}\""),
         )
     };
-    assert_eq!(count("gone"), 1.0);
+    for name in ["gone", "origin"] {
+        let label = format!("cluster=\"{name}\"");
+        proxy.expect_count("weft_cluster_requests_total", &label, 1);
+    }
     accept(&proxy, &text(&proxy, &setup));
     // The ids are given back when the next configuration comes.
     accept(&proxy, &text(&proxy, &setup.clone().drain("21s")));

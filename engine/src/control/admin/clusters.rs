@@ -114,12 +114,14 @@ fn print(view: &View, cluster: &Cluster) -> Option<String> {
     let place = ledger.names().clusters.find(&cluster.name)?;
     let series = ledger.total().clusters.get(place)?;
     let id = ClusterId(u32::try_from(place).ok()?);
-    let current = match view.discovery.feed.endpoints(&cluster.name) {
-        Some(endpoints) if !cluster.discovery.is_none() => Cow::Owned(Cluster {
+    let is_fed = !cluster.discovery.is_none();
+    let found = is_fed.then(|| view.discovery.feed.endpoints(&cluster.name));
+    let current = match found.flatten() {
+        Some(endpoints) => Cow::Owned(Cluster {
             endpoints,
             ..cluster.clone()
         }),
-        Some(_) | None => Cow::Borrowed(cluster),
+        None => Cow::Borrowed(cluster),
     };
     let (report, circuit) = view.collector.cluster(id);
     let row = ClusterRow {
