@@ -322,14 +322,19 @@ pub const BACKLOG_COMPLETIONS: usize = 16;
 pub const BACKLOG_TURN: u32 = 32;
 /// ...and when it has: a shard whose relays never pause still begins.
 pub const BACKLOG_TURN_BEHIND: u32 = 4;
+/// Connections at rest from which on others rest although the shard lags no more: as many as would
+/// make it lag if they came back at once, at 13 us for each refusal.
+pub const BACKLOG_RESTING: usize = 768;
 /// How long a shard must have lagged too much before requests are refused: longer than a burst, or
 /// the growth of a table, takes.
 pub const OVERLOAD_INTERVAL: Duration = Duration::from_millis(500);
-/// Requests that are served for each that is refused because of the lag. A refusal takes up to half
-/// of what serving takes, and who is refused comes again: with 20, it takes a fortieth of a shard.
+/// Requests that are served for each that is refused because of the lag. A refusal takes up to two
+/// thirds of what serving takes, and who is refused comes again: with 20, a thirtieth of a shard.
 pub const SERVED_PER_REFUSAL: u32 = 20;
-/// What `Retry-After` says, in seconds, to a request that was refused for overload.
+/// What `Retry-After` says, in seconds, to a request that was refused for overload...
 pub const OVERLOAD_RETRY_AFTER: &str = "1";
+/// ...and what its connection is held to where `max_pending` refused it and the shard lags.
+pub const REFUSED_REST: Duration = Duration::from_secs(1);
 /// How often the process looks what memory and descriptors it has left.
 pub const SHORTAGE_INTERVAL: Duration = Duration::from_millis(500);
 /// Per cent of its descriptors above which the process refuses requests: those in flight, and the

@@ -6,11 +6,11 @@
 //! A lag for a moment is a burst, which is best served. One that is never below the bound for
 //! [`limits::OVERLOAD_INTERVAL`] is a queue that stands (CoDel, RFC 8289 §3): from then on requests
 //! are refused until it is shorter again. Not all of them, though: over a kept connection a refusal
-//! costs up to half of what it saves, and who is refused comes again at once. A shard that refuses
-//! whatever is too late serves less the more it is offered, in the end nothing. So one request is
-//! refused for each [`limits::SERVED_PER_REFUSAL`] that are served: they tell the clients, which
-//! take no more of the shard's time than that. What is left of the queue waits to begin
-//! (`io/driver/backlog`), where it costs little, and is as long as there are connections.
+//! costs up to two thirds of what it saves, and who is refused comes again at once. A shard that
+//! refuses whatever is too late serves less the more it is offered, in the end nothing. So one
+//! request is refused for each [`limits::SERVED_PER_REFUSAL`] that are served: they tell the
+//! clients, which take no more of the shard's time than that. What is left of the queue waits to
+//! begin (`io/driver/backlog`), where it costs little, and is as long as there are connections.
 
 use std::time::Duration;
 
@@ -106,8 +106,8 @@ mod tests {
 
     const BOUND: Duration = Duration::from_millis(20);
     const SERVED: Duration = Duration::from_micros(100);
-    /// Half of it, which is what a refusal costs at most.
-    const REFUSED: Duration = Duration::from_micros(50);
+    /// Two thirds of it: 13 us of 20, measured with 4,000 connections.
+    const REFUSED: Duration = Duration::from_micros(67);
 
     #[derive(Default)]
     struct Outcome {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn at_any_load_all_but_a_fortieth_of_the_peak_is_served() {
+    fn at_any_load_all_but_a_thirtieth_of_the_peak_is_served() {
         let peak = run(100, Duration::ZERO, None).served;
         for (clients, pause) in [
             (1_000, 0),
@@ -152,7 +152,7 @@ mod tests {
         ] {
             let outcome = run(clients, Duration::from_millis(pause), Some(BOUND));
             let share = outcome.served as f64 / peak as f64;
-            assert!(share >= 0.97, "{clients}: {share}");
+            assert!(share >= 0.965, "{clients}: {share}");
             assert!(outcome.refused > 0, "{clients}");
         }
     }

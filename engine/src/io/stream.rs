@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::address::Address;
 use super::cipher::Cipher;
+use super::clock::Instant;
 use super::driver::secured::Secured;
 use super::driver::socket::{Afterwards, Reader, Receive, Role, Sending, Socket, remember};
 use super::driver::{self, Driver};
@@ -213,6 +214,12 @@ impl Stream {
             })
         })
         .await;
+    }
+
+    /// The peer was asked not to come again before `until`. If it does, and others do so until the
+    /// shard lags, what it sends does not begin before that.
+    pub fn rest(&self, until: Instant) {
+        self.with(|socket| socket.rests_until = until);
     }
 
     /// Queue the bytes that `fill` appends. For heads and chunk lines; bodies go by

@@ -163,6 +163,11 @@ pub(super) fn failure(telling: &mut Telling<'_>, failure: Failure, storage: &mut
         fields,
         ..LocalReply::default()
     };
+    // Refusals because of the lag are few: a rest would keep good clients waiting for nothing.
+    if failure == Failure::Upstream(UpstreamFailure::Overflow) {
+        let until = telling.received_at() + limits::REFUSED_REST;
+        telling.connection().stream.rest(until);
+    }
     send(telling, reply, answer.closes)
 }
 

@@ -5,7 +5,7 @@
 //!       run      every task that can go on
 //!       flush    one send per connection with queued bytes
 //!       wait     submit what is new; sleep until a completion or a deadline
-//!       deliver  completions -> sockets -> tasks; passed deadlines -> tasks
+//!       deliver  completions -> sockets -> tasks; passed deadlines -> tasks; who may begin now
 //!   }
 //! ```
 //!
@@ -164,13 +164,18 @@ impl Driver {
         }
     }
 
+    /// Whether there is something to do without waiting for it.
+    fn has_work(&self) -> bool {
+        self.tasks.ready() || self.foreign_waits.get() > 0 || !self.backlog.borrow().is_empty()
+    }
+
     /// Submit and wait; the turn has ended at `now`.
     fn wait(&self, now: Instant) {
-        let is_waited_for = self.foreign_waits.get() > 0 || !self.backlog.borrow().is_empty();
-        let timeout = if self.tasks.ready() || is_waited_for {
+        let timeout = if self.has_work() {
             Some(Duration::ZERO)
         } else {
-            self.timers.borrow().next().map(|at| at.since(now))
+            let next = [self.timers.borrow().next(), self.backlog.borrow().next()];
+            next.into_iter().flatten().min().map(|at| at.since(now))
         };
         let mut completions = self.completions.borrow_mut();
         self.ring.borrow_mut().wait(timeout, &mut completions);

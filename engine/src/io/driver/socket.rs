@@ -19,7 +19,7 @@ use socket2::SockAddr;
 
 use super::secured::{Scratch, Secured};
 use super::send::SendQueue;
-use crate::io::{Buf, Opened};
+use crate::io::{Buf, Instant, Opened};
 use crate::limits;
 
 /// Where receiving stands.
@@ -161,6 +161,8 @@ pub(crate) struct Socket {
     pub(crate) limited: bool,
     pub(crate) sending: Sending,
     pub(crate) reads: Reader,
+    /// Until when its peer was asked not to come again.
+    pub(crate) rests_until: Instant,
     pub(crate) role: Role,
     pub(crate) received: Runs,
     pub(crate) received_bytes: usize,
@@ -184,6 +186,7 @@ impl Socket {
             limited: false,
             sending: Sending::Idle,
             reads: Reader::Busy,
+            rests_until: Instant::default(),
             role,
             received: Runs::default(),
             received_bytes: 0,

@@ -8,11 +8,18 @@
 //! wakes idle connections that have received something, a few in each turn, in the order in which
 //! they came.
 //!
+//! A refusal takes two thirds of what serving takes, and a client that comes back at once is
+//! refused at once: thousands of them take the whole shard. On one that lags, or would if those who
+//! rest came back, the next request of a connection that was told when to come again
+//! (`Retry-After`) rests until then, so that each can cost one refusal a second. Who does as it was
+//! told is not touched, nor is anybody on a shard that has time to refuse.
+//!
 //! In: who has received something, and how much each turn took from the kernel, with `now`. Out:
 //! who may begin, and how long the first has waited, which is the lag then. [`Backlog`] is pure;
 //! the driver asks it.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::Driver;
@@ -30,6 +37,8 @@ pub(super) type Waiting = (u32, u16);
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     waiting: VecDeque<(Waiting, Instant)>,
+    /// Who waits later, from when on.
+    resting: BinaryHeap<Reverse<(Instant, Waiting)>>,
     /// The shard lags too much for requests to begin as they come.
     lags: bool,
     /// How many may begin in this turn.
@@ -39,7 +48,13 @@ pub(super) struct Backlog {
 impl Backlog {
     /// A turn begins, on a shard where what arrives has waited for `lag` in the kernel, with so
     /// many `completions` from there.
-    pub(super) fn turn(&mut self, completions: usize, lag: Duration) {
+    pub(super) fn turn(&mut self, completions: usize, lag: Duration, now: Instant) {
+        while let Some(Reverse((until, socket))) = self.resting.peek().copied()
+            && until <= now
+        {
+            self.resting.pop();
+            self.waiting.push_back((socket, now));
+        }
         self.lags = lag > limits::BACKLOG_LAG;
         let is_behind = completions >= limits::BACKLOG_COMPLETIONS;
         self.left = if is_behind {
@@ -54,6 +69,21 @@ impl Backlog {
         self.lags || !self.waiting.is_empty()
     }
 
+    /// Whether a request that comes too early has to wait until it is not.
+    pub(super) fn rests(&self) -> bool {
+        self.holds() || self.resting.len() >= limits::BACKLOG_RESTING
+    }
+
+    /// A request has come that is not to begin before `until`.
+    pub(super) fn rest(&mut self, socket: Waiting, until: Instant) {
+        self.resting.push(Reverse((until, socket)));
+    }
+
+    /// When somebody has rested enough.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.resting.peek().map(|Reverse((until, _))| *until)
+    }
+
     /// A request has come.
     pub(super) fn push(&mut self, socket: Waiting, now: Instant) {
         self.waiting.push_back((socket, now));
@@ -65,7 +95,7 @@ impl Backlog {
         self.waiting.pop_front().map(|(socket, _)| socket)
     }
 
-    /// Nobody waits.
+    /// Nobody waits for a turn.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -92,22 +122,27 @@ impl Driver {
         }
     }
 
-    /// The reader of a socket could begin with something at once: whether others go first, who came
-    /// before.
+    /// The reader of a socket could begin with something at once: whether it has to wait, because
+    /// others came before, or because it should not have come yet.
     pub(crate) fn begins_later(&self, index: u32, socket: &mut Socket) -> bool {
-        let mut backlog = self.backlog.borrow_mut();
-        let is_held = backlog.holds();
-        if is_held {
-            socket.reads = Reader::Queued;
-            backlog.push((index, socket.generation), clock::recent());
+        let (now, mut backlog) = (clock::recent(), self.backlog.borrow_mut());
+        let waiting = (index, socket.generation);
+        let until = std::mem::take(&mut socket.rests_until);
+        if until > now && backlog.rests() {
+            backlog.rest(waiting, until);
+        } else if backlog.holds() {
+            backlog.push(waiting, now);
+        } else {
+            return false;
         }
-        is_held
+        socket.reads = Reader::Queued;
+        true
     }
 
     /// A turn that took so many completions: wakes those who may begin in it.
     pub(super) fn begin(&self, completions: usize, now: Instant) {
         let mut backlog = self.backlog.borrow_mut();
-        backlog.turn(completions, self.lag.borrow().get(now));
+        backlog.turn(completions, self.lag.borrow().get(now), now);
         if backlog.is_empty() {
             return;
         }

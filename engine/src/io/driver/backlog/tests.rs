@@ -14,7 +14,7 @@ fn at(millis: u64) -> Instant {
 
 /// Who begins in a turn.
 fn turn(backlog: &mut Backlog, completions: usize, lag: Duration) -> Vec<u32> {
-    backlog.turn(completions, lag);
+    backlog.turn(completions, lag, at(0));
     let begins = std::iter::from_fn(|| backlog.pop());
     begins.map(|(socket, _)| socket).collect()
 }
@@ -23,14 +23,14 @@ fn turn(backlog: &mut Backlog, completions: usize, lag: Duration) -> Vec<u32> {
 fn nobody_waits_on_a_shard_that_keeps_up() {
     let mut backlog = Backlog::default();
     assert!(!backlog.holds());
-    backlog.turn(1000, limits::BACKLOG_LAG);
+    backlog.turn(1000, limits::BACKLOG_LAG, at(0));
     assert!(!backlog.holds());
 }
 
 #[test]
 fn who_came_first_begins_first_and_what_is_under_way_goes_before() {
     let mut backlog = Backlog::default();
-    backlog.turn(FULL, LAGS);
+    backlog.turn(FULL, LAGS, at(0));
     assert!(backlog.holds());
     for socket in 0..100 {
         backlog.push((socket, 7), at(u64::from(socket)));
@@ -45,7 +45,7 @@ fn who_came_first_begins_first_and_what_is_under_way_goes_before() {
 #[test]
 fn nobody_overtakes_who_waits_still() {
     let mut backlog = Backlog::default();
-    backlog.turn(FULL, LAGS);
+    backlog.turn(FULL, LAGS, at(0));
     for socket in 0..limits::BACKLOG_TURN + 1 {
         backlog.push((socket, 7), at(1));
     }
@@ -56,10 +56,42 @@ fn nobody_overtakes_who_waits_still() {
     assert_eq!(backlog.age(at(9)), Duration::ZERO);
 }
 
+#[test]
+fn who_came_too_early_rests_while_others_wait_or_rest() {
+    let mut backlog = Backlog::default();
+    assert!(!backlog.rests());
+    backlog.turn(FULL, LAGS, at(0));
+    assert!(backlog.rests());
+    for (socket, until) in [(1, 300), (2, 100), (3, 200)] {
+        backlog.rest((socket, 7), at(until));
+    }
+    backlog.turn(0, Duration::ZERO, at(99));
+    assert!(!backlog.rests() && !backlog.holds(), "they are few");
+    assert_eq!(backlog.next(), Some(at(100)));
+    backlog.turn(0, Duration::ZERO, at(250));
+    assert_eq!(backlog.pop(), Some((2, 7)));
+    assert_eq!(backlog.pop(), Some((3, 7)));
+    assert_eq!(backlog.pop(), None);
+    backlog.turn(0, Duration::ZERO, at(300));
+    assert_eq!(backlog.pop(), Some((1, 7)));
+    for _ in 0..limits::BACKLOG_RESTING {
+        backlog.rest((4, 7), at(400));
+    }
+    assert!(backlog.rests(), "they would make the shard lag again");
+    assert!(!backlog.holds(), "others may begin");
+    backlog.turn(0, Duration::ZERO, at(400));
+    while !backlog.is_empty() {
+        turn(&mut backlog, 0, Duration::ZERO);
+    }
+    assert!(!backlog.rests());
+}
+
 /// What a shard is told.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
     Request,
+    /// The next request of a client that was refused at once before.
+    Again,
     Answer,
 }
 
@@ -73,9 +105,12 @@ struct Shard {
     backlog: Backlog,
     /// Finishes before it begins.
     defers: bool,
+    /// And holds who was refused to what it was told.
+    rests: bool,
     active: usize,
     pending: usize,
     served: usize,
+    refused: usize,
 }
 
 const PLACES: usize = 64;
@@ -99,7 +134,8 @@ impl Shard {
         } else if self.pending < PENDING_MAX {
             self.pending += 1;
         } else {
-            self.later(Duration::ZERO, Told::Request);
+            self.refused += 1;
+            self.later(Duration::ZERO, Told::Again);
         }
     }
 
@@ -128,47 +164,73 @@ impl Shard {
             lag = self.now.since(since);
             match told {
                 Told::Answer => self.answered(),
-                Told::Request if self.defers && self.backlog.holds() => {
+                Told::Again if self.rests && self.backlog.rests() => {
+                    self.now = self.now + NOTE;
+                    self.backlog.rest((0, 0), since + limits::REFUSED_REST);
+                }
+                Told::Again | Told::Request if self.defers && self.backlog.holds() => {
                     self.now = self.now + NOTE;
                     self.backlog.push((0, 0), self.now);
                 }
-                Told::Request => self.begin(),
+                Told::Again | Told::Request => self.begin(),
             }
         }
-        self.backlog.turn(count, lag);
+        self.backlog.turn(count, lag, self.now);
         while self.backlog.pop().is_some() {
             self.begin();
         }
-        if let Some(Reverse((next, _))) = self.coming.peek()
+        let coming = self.coming.peek().map(|Reverse((next, _))| *next);
+        if let Some(next) = coming.into_iter().chain(self.backlog.next()).min()
             && self.kernel.is_empty()
             && self.backlog.is_empty()
         {
-            self.now = self.now.max(*next);
+            self.now = self.now.max(next);
         }
     }
 }
 
-/// The share of what the cluster can serve that is served in two seconds.
-fn share(clients: u32, defers: bool) -> f64 {
+const SECONDS: u64 = 3;
+
+/// What comes of some seconds: the share of what the cluster can serve, and how often each client
+/// was refused in a second.
+fn storm(clients: u32, defers: bool, rests: bool) -> (f64, f64) {
     let mut shard = Shard {
         now: at(1),
         defers,
+        rests,
         ..Shard::default()
     };
     for _ in 0..clients {
         shard.later(Duration::ZERO, Told::Request);
     }
-    while shard.now < at(2001) {
+    while shard.now < at(1000 * SECONDS) {
         shard.turn();
     }
-    shard.served as f64 / (PLACES as f64 / DELAY.as_secs_f64() * 2.0)
+    let capacity = PLACES as f64 / DELAY.as_secs_f64();
+    let per_second = |count: usize| count as f64 / SECONDS as f64;
+    let refused = per_second(shard.refused) / f64::from(clients);
+    (per_second(shard.served) / capacity, refused)
 }
 
 #[test]
 fn who_comes_back_at_once_does_not_keep_a_cluster_from_its_answers() {
-    assert!(share(1_000, true) >= 0.95, "{}", share(1_000, true));
-    for clients in [4_000, 20_000] {
-        assert!(share(clients, true) >= 0.9, "{}", share(clients, true));
-        assert!(share(clients, false) <= 0.5, "{}", share(clients, false));
+    for clients in [1_000, 4_000, 20_000] {
+        let (share, _) = storm(clients, true, false);
+        assert!(share >= 0.9, "{clients}: {share}");
     }
+    for clients in [4_000, 20_000] {
+        let (share, _) = storm(clients, false, false);
+        assert!(share <= 0.5, "{clients}: {share}");
+    }
+}
+
+#[test]
+fn who_comes_back_at_once_is_refused_about_once_a_second() {
+    for clients in [4_000, 20_000] {
+        let (share, refused) = storm(clients, true, true);
+        assert!(share >= 0.9, "{clients}: {share}");
+        assert!(refused <= 1.5, "{clients}: {refused}");
+    }
+    let (_, refused) = storm(4_000, true, false);
+    assert!(refused >= 15.0, "{refused}");
 }
