@@ -1,17 +1,15 @@
 //! Counters and histograms of every listener, route and cluster.
 //!
-//! The same book exists with `u32` histograms on a shard, since the last take, and with `u64`
-//! histograms on the control thread, since the start or for one interval. Ids index it; it grows
-//! when a generation brings more of them, and what an id that is given back had is forgotten.
+//! The same book exists with a [`Tally`](super::tally::Tally) of each phase on a shard, since the last
+//! take, and with histograms on the control thread, since the start or for one interval. Ids index
+//! it; it grows when a generation brings more of them, and what an id that is given back had is forgotten.
 //! Histograms come into being with a series' first exchange, for at most
 //! [`HISTOGRAM_SERIES_MAX`] routes and clusters; past that the rest keeps its counters only, and
 //! `without_histogram` says that it happened.
 
-use hdrhistogram::Counter;
-
 use super::counters::{self, ConnectionCounters, Counters, PolicyCounters, PoolEvent};
 use super::failure::Failure;
-use super::histogram::{PhaseHistograms, Shape};
+use super::histogram::{PhaseHistogram, PhaseHistograms, Shape, Values};
 use super::ledger::register::FreedIds;
 use super::outcome::Outcome;
 use super::times::PhaseTimes;
@@ -36,13 +34,13 @@ pub struct SeriesCounts {
 
 /// Counters and histograms of every series.
 #[derive(Clone, Debug)]
-pub struct Book<C: Counter> {
+pub struct Book<H: Values = PhaseHistogram> {
     /// One for each listener, by id.
-    pub listeners: Vec<ListenerSeries<C>>,
+    pub listeners: Vec<ListenerSeries<H>>,
     /// One for each route, by id.
-    pub routes: Vec<RouteSeries<C>>,
+    pub routes: Vec<RouteSeries<H>>,
     /// One for each cluster, by id.
-    pub clusters: Vec<ClusterSeries<C>>,
+    pub clusters: Vec<ClusterSeries<H>>,
     /// One for each policy, by id.
     pub policies: Vec<PolicyCounters>,
     /// One for each rate limit, by id.
@@ -61,40 +59,40 @@ pub struct Book<C: Counter> {
 
 /// What is known of a listener.
 #[derive(Clone, Debug)]
-pub struct ListenerSeries<C: Counter> {
+pub struct ListenerSeries<H: Values = PhaseHistogram> {
     /// Its exchanges.
     pub counters: Counters,
     /// Its connections.
     pub connections: ConnectionCounters,
     /// All phases, once there was an exchange.
-    pub histograms: Option<PhaseHistograms<C>>,
+    pub histograms: Option<PhaseHistograms<H>>,
     failures: [u64; Failure::COUNT],
     external: [u64; ExternalResult::ALL.len()],
 }
 
 /// What is known of a route.
 #[derive(Clone, Debug)]
-pub struct RouteSeries<C: Counter> {
+pub struct RouteSeries<H: Values = PhaseHistogram> {
     /// Its exchanges.
     pub counters: Counters,
     /// Its phases, once there was an exchange.
-    pub histograms: Option<PhaseHistograms<C>>,
+    pub histograms: Option<PhaseHistograms<H>>,
 }
 
 /// What is known of a cluster.
 #[derive(Clone, Debug)]
-pub struct ClusterSeries<C: Counter> {
+pub struct ClusterSeries<H: Values = PhaseHistogram> {
     /// Its exchanges.
     pub counters: Counters,
     /// Its phases, once there was an exchange.
-    pub histograms: Option<PhaseHistograms<C>>,
+    pub histograms: Option<PhaseHistograms<H>>,
     /// Further attempts that the budget did not allow.
     pub retry_budget_exhausted: u64,
     pool: [u64; PoolEvent::ALL.len()],
     retries: [u64; RetryReason::COUNT],
 }
 
-impl<C: Counter> ListenerSeries<C> {
+impl<H: Values> ListenerSeries<H> {
     /// Starts anew, and keeps the histograms' memory.
     fn forget(&mut self) {
         let histograms = cleared(self.histograms.take());
@@ -113,7 +111,7 @@ impl<C: Counter> ListenerSeries<C> {
     }
 }
 
-impl<C: Counter> RouteSeries<C> {
+impl<H: Values> RouteSeries<H> {
     /// Starts anew, and keeps the histograms' memory.
     fn forget(&mut self) {
         self.counters = Counters::default();
@@ -121,7 +119,7 @@ impl<C: Counter> RouteSeries<C> {
     }
 }
 
-impl<C: Counter> ClusterSeries<C> {
+impl<H: Values> ClusterSeries<H> {
     /// Starts anew, and keeps the histograms' memory.
     fn forget(&mut self) {
         let histograms = cleared(self.histograms.take());
@@ -152,7 +150,7 @@ impl<C: Counter> ClusterSeries<C> {
     }
 }
 
-impl<C: Counter> Default for ListenerSeries<C> {
+impl<H: Values> Default for ListenerSeries<H> {
     fn default() -> Self {
         Self {
             counters: Counters::default(),
@@ -164,7 +162,7 @@ impl<C: Counter> Default for ListenerSeries<C> {
     }
 }
 
-impl<C: Counter> Default for RouteSeries<C> {
+impl<H: Values> Default for RouteSeries<H> {
     fn default() -> Self {
         Self {
             counters: Counters::default(),
@@ -173,7 +171,7 @@ impl<C: Counter> Default for RouteSeries<C> {
     }
 }
 
-impl<C: Counter> Default for ClusterSeries<C> {
+impl<H: Values> Default for ClusterSeries<H> {
     fn default() -> Self {
         Self {
             counters: Counters::default(),
@@ -185,7 +183,7 @@ impl<C: Counter> Default for ClusterSeries<C> {
     }
 }
 
-impl<C: Counter> Book<C> {
+impl<H: Values> Book<H> {
     /// An empty book; no histogram exists yet.
     pub fn new(counts: SeriesCounts) -> Self {
         let mut book = Self::default();
@@ -295,9 +293,9 @@ impl<C: Counter> Book<C> {
     }
 }
 
-impl Book<u64> {
+impl Book {
     /// Adds another book, which may be of an earlier or a later generation.
-    pub fn absorb<C: Counter>(&mut self, other: &Book<C>) {
+    pub fn absorb<H: Values>(&mut self, other: &Book<H>) {
         self.fit(other.counts());
         for (mine, theirs) in self.listeners.iter_mut().zip(&other.listeners) {
             mine.counters.absorb(&theirs.counters);
@@ -343,7 +341,7 @@ impl Book<u64> {
     }
 }
 
-impl<C: Counter> Default for Book<C> {
+impl<H: Values> Default for Book<H> {
     /// A book without any series, to be fitted.
     fn default() -> Self {
         Self {
@@ -367,15 +365,15 @@ fn grow<S: Default>(series: &mut Vec<S>, count: usize) {
     }
 }
 
-fn record_phases<C: Counter>(histograms: &mut Option<PhaseHistograms<C>>, phases: &PhaseTimes) {
+fn record_phases<H: Values>(histograms: &mut Option<PhaseHistograms<H>>, phases: &PhaseTimes) {
     if let Some(histograms) = histograms {
         histograms.record(phases);
     }
 }
 
 /// Makes the histograms if there is still room for another series.
-fn ensure<C: Counter>(
-    histograms: &mut Option<PhaseHistograms<C>>,
+fn ensure<H: Values>(
+    histograms: &mut Option<PhaseHistograms<H>>,
     shape: Shape,
     in_use: &mut usize,
 ) -> bool {
@@ -390,9 +388,9 @@ fn ensure<C: Counter>(
     true
 }
 
-fn absorb_histograms<C: Counter>(
-    mine: &mut Option<PhaseHistograms<u64>>,
-    theirs: Option<&PhaseHistograms<C>>,
+fn absorb_histograms<H: Values>(
+    mine: &mut Option<PhaseHistograms>,
+    theirs: Option<&PhaseHistograms<H>>,
     shape: Shape,
 ) {
     if let Some(theirs) = theirs {
@@ -401,7 +399,7 @@ fn absorb_histograms<C: Counter>(
     }
 }
 
-fn cleared<C: Counter>(histograms: Option<PhaseHistograms<C>>) -> Option<PhaseHistograms<C>> {
+fn cleared<H: Values>(histograms: Option<PhaseHistograms<H>>) -> Option<PhaseHistograms<H>> {
     histograms.map(|mut histograms| {
         histograms.clear();
         histograms

@@ -3,8 +3,8 @@
 //! Values are nanoseconds from 1 us to 1 h, clamped into that range, so recording cannot fail and
 //! memory is fixed. Listeners keep all phases at 3 significant digits (error at most 0.1 %); routes
 //! and clusters, of which there may be hundreds, keep the phases that tell them apart at 2 digits
-//! (1 %). Counters on a shard are `u32`: half the memory, twice as many per cache line; the control
-//! thread takes them long before 2^32 and keeps `u64`.
+//! (1 %). A shard counts in a [`Tally`](super::tally::Tally), which the control thread adds to its
+//! histograms long before a counter is full.
 //!
 //! A series costs nothing until its first exchange. Then, per shard and per record (there are two,
 //! one being filled and one spare):
@@ -15,16 +15,16 @@
 //! | route | 3 | 3,456 | 41,472 |
 //! | cluster | 4 | 3,456 | 55,296 |
 
-use hdrhistogram::{Counter, Histogram};
+use hdrhistogram::Histogram;
 
 use super::times::{Phase, PhaseTimes};
 
 /// Shorter than this is recorded as this: what a proxy does takes microseconds, and the clock's
 /// own cost is 20 ns.
-const LOWEST_NANOS: u64 = 1_000;
+pub(super) const LOWEST_NANOS: u64 = 1_000;
 
 /// Longer than this is recorded as this: one hour.
-const HIGHEST_NANOS: u64 = 3_600_000_000_000;
+pub(super) const HIGHEST_NANOS: u64 = 3_600_000_000_000;
 
 /// Which phases a series keeps, and how precisely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +58,50 @@ impl Shape {
     }
 }
 
-/// One phase of one series.
+/// What the values of one phase of one series are kept in.
+pub trait Values {
+    /// Without any, for values with `digits` significant digits.
+    fn new(digits: u8) -> Self;
+
+    /// Adds one value.
+    fn record(&mut self, nanos: u64);
+
+    /// Calls `visit` with each value that was recorded, to the precision kept, and how often.
+    fn each(&self, visit: impl FnMut(u64, u64));
+
+    /// The exact sum of the values.
+    fn sum_nanos(&self) -> u64;
+
+    /// Is nothing recorded?
+    fn is_empty(&self) -> bool;
+
+    /// Forgets all values and keeps the memory.
+    fn clear(&mut self);
+}
+
+/// One phase of one series, to be read.
 #[derive(Clone, Debug)]
-pub struct PhaseHistogram<C: Counter> {
-    histogram: Histogram<C>,
+pub struct PhaseHistogram {
+    histogram: Histogram<u64>,
     sum_nanos: u64,
 }
 
-impl<C: Counter> PhaseHistogram<C> {
-    /// An empty histogram with `digits` significant digits.
-    pub fn new(digits: u8) -> Self {
+impl PhaseHistogram {
+    /// The values, in nanoseconds, to the histogram's precision.
+    pub const fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
+    }
+
+    /// Adds all values of another one, whatever its precision.
+    pub fn absorb(&mut self, other: &impl Values) -> &mut Self {
+        other.each(|value, count| self.histogram.saturating_record_n(value, count));
+        self.sum_nanos = self.sum_nanos.wrapping_add(other.sum_nanos());
+        self
+    }
+}
+
+impl Values for PhaseHistogram {
+    fn new(digits: u8) -> Self {
         #[expect(
             clippy::expect_used,
             reason = "the bounds are constants; a test makes each shape"
@@ -80,29 +114,26 @@ impl<C: Counter> PhaseHistogram<C> {
         }
     }
 
-    /// Adds one value.
-    pub fn record(&mut self, nanos: u64) {
+    fn record(&mut self, nanos: u64) {
         self.histogram.saturating_record(nanos);
         self.sum_nanos = self.sum_nanos.wrapping_add(nanos);
     }
 
-    /// The values, in nanoseconds, to the histogram's precision.
-    pub const fn histogram(&self) -> &Histogram<C> {
-        &self.histogram
+    fn each(&self, mut visit: impl FnMut(u64, u64)) {
+        for step in self.histogram.iter_recorded() {
+            visit(step.value_iterated_to(), step.count_since_last_iteration());
+        }
     }
 
-    /// The exact sum of the values.
-    pub const fn sum_nanos(&self) -> u64 {
+    fn sum_nanos(&self) -> u64 {
         self.sum_nanos
     }
 
-    /// Is nothing recorded?
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.histogram.is_empty()
     }
 
-    /// Forgets all values and keeps the memory.
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         if !self.histogram.is_empty() {
             self.histogram.reset();
         }
@@ -110,29 +141,17 @@ impl<C: Counter> PhaseHistogram<C> {
     }
 }
 
-impl PhaseHistogram<u64> {
-    /// Adds all values of another histogram, whatever its counters and precision.
-    pub fn absorb<C: Counter>(&mut self, other: &PhaseHistogram<C>) -> &mut Self {
-        for step in other.histogram.iter_recorded() {
-            let (value, count) = (step.value_iterated_to(), step.count_since_last_iteration());
-            self.histogram.saturating_record_n(value, count);
-        }
-        self.sum_nanos = self.sum_nanos.wrapping_add(other.sum_nanos);
-        self
-    }
-}
-
 /// The phases of one series, in the order of its shape.
 #[derive(Clone, Debug)]
-pub struct PhaseHistograms<C: Counter> {
+pub struct PhaseHistograms<H = PhaseHistogram> {
     shape: Shape,
-    series: Vec<PhaseHistogram<C>>,
+    series: Vec<H>,
 }
 
-impl<C: Counter> PhaseHistograms<C> {
+impl<H: Values> PhaseHistograms<H> {
     /// Empty histograms for each phase of `shape`.
     pub fn new(shape: Shape) -> Self {
-        let empty = |_: &Phase| PhaseHistogram::new(shape.digits);
+        let empty = |_: &Phase| H::new(shape.digits);
         Self {
             shape,
             series: shape.phases.iter().map(empty).collect(),
@@ -149,13 +168,13 @@ impl<C: Counter> PhaseHistograms<C> {
     }
 
     /// The phase's histogram, if the series keeps it.
-    pub fn phase(&self, phase: Phase) -> Option<&PhaseHistogram<C>> {
+    pub fn phase(&self, phase: Phase) -> Option<&H> {
         let place = self.shape.phases.iter().position(|kept| *kept == phase)?;
         self.series.get(place)
     }
 
     /// All phases of the series.
-    pub fn iter(&self) -> impl Iterator<Item = (Phase, &PhaseHistogram<C>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, &H)> {
         self.shape.phases.iter().copied().zip(&self.series)
     }
 
@@ -167,9 +186,9 @@ impl<C: Counter> PhaseHistograms<C> {
     }
 }
 
-impl PhaseHistograms<u64> {
+impl PhaseHistograms {
     /// Adds another series of the same shape.
-    pub fn absorb<C: Counter>(&mut self, other: &PhaseHistograms<C>) {
+    pub fn absorb(&mut self, other: &PhaseHistograms<impl Values>) {
         debug_assert_eq!(self.shape, other.shape, "series of different shapes");
         for (mine, theirs) in self.series.iter_mut().zip(&other.series) {
             mine.absorb(theirs);
@@ -179,12 +198,12 @@ impl PhaseHistograms<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tally::Tally;
     use super::*;
 
     fn bytes(shape: Shape) -> usize {
-        let histograms = PhaseHistograms::<u32>::new(shape);
-        let counters = |(_, each): (Phase, &PhaseHistogram<u32>)| each.histogram.distinct_values();
-        histograms.iter().map(counters).sum::<usize>() * size_of::<u32>()
+        let tallies = PhaseHistograms::<Tally>::new(shape);
+        tallies.iter().map(|(_, tally)| tally.bytes()).sum()
     }
 
     #[test]
@@ -196,7 +215,7 @@ mod tests {
 
     #[test]
     fn values_outside_the_range_are_clamped() {
-        let mut histogram = PhaseHistogram::<u32>::new(2);
+        let mut histogram = PhaseHistogram::new(2);
         histogram.record(0);
         histogram.record(u64::from(u32::MAX) * 1_000_000);
         assert_eq!(histogram.histogram().len(), 2);
@@ -209,31 +228,27 @@ mod tests {
 
     #[test]
     fn precision_is_kept_when_absorbed() {
-        let mut shard = PhaseHistogram::<u32>::new(3);
+        let mut shard = Tally::new(3);
         for micros in 1..=10_000 {
             shard.record(micros * 1_000);
         }
-        let mut total = PhaseHistogram::<u64>::new(3);
+        let mut total = PhaseHistogram::new(3);
         total.absorb(&shard).absorb(&shard);
         assert_eq!(total.histogram().len(), 20_000);
         assert_eq!(total.sum_nanos(), 2 * 1_000 * (10_000 * 10_001 / 2));
         for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
-            let own = shard.histogram().value_at_quantile(quantile);
-            assert_eq!(total.histogram().value_at_quantile(quantile), own);
+            let own = total.histogram().value_at_quantile(quantile);
             let exact = quantile * 10_000_000.0;
             assert!(
                 (own as f64 / exact - 1.0).abs() < 0.001,
                 "{quantile}: {own}"
             );
         }
-        shard.clear();
-        assert!(shard.is_empty());
-        assert_eq!(shard.sum_nanos(), 0);
     }
 
     #[test]
     fn a_series_keeps_only_its_phases() {
-        let series = PhaseHistograms::<u32>::new(Shape::ROUTE);
+        let series = PhaseHistograms::<Tally>::new(Shape::ROUTE);
         assert!(series.phase(Phase::Added).is_some());
         assert!(series.phase(Phase::Connect).is_none());
     }

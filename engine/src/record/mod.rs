@@ -42,6 +42,7 @@ mod histogram;
 mod ledger;
 mod outcome;
 mod recorder;
+mod tally;
 mod times;
 
 pub use crate::authorize::{LimitId, PolicyId};
@@ -56,7 +57,7 @@ pub use failure::{
     DownstreamFailure, Failure, Fault, HeadFault, ProxyFailure, Retry, UpstreamFailure,
 };
 pub use flag::{ResponseFlag, ResponseFlags};
-pub use histogram::{PhaseHistogram, PhaseHistograms, Shape};
+pub use histogram::{PhaseHistogram, PhaseHistograms, Shape, Values};
 pub use ledger::register::{FreedIds, Numbers, PolicyLabel, Register, RouteLabel, SeriesNames};
 pub use ledger::{Ledger, ShardAccount};
 pub use outcome::{CodeClass, ListenerId, Outcome};

@@ -7,6 +7,7 @@
 use super::book::{Book, SeriesCounts};
 use super::counters::{CloseReason, Decision, Handshake, PoolEvent, Refusal};
 use super::outcome::{ListenerId, Outcome};
+use super::tally::Tally;
 use crate::authorize::{LimitId, PolicyId};
 use crate::route::ClusterId;
 
@@ -33,7 +34,7 @@ pub struct ShardRecord {
     /// Which shard.
     pub shard: u32,
     /// What was counted.
-    pub book: Book<u32>,
+    pub book: Book<Tally>,
     /// What was in progress when the record was taken, by listener.
     pub gauges: Vec<ShardGauges>,
 }

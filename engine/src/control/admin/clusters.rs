@@ -207,7 +207,7 @@ struct CheckRow {
 impl<'a> ClusterRow<'a> {
     fn new(
         cluster: &'a Cluster,
-        series: &ClusterSeries<u64>,
+        series: &ClusterSeries,
         report: Option<&ClusterReport>,
         circuit: CircuitReport,
         checks: &HealthChecks,

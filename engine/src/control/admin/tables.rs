@@ -79,7 +79,7 @@ pub(super) fn keys(reports: &[KeySetReport]) -> String {
 fn row<'a>(
     id: usize,
     listener: &'a Listener,
-    series: &ListenerSeries<u64>,
+    series: &ListenerSeries,
     ledger: &Ledger,
 ) -> ListenerRow<'a> {
     let gauges = ledger.gauges(id);

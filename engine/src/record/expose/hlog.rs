@@ -50,7 +50,7 @@ pub fn write_header(out: &mut String, start: SystemTime) {
 pub fn write_interval(
     out: &mut String,
     names: &SeriesNames,
-    book: &Book<u64>,
+    book: &Book,
     selection: &Selection,
     interval: Interval,
 ) -> Result<(), V2DeflateSerializeError> {

@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use super::series::{Owner, Series};
+use crate::record::Values as _;
 
 /// The percentiles that are written.
 const PERCENTILES: [(&str, f64); 8] = [

@@ -20,7 +20,7 @@ use crate::record::counters::{
 };
 use crate::record::failure::Failure;
 use crate::record::flag::ResponseFlag;
-use crate::record::histogram::{PhaseHistogram, PhaseHistograms};
+use crate::record::histogram::{PhaseHistogram, PhaseHistograms, Values as _};
 use crate::record::ledger::Ledger;
 use crate::record::names::{self, Metric};
 use crate::record::outcome::CodeClass;
@@ -420,7 +420,7 @@ fn write_phases(
     out: &mut String,
     metric: Metric,
     labels: Labels<'_>,
-    histograms: Option<&PhaseHistograms<u64>>,
+    histograms: Option<&PhaseHistograms>,
 ) {
     for (phase, values) in histograms.into_iter().flat_map(PhaseHistograms::iter) {
         let labels = with(labels, "phase", phase.label());
@@ -428,7 +428,7 @@ fn write_phases(
     }
 }
 
-fn write_buckets(out: &mut String, name: &str, labels: Labels<'_>, values: &PhaseHistogram<u64>) {
+fn write_buckets(out: &mut String, name: &str, labels: Labels<'_>, values: &PhaseHistogram) {
     // A scrape is mostly these lines: what they share is made once.
     let mut start = String::new();
     write_name(

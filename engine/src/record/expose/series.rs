@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::record::SeriesNames;
 use crate::record::book::Book;
-use crate::record::histogram::{PhaseHistogram, PhaseHistograms, Shape};
+use crate::record::histogram::{PhaseHistogram, PhaseHistograms, Shape, Values as _};
 use crate::record::times::Phase;
 
 /// Whom a series belongs to, by name.
@@ -46,7 +46,7 @@ pub struct Series<'a> {
     /// Which phase.
     pub phase: Phase,
     /// The values.
-    pub values: &'a PhaseHistogram<u64>,
+    pub values: &'a PhaseHistogram,
 }
 
 impl<'a> Series<'a> {
@@ -107,7 +107,7 @@ impl Selection {
 /// The series of `book` that are asked for and not empty: listeners, routes, clusters, each by id.
 pub fn series<'a>(
     names: &'a SeriesNames,
-    book: &'a Book<u64>,
+    book: &'a Book,
     selection: &'a Selection,
 ) -> impl Iterator<Item = Series<'a>> {
     let listeners = names.listeners.of(&book.listeners);
@@ -127,7 +127,7 @@ pub fn series<'a>(
 
 fn phases<'a>(
     owner: Owner<'a>,
-    histograms: &'a PhaseHistograms<u64>,
+    histograms: &'a PhaseHistograms,
 ) -> impl Iterator<Item = Series<'a>> {
     let kept = histograms.iter().filter(|(_, values)| !values.is_empty());
     kept.map(move |(phase, values)| Series {
@@ -138,7 +138,7 @@ fn phases<'a>(
 }
 
 /// One phase of all listeners together: every exchange once.
-pub fn all_listeners(book: &Book<u64>, phase: Phase) -> PhaseHistogram<u64> {
+pub fn all_listeners(book: &Book, phase: Phase) -> PhaseHistogram {
     let mut sum = PhaseHistogram::new(Shape::LISTENER.digits());
     let histograms = book
         .listeners

@@ -14,8 +14,8 @@ use super::recorder::{ShardGauges, ShardRecord};
 #[derive(Debug)]
 pub struct Ledger {
     names: SeriesNames,
-    total: Book<u64>,
-    interval: Book<u64>,
+    total: Book,
+    interval: Book,
     shards: Vec<ShardAccount>,
 }
 
@@ -78,12 +78,12 @@ impl Ledger {
     }
 
     /// Everything since the start.
-    pub const fn total(&self) -> &Book<u64> {
+    pub const fn total(&self) -> &Book {
         &self.total
     }
 
     /// Everything since [`Ledger::end_interval`].
-    pub const fn interval(&self) -> &Book<u64> {
+    pub const fn interval(&self) -> &Book {
         &self.interval
     }
 
