@@ -15,6 +15,7 @@
 //! Where the client said that nothing follows there is nothing to discard: the close sends the FIN.
 
 use std::cell::{Cell, OnceCell};
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -25,7 +26,7 @@ use super::exchange::{self, Scratch};
 use super::fold;
 use super::local::Local;
 use super::passthrough;
-use super::place::Place;
+use super::place::{Inbox, Place};
 use super::request_head::{self, NoRequest};
 use super::snapshot::ListenerPlan;
 use super::snapshot::generation::ListenerSlot;
@@ -59,44 +60,52 @@ pub fn serve(
 /// Storage for the future of a busy connection.
 pub(super) type Busy = Place<Rc<Connection>, Option<CloseReason>>;
 
+/// Serves one busy connection after the other.
+async fn busy(inbox: Rc<Inbox<Rc<Connection>, Option<CloseReason>>>) -> Infallible {
+    let mut scratch = Scratch::default();
+    loop {
+        let connection = inbox.next().await;
+        let close = requests(&connection, &mut scratch).await;
+        drop(connection);
+        scratch.shrink();
+        inbox.answer(close);
+    }
+}
+
 /// Reads requests and serves them while there are any. Says why the connection must end, if it
 /// must.
-async fn busy(connection: Rc<Connection>) -> Option<CloseReason> {
-    let mut scratch = connection.local.scratch.take(Box::default);
-    let next = loop {
+async fn requests(connection: &Connection, scratch: &mut Scratch) -> Option<CloseReason> {
+    loop {
         // Nobody is given another response before most of the earlier ones have been taken.
         if let Some(stalled) = connection.drained().await {
-            break Some(stalled);
+            return Some(stalled);
         }
         // From here to the end of the response, the request goes by this generation.
         let Some(slot) = connection.slot() else {
-            break Some(CloseReason::Drained);
+            return Some(CloseReason::Drained);
         };
-        let head = request_head::read(&connection, &slot.plan, &mut scratch);
+        let head = request_head::read(connection, &slot.plan, scratch);
         let received_at = match head.await {
             Ok(received_at) => received_at,
-            Err(why) => break Some(connection.no_request(&slot, &scratch, why)),
+            Err(why) => return Some(connection.no_request(&slot, scratch, why)),
         };
         if received_at >= connection.proof_ends() {
             // As if it had been closed a moment earlier: the client repeats it elsewhere.
-            break Some(CloseReason::ProofExpired);
+            return Some(CloseReason::ProofExpired);
         }
         if connection.is_distrusted.get() {
-            break Some(CloseReason::ProofRevoked);
+            return Some(CloseReason::ProofRevoked);
         }
         connection
             .requests
             .set(connection.requests.get().saturating_add(1));
-        let close = exchange::run(&connection, &slot, &mut scratch, received_at).await;
+        let close = exchange::run(connection, &slot, scratch, received_at).await;
         if close.is_some() || connection.stream.quiet() {
-            break close;
+            return close;
         }
         // More was pipelined.
         connection.stream.others_first().await;
-    };
-    scratch.shrink();
-    connection.local.scratch.put(scratch);
-    next
+    }
 }
 
 /// One downstream connection.

@@ -14,7 +14,6 @@ use slab::Slab;
 use super::access_log::AccessLogs;
 use super::authentication::{Errands, Turns};
 use super::connection::{Busy, Connection};
-use super::exchange::Scratch;
 use super::fold;
 use super::place::Spares;
 use super::random::Random;
@@ -40,7 +39,6 @@ pub struct Local {
     pub(super) random: Random,
     pub(super) date: DateCache,
     pub(super) busy: Spares<Busy>,
-    pub(super) scratch: Spares<Box<Scratch>>,
     recorder: Rc<RefCell<Recorder>>,
     pub(super) logs: AccessLogs,
     connections: RefCell<Slab<Weak<Connection>>>,
@@ -80,7 +78,6 @@ impl Local {
             random: Random::new(shard),
             date: DateCache::default(),
             busy: Spares::new(limits::SPARE_PLACES),
-            scratch: Spares::new(limits::SPARE_PLACES),
             recorder,
             logs,
             connections: RefCell::default(),

@@ -2,64 +2,69 @@
 //!
 //! A connection that waits for its next request should cost a few hundred bytes; one that runs an
 //! exchange needs kilobytes of state. So the busy part is a future of its own, which lives in a
-//! [`Place`] that goes back to the shard when the connection is idle again. Setting a new future
-//! into a place allocates nothing.
+//! [`Place`] that goes back to the shard when the connection is idle again. It never ends, but
+//! takes one input after the other: to set a new future into a place would copy all those kilobytes
+//! for each request, of which most say nothing yet.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::Poll;
 
-/// Storage for one running future that turns an `In` into an `Out`.
-pub(super) struct Place<In, Out>(Box<dyn Run<In, Out>>);
+/// Storage for a running future that turns one `In` after the other into an `Out`.
+pub(super) struct Place<In, Out> {
+    inbox: Rc<Inbox<In, Out>>,
+    worker: Pin<Box<dyn Future<Output = Infallible>>>,
+}
+
+/// Where a worker gets what it works on, and leaves what came of it.
+pub(super) struct Inbox<In, Out> {
+    input: Cell<Option<In>>,
+    output: Cell<Option<Out>>,
+}
 
 impl<In: 'static, Out: 'static> Place<In, Out> {
-    /// Storage for the futures that `make` gives. It is known by its type, so that it is inlined
-    /// and a future is made where it will lie: a copy is 3 KiB.
-    pub(super) fn new<F>(make: impl Fn(In) -> F + 'static) -> Self
+    /// Storage for what `worker` gives: it answers each [`Inbox::next`] by one [`Inbox::answer`].
+    pub(super) fn new<F>(worker: fn(Rc<Inbox<In, Out>>) -> F) -> Self
     where
-        F: Future<Output = Out> + 'static,
+        F: Future<Output = Infallible> + 'static,
     {
-        Self(Box::new(Storage {
-            make,
-            future: Box::pin(None),
-        }))
-    }
-
-    /// Runs the future for `input` to its end.
-    pub(super) async fn run(&mut self, input: In) -> Out {
-        self.0.begin(input);
-        poll_fn(|cx| self.0.poll(cx)).await
-    }
-}
-
-/// What is needed of a [`Storage`], whose future has no name.
-trait Run<In, Out> {
-    fn begin(&mut self, input: In);
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Out>;
-}
-
-struct Storage<M, F> {
-    make: M,
-    future: Pin<Box<Option<F>>>,
-}
-
-impl<In, F: Future, M: Fn(In) -> F> Run<In, F::Output> for Storage<M, F> {
-    fn begin(&mut self, input: In) {
-        let future = (self.make)(input);
-        self.future.as_mut().set(Some(future));
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(future) = self.future.as_mut().as_pin_mut() else {
-            debug_assert!(false, "polled after its end");
-            return Poll::Pending;
-        };
-        let polled = future.poll(cx);
-        if polled.is_ready() {
-            self.future.as_mut().set(None);
+        let inbox = Rc::new(Inbox {
+            input: Cell::new(None),
+            output: Cell::new(None),
+        });
+        Self {
+            worker: Box::pin(worker(Rc::clone(&inbox))),
+            inbox,
         }
-        polled
+    }
+
+    /// Has the worker turn `input` into its output. A place whose run was given up is of no more
+    /// use: it still works on that.
+    pub(super) async fn run(&mut self, input: In) -> Out {
+        self.inbox.input.set(Some(input));
+        poll_fn(
+            |cx| match (self.worker.as_mut().poll(cx), self.inbox.output.take()) {
+                (Poll::Ready(never), _) => match never {},
+                (Poll::Pending, Some(output)) => Poll::Ready(output),
+                (Poll::Pending, None) => Poll::Pending,
+            },
+        )
+        .await
+    }
+}
+
+impl<In, Out> Inbox<In, Out> {
+    /// The next input. Nobody has to be woken for it: whoever brings one polls the worker.
+    pub(super) async fn next(&self) -> In {
+        poll_fn(|_| self.input.take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+
+    /// What came of the last input, which is dropped by now.
+    pub(super) fn answer(&self, output: Out) {
+        self.output.set(Some(output));
     }
 }
 
@@ -95,13 +100,18 @@ impl<T> Spares<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::task::{Context, Waker};
 
     use super::*;
 
     #[test]
-    fn a_place_runs_one_future_after_the_other() {
-        let mut place = Place::new(|number: u32| async move { number + 1 });
+    fn a_worker_answers_one_after_the_other() {
+        let mut place = Place::new(|inbox: Rc<Inbox<u32, u32>>| async move {
+            loop {
+                let number = inbox.next().await;
+                inbox.answer(number + 1);
+            }
+        });
         let mut cx = Context::from_waker(Waker::noop());
         for number in [1, 2, 3] {
             let mut run = std::pin::pin!(place.run(number));

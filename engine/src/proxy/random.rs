@@ -27,15 +27,18 @@ impl Random {
 
     /// Writes a request id: 128 random bits in the form of a UUID of version 4 (RFC 9562 §5.4).
     pub(super) fn write_request_id(&self, out: &mut Vec<u8>) {
-        /// Where the digits of each byte stand, between the hyphens.
-        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+        /// Where each four of the digits stand, between the hyphens.
+        const PLACES: [usize; 8] = [0, 4, 9, 14, 19, 24, 28, 32];
         let high = (self.next() & !0xf000) | 0x4000;
         let low = (self.next() & !(0b11 << 62)) | (0b10 << 62);
-        let bits = (u128::from(high) << 64) | u128::from(low);
+        let digits = [high >> 32, high, low >> 32, low].map(|half| hexadecimal(half as u32));
         let mut id = [b'-'; 36];
-        for (place, byte) in PLACES.into_iter().zip(bits.to_be_bytes()) {
-            if let Some(pair) = id.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
-                *pair = [hexadecimal(byte >> 4), hexadecimal(byte & 0xf)];
+        for (place, four) in PLACES
+            .into_iter()
+            .zip(digits.as_flattened().chunks_exact(4))
+        {
+            if let Some(into) = id.get_mut(place..).and_then(<[u8]>::first_chunk_mut::<4>) {
+                into.copy_from_slice(four);
             }
         }
         out.clear();
@@ -43,9 +46,19 @@ impl Random {
     }
 }
 
-/// The digit for a number below 16.
-fn hexadecimal(number: u8) -> u8 {
-    number.wrapping_add(if number < 10 { b'0' } else { b'a' - 10 })
+/// The eight digits of `number`: all at once, each in its byte of one word.
+fn hexadecimal(number: u32) -> [u8; 8] {
+    let nibbles = u64::from(number);
+    let nibbles = (nibbles | (nibbles << 16)) & 0x0000_ffff_0000_ffff;
+    let nibbles = (nibbles | (nibbles << 8)) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (nibbles | (nibbles << 4)) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Six more than ten and up carries into the next four bits: 1 where a letter has to stand.
+    let letters = (nibbles.wrapping_add(0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+    let to_letters = letters.wrapping_mul(u64::from(b'a' - b'0' - 10));
+    nibbles
+        .wrapping_add(0x3030_3030_3030_3030)
+        .wrapping_add(to_letters)
+        .to_be_bytes()
 }
 
 #[cfg(test)]
@@ -70,6 +83,18 @@ mod tests {
                 text.bytes()
                     .all(|it| matches!(it, b'-' | b'0'..=b'9' | b'a'..=b'f'))
             );
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_those_of_the_formatter() {
+        let random = Random::new(0);
+        let drawn = std::iter::repeat_with(|| random.next() as u32).take(1_000);
+        for number in [0, 9, 10, 0x0123_4567, 0x89ab_cdef, u32::MAX]
+            .into_iter()
+            .chain(drawn)
+        {
+            assert_eq!(hexadecimal(number), *format!("{number:08x}").as_bytes());
         }
     }
 

@@ -211,7 +211,7 @@ impl<'a> Telling<'a> {
     }
 
     /// The exchange has ended. Says why the connection ends with it, unless it `persists`.
-    pub(super) fn end(mut self, persists: bool) -> Option<CloseReason> {
+    pub(super) fn end(&mut self, persists: bool) -> Option<CloseReason> {
         self.is_ended = true;
         if persists {
             return None;

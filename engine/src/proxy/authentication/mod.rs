@@ -52,7 +52,8 @@ pub(super) async fn run<'a>(
         let hops = telling.plan().fields.trusted_hops;
         let peer = connection.peer.map(|peer| peer.ip());
         let client = client_address(&request, peer, hops);
-        verify(connection, client, question).await?;
+        // Its state is large, and few requests have a password that was not seen before.
+        Box::pin(verify(connection, client, question)).await?;
         found = methods.authenticate(requirement, &asked, &mut local.memory.borrow_mut());
     }
     if let Some(address) = local.memory.borrow_mut().take_wanted() {
