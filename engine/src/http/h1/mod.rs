@@ -5,6 +5,7 @@
 //! result does not depend on where it was split.
 
 pub mod chunked;
+mod digits;
 pub mod encode;
 pub mod request;
 pub mod response;
