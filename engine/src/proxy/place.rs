@@ -16,18 +16,18 @@ use std::task::Poll;
 /// Storage for a running future that turns one `In` after the other into an `Out`.
 pub(super) struct Place<In, Out> {
     inbox: Rc<Inbox<In, Out>>,
-    worker: Pin<Box<dyn Future<Output = Infallible>>>,
+    running: Pin<Box<dyn Future<Output = Infallible>>>,
 }
 
-/// Where a worker gets what it works on, and leaves what came of it.
+/// Where the future of a place gets what it works on, and leaves what came of it.
 pub(super) struct Inbox<In, Out> {
     input: Cell<Option<In>>,
     output: Cell<Option<Out>>,
 }
 
 impl<In: 'static, Out: 'static> Place<In, Out> {
-    /// Storage for what `worker` gives: it answers each [`Inbox::next`] by one [`Inbox::answer`].
-    pub(super) fn new<F>(worker: fn(Rc<Inbox<In, Out>>) -> F) -> Self
+    /// Storage for what `run` gives: it answers each [`Inbox::next`] by one [`Inbox::answer`].
+    pub(super) fn new<F>(run: fn(Rc<Inbox<In, Out>>) -> F) -> Self
     where
         F: Future<Output = Infallible> + 'static,
     {
@@ -36,28 +36,26 @@ impl<In: 'static, Out: 'static> Place<In, Out> {
             output: Cell::new(None),
         });
         Self {
-            worker: Box::pin(worker(Rc::clone(&inbox))),
+            running: Box::pin(run(Rc::clone(&inbox))),
             inbox,
         }
     }
 
-    /// Has the worker turn `input` into its output. A place whose run was given up is of no more
-    /// use: it still works on that.
+    /// Has `input` turned into its output. A place whose run was given up is of no more use: it
+    /// still works on that.
     pub(super) async fn run(&mut self, input: In) -> Out {
         self.inbox.input.set(Some(input));
-        poll_fn(
-            |cx| match (self.worker.as_mut().poll(cx), self.inbox.output.take()) {
-                (Poll::Ready(never), _) => match never {},
-                (Poll::Pending, Some(output)) => Poll::Ready(output),
-                (Poll::Pending, None) => Poll::Pending,
-            },
-        )
+        poll_fn(|cx| {
+            let Poll::Pending = self.running.as_mut().poll(cx);
+            self.inbox.output.take().map_or(Poll::Pending, Poll::Ready)
+        })
         .await
     }
 }
 
 impl<In, Out> Inbox<In, Out> {
-    /// The next input. Nobody has to be woken for it: whoever brings one polls the worker.
+    /// The next input. Nobody has to be woken for it: whoever brings one polls the
+    /// future.
     pub(super) async fn next(&self) -> In {
         poll_fn(|_| self.input.take().map_or(Poll::Pending, Poll::Ready)).await
     }
@@ -105,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_answers_one_after_the_other() {
+    fn a_place_answers_one_after_the_other() {
         let mut place = Place::new(|inbox: Rc<Inbox<u32, u32>>| async move {
             loop {
                 let number = inbox.next().await;

@@ -1,9 +1,9 @@
 //! Counters and histograms of every listener, route and cluster.
 //!
-//! The same book exists with a [`Tally`](super::tally::Tally) of each phase on a shard, since the last
-//! take, and with histograms on the control thread, since the start or for one interval. Ids index
-//! it; it grows when a generation brings more of them, and what an id that is given back had is forgotten.
-//! Histograms come into being with a series' first exchange, for at most
+//! The same book exists with a [`Tally`](super::tally::Tally) of each phase on a shard, since the
+//! last take, and with histograms on the control thread, since the start or for one interval. Ids
+//! index it; it grows when a generation brings more of them, and what an id that is given back had
+//! is forgotten. Histograms come into being with a series' first exchange, for at most
 //! [`HISTOGRAM_SERIES_MAX`] routes and clusters; past that the rest keeps its counters only, and
 //! `without_histogram` says that it happened.
 

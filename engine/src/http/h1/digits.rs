@@ -1,4 +1,7 @@
 //! Numbers and addresses as they stand in heads.
+//!
+//! Each is written for every request: without the formatter, and without a call for each piece.
+//! What is written is what the formatter would write; the tests hold one against the other.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -44,8 +47,8 @@ pub(super) fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
-/// Adds the first `length` bytes of `text`: all of it is written, which is one store, and what is too
-/// much taken back.
+/// Adds the first `length` bytes of `text`: all of it is written, which is one store, and what is
+/// too much taken back.
 #[inline]
 fn extend_by(out: &mut Vec<u8>, text: [u8; 4], length: usize) {
     let end = out.len().saturating_add(length);
