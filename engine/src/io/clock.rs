@@ -88,7 +88,7 @@ thread_local! {
 }
 
 /// How long what arrives at this shard waits for its turn, as far as that was seen; zero on one
-/// that is idle for half of the time. Free to read.
+/// that is idle for most of the time. Free to read.
 pub fn lag() -> Duration {
     LAG.get()
 }
