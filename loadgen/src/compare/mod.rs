@@ -175,7 +175,11 @@ fn rounds(
                 let disturbed = disturbed.filter(|_| !options.busy_machine);
                 let is_disturbed = disturbed.is_some();
                 let rate = scenario.load.rate;
-                let worth = turn.measured.judge_disturbed(rate, disturbed);
+                let mut worth = turn.measured.judge_disturbed(rate, disturbed);
+                if let Some(complaint) = turn.complaint {
+                    worth.discarded = Some(complaint);
+                    worth.only_disturbed = false;
+                }
                 // A wrong answer is never taken back.
                 if !is_disturbed || turn.measured.wrong() > 0 || repeats_left == 0 {
                     break Run {

@@ -141,6 +141,8 @@ pub(crate) struct Turn {
     pub resident_bytes_at_start: Option<u64>,
     /// What others took of the processors meanwhile.
     pub others: Others,
+    /// What went wrong before the load began, which makes the run worth nothing.
+    pub complaint: Option<String>,
 }
 
 /// Has an entry take its turn: a process of its own, under the scenario's load. `name` is the stem
@@ -163,25 +165,27 @@ pub(crate) fn turn(
                 measured,
                 resident_bytes_at_start: None,
                 others: Reading::now(used(stage, None)?).since(&begin, cpus),
+                complaint: None,
             });
         }
     };
     let proxy = stage.open(start, scenario, stop)?;
+    let begin = Reading::now(used(stage, Some(&proxy))?);
+    let mut complaint = None;
     if let Some(before) = scenario.with_load_before() {
         let served = measure(stage, &proxy, &before, options, "before", stop)?;
-        if served.wrong() > 0 {
+        complaint = (served.wrong() > 0).then(|| {
             let wrong = served.wrong();
-            let what = format!("answered {wrong} requests wrongly before its load began");
-            return Err(proxy.running.complaint(&what));
-        }
+            format!("{wrong} requests got no right answer before the load began")
+        });
     }
     let resident = proxy.resident_bytes();
-    let begin = Reading::now(used(stage, Some(&proxy))?);
     let measured = measure(stage, &proxy, scenario, options, name, stop)?;
     Ok(Turn {
         measured,
         resident_bytes_at_start: Some(resident),
         others: Reading::now(used(stage, Some(&proxy))?).since(&begin, cpus),
+        complaint,
     })
 }
 
