@@ -23,7 +23,7 @@ use super::directory::{Directory, Source};
 use super::journal::{Journal, Record, Recovered, WriteError};
 use super::recovery::{put, tell, until, wall_millis};
 use super::registry::{
-    Bounds, Full, Health, Instance, Key, Missing, Owner, Registered, Registration, Registry,
+    Bounds, Full, Health, Key, Missing, Owner, Registered, Registration, Registry,
 };
 use crate::config::{self, Address, Endpoint, EndpointAddress};
 use crate::control::health::{Checker, Standing, State};
@@ -249,7 +249,11 @@ impl Registrar {
         state: super::registry::State,
     ) -> Result<(), Full> {
         let key = key_of(&registration);
-        let was_local = is_local(self.registry.borrow().instance(&key.0, &key.1));
+        let was_local = {
+            let registry = self.registry.borrow();
+            let before = registry.instance(&key.0, &key.1);
+            before.is_some_and(|instance| instance.owner == Owner::Local)
+        };
         self.registry.borrow_mut().adopt(registration, state)?;
         if was_local {
             self.forget_in_journal(&key);
@@ -522,10 +526,6 @@ impl fmt::Debug for Registrar {
             .field("events", &self.events)
             .finish_non_exhaustive()
     }
-}
-
-fn is_local(instance: Option<&Instance>) -> bool {
-    instance.is_some_and(|instance| instance.owner == Owner::Local)
 }
 
 /// The key of an instance.
