@@ -23,8 +23,8 @@ mod plan;
 mod record;
 mod reply;
 
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -51,6 +51,8 @@ use record::Record;
 const BACKLOG: u32 = 4096;
 /// The pause after an accept that failed: descriptors come back when connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// How long a port may be in use that somebody else has just left.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves until a signal.
 ///
@@ -188,8 +190,7 @@ fn defaults(options: &OriginOptions) -> Defaults {
 fn listen(address: &Address, count: usize) -> std::io::Result<(Vec<OwnedFd>, Address)> {
     match address {
         Address::Unix(path) => remove_stale(path),
-        // Our sockets share their port, also with one that somebody left running.
-        Address::Tcp(address) => drop(TcpListener::bind(address)?),
+        Address::Tcp(address) => await_free(*address)?,
     }
     let first = io::bind(address, BACKLOG)?;
     let mut sockets = Vec::with_capacity(count);
@@ -214,9 +215,25 @@ fn listen(address: &Address, count: usize) -> std::io::Result<(Vec<OwnedFd>, Add
     Ok((sockets, bound))
 }
 
+/// Waits until nobody listens on `address`: our sockets share their port, also with one that somebody
+/// left running. A ring holds its sockets for some milliseconds longer than its process lives.
+///
+/// *Errors:* it is not free within [`PORT_PATIENCE`].
+fn await_free(address: SocketAddr) -> std::io::Result<()> {
+    let until = clock::now() + PORT_PATIENCE;
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && clock::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result.map(drop),
+        }
+    }
+}
+
 /// Removes a socket file that nobody listens on any more.
 fn remove_stale(path: &Path) {
-    let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    let refused = |error: std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
     if UnixStream::connect(path).is_err_and(refused) {
         let _ = std::fs::remove_file(path);
     }
