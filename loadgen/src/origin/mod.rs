@@ -215,8 +215,9 @@ fn listen(address: &Address, count: usize) -> std::io::Result<(Vec<OwnedFd>, Add
     Ok((sockets, bound))
 }
 
-/// Waits until nobody listens on `address`: our sockets share their port, also with one that somebody
-/// left running. A ring holds its sockets for some milliseconds longer than its process lives.
+/// Waits until nobody listens on `address`: our sockets share their port, also with one that
+/// somebody left running. A ring holds its sockets for some milliseconds longer than its process
+/// lives.
 ///
 /// *Errors:* it is not free within [`PORT_PATIENCE`].
 fn await_free(address: SocketAddr) -> std::io::Result<()> {
