@@ -220,6 +220,7 @@ fn listen(address: &Address, count: usize) -> std::io::Result<(Vec<OwnedFd>, Add
 /// lives.
 ///
 /// *Errors:* it is not free within [`PORT_PATIENCE`].
+#[expect(clippy::disallowed_methods, reason = "no shard runs yet")]
 fn await_free(address: SocketAddr) -> std::io::Result<()> {
     let until = clock::now() + PORT_PATIENCE;
     loop {

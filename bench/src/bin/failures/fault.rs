@@ -120,8 +120,20 @@ impl Origins {
                 self.signal(Signal::CONT);
                 Ok(())
             }
-            _ => self.replace(&[]),
+            Fault::Killed | Fault::Refusing => self.replace(&[]),
+            Fault::Slowed | Fault::Silent | Fault::Garbage => {
+                self.check_alive()?;
+                self.replace(&[])
+            }
         }
+    }
+
+    /// An origin that ended by itself has not committed its fault, and every proxy would look well.
+    fn check_alive(&mut self) -> Result<(), String> {
+        let ended = self.children[0].try_wait().map_err(|it| it.to_string())?;
+        ended.map_or(Ok(()), |status| {
+            Err(format!("the origin with the fault has ended: {status}"))
+        })
     }
 
     fn replace(&mut self, arguments: &[&str]) -> Result<(), String> {
