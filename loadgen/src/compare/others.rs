@@ -15,6 +15,8 @@ use std::time::Duration;
 use engine::io::{Instant, clock};
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Ticks;
+
 /// The share that others may take of the processors on one side: well above the error of a share,
 /// well below what one busy program takes.
 const SHARE_MAX: f64 = 0.10;
@@ -96,18 +98,10 @@ impl Reading {
     }
 }
 
-/// Ticks in which a processor was not idle: `cpuN user nice system idle iowait irq softirq steal`.
+/// Ticks in which a processor was not idle.
 fn gone_ticks(stat: &str, cpu: usize) -> Option<u64> {
-    let name = format!("cpu{cpu}");
-    let mut words = stat
-        .lines()
-        .map(str::split_ascii_whitespace)
-        .find_map(|mut words| (words.next()? == name).then_some(words))?;
-    let mut next = || words.next()?.parse::<u64>().ok();
-    let [user, nice, system] = [next()?, next()?, next()?];
-    let (_idle, _waiting) = (next()?, next()?);
-    let [irq, softirq, stolen] = [next()?, next()?, next()?];
-    Some(user + nice + system + irq + softirq + stolen)
+    let ticks = Ticks::of(&format!("cpu{cpu}"), stat)?;
+    Some(ticks.busy + ticks.stolen)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::pressure::{Meanwhile, Meter};
+pub(crate) use self::pressure::{Meanwhile, Meter, Ticks};
 
 /// Version of this program, with the commit it was built from where that is known.
 pub(crate) const VERSION: &str = env!("WEFT_VERSION");

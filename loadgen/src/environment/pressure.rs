@@ -65,7 +65,7 @@ impl Meter {
         Self {
             at: clock::now(),
             waited: RESOURCES.iter().filter_map(waited).collect(),
-            ticks: Ticks::parse(&fs::read_to_string("/proc/stat").unwrap_or_default()),
+            ticks: Ticks::of("cpu", &fs::read_to_string("/proc/stat").unwrap_or_default()),
         }
     }
 
@@ -96,18 +96,22 @@ impl Meter {
     }
 }
 
-/// Time of all processors since boot, in ticks.
+/// Time of one processor or of all since boot, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ticks {
+pub(crate) struct Ticks {
     all: u64,
-    busy: u64,
-    stolen: u64,
+    /// In which it worked.
+    pub busy: u64,
+    /// In which it was given away.
+    pub stolen: u64,
 }
 
 impl Ticks {
-    /// `cpu  user nice system idle iowait irq softirq steal …`; guests are in user already.
-    fn parse(stat: &str) -> Option<Self> {
-        let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    /// Those of `name` (`cpu0`; `cpu` for all) in `/proc/stat`:
+    /// `cpu0 user nice system idle iowait irq softirq steal …`; guests are in user already.
+    pub(crate) fn of(name: &str, stat: &str) -> Option<Self> {
+        let mut lines = stat.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
         let numbers = line.split_ascii_whitespace().map(str::parse::<u64>);
         let ticks: Vec<u64> = numbers.take(8).collect::<Result<_, _>>().ok()?;
         let [_, _, _, idle, waiting, _, _, stolen] = ticks[..] else {
@@ -162,7 +166,7 @@ mod tests {
         let meter = |seconds: u64, waited: u64, stat: &str| Meter {
             at: Instant::from_nanos(seconds * 1_000_000_000),
             waited: [("cpu".to_owned(), Duration::from_secs(waited))].into(),
-            ticks: Ticks::parse(stat),
+            ticks: Ticks::of("cpu", stat),
         };
         let begin = meter(10, 3, "cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1");
         let end = meter(14, 4, "cpu  10 5 5 60 10 5 3 2 9 9");
