@@ -8,12 +8,31 @@ use serde_json::Value;
 
 use super::setup;
 use crate::harness::proxy::{loadgen, output};
-use crate::harness::{Origin, Proxy, wait};
+use crate::harness::{Client, Origin, Proxy, wait};
 
 const HEALTH: &str = "matches = [{ path = { exact = \"/healthz\" } }]\n\
     direct_response = { status = 200, body = \"fine\" }";
 
 const UNLIMITED: &str = "limits.requests_per_connection = \"unlimited\"";
+
+/// One request at a time, and none that waits.
+const ONE_PLACE: &str = "circuit_breaker = { max_requests = 1, max_pending = 0 }";
+
+/// An origin that reads a request and never answers.
+fn silent() -> Origin {
+    Origin::start(|peer| {
+        peer.request();
+        while peer.some().is_some() {}
+    })
+}
+
+/// Takes the only place in the cluster, for as long as the client is kept.
+fn hold(proxy: &Proxy, origin: &Origin) -> Client {
+    let mut holder = proxy.connect();
+    holder.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait::for_("the holder", || origin.requests().len() == 1);
+    holder
+}
 
 #[test]
 fn a_shortage_of_memory_is_503_with_retry_after_while_health_and_admin_go_on() {
@@ -49,15 +68,9 @@ fn a_shortage_of_descriptors_passes() {
 
 #[test]
 fn who_cannot_wait_is_told_when_to_come_again() {
-    let origin = Origin::start(|peer| {
-        peer.request();
-        while peer.some().is_some() {}
-    });
-    let breaker = "circuit_breaker = { max_requests = 1, max_pending = 0 }";
-    let proxy = Proxy::start(&setup(&[&origin], "", breaker));
-    let mut holder = proxy.connect();
-    holder.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    wait::for_("the holder", || origin.requests().len() == 1);
+    let origin = silent();
+    let proxy = Proxy::start(&setup(&[&origin], "", ONE_PLACE));
+    let _holder = hold(&proxy, &origin);
     let refused = proxy.get("/");
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.field("Retry-After"), Some("1"));
@@ -126,20 +139,14 @@ fn a_shard_with_a_queue_refuses_a_few_and_serves_the_others() {
 
 #[test]
 fn who_comes_back_at_once_to_a_shard_that_lags_is_held_to_retry_after() {
-    let origin = Origin::start(|peer| {
-        peer.request();
-        while peer.some().is_some() {}
-    });
-    let breaker = "circuit_breaker = { max_requests = 1, max_pending = 0 }";
-    let setup = setup(&[&origin], "", breaker)
+    let origin = silent();
+    let setup = setup(&[&origin], "", ONE_PLACE)
         .route("health", HEALTH)
         .listener(UNLIMITED)
         .listener(&slow())
         .overload("max_lag = \"off\"");
     let proxy = Proxy::start(&setup);
-    let mut holder = proxy.connect();
-    holder.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    wait::for_("the holder", || origin.requests().len() == 1);
+    let _holder = hold(&proxy, &origin);
     let url = format!("http://{}/", proxy.address());
     let load = thread::spawn(move || hurry(&url, MANY));
     let refused = || proxy.metric("weft_listener_response_flags_total", "flag=\"UO\"");
