@@ -200,6 +200,9 @@ impl Balancer {
         let since = if is_new { now } else { before.since };
         self.state
             .change(state, |state| state.told.set(Told { health, why, since }));
+        if health.is_failing() != before.health.is_failing() {
+            self.state.reschedule();
+        }
         if is_new && health.is_usable() && !before.health.is_usable() {
             self.state.warm_up(state, now);
         }

@@ -10,6 +10,9 @@ pub enum Health {
     Unknown,
     /// It is used.
     Healthy,
+    /// Its last check failed, and too few before it for more: it is used, but an ejection does not
+    /// end.
+    Suspect,
     /// It is used only when too few others are left (`panic_threshold`).
     Unhealthy,
     /// It ends: it gets no new requests, whatever happens.
@@ -22,6 +25,7 @@ impl Health {
         match self {
             Self::Unknown => "unknown",
             Self::Healthy => "healthy",
+            Self::Suspect => "suspect",
             Self::Unhealthy => "unhealthy",
             Self::Draining => "draining",
         }
@@ -30,9 +34,14 @@ impl Health {
     /// May be picked when all is well.
     pub(in crate::balance) const fn is_usable(self) -> bool {
         match self {
-            Self::Unknown | Self::Healthy => true,
+            Self::Unknown | Self::Healthy | Self::Suspect => true,
             Self::Unhealthy | Self::Draining => false,
         }
+    }
+
+    /// A probe would most likely fail: its last check did.
+    pub(in crate::balance) const fn is_failing(self) -> bool {
+        matches!(self, Self::Suspect | Self::Unhealthy)
     }
 }
 

@@ -166,6 +166,15 @@ impl EndpointState {
         self.is_member() && self.conduct.standing.get() != Standing::Serving
     }
 
+    /// When it may be probed; never while its checks fail, at once when it is not ejected.
+    pub(in crate::balance) fn ejection_ends(&self) -> Instant {
+        match self.conduct.standing.get() {
+            Standing::Ejected { .. } if self.told.get().health.is_failing() => Instant::NEVER,
+            Standing::Ejected { until, .. } => until,
+            Standing::Serving | Standing::Probing { .. } => Instant::default(),
+        }
+    }
+
     /// It waits for a probe that nobody has sent yet.
     pub(in crate::balance) fn wants_probe(&self) -> bool {
         let standing = self.conduct.standing.get();

@@ -3,7 +3,9 @@
 //! In: the outcome of each attempt, and `now`. Out: a verdict per endpoint. An endpoint is ejected
 //! after so many errors in a row, or when its success rate over an interval lies far below that of
 //! the others. The time grows with each ejection, with jitter; when it is over, one request is
-//! sent as a probe, and only its success brings the endpoint back.
+//! sent as a probe, and only its success brings the endpoint back. No client's request is spent on
+//! that while active checks fail: an ejection does not end before a check of the endpoint, if it
+//! has any, succeeds.
 //!
 //! ```text
 //!           errors in a row, success rate                time is over

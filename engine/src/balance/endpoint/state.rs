@@ -162,14 +162,10 @@ impl ClusterState {
         if self.due.get() > now {
             return;
         }
-        let is_over = |state: &Rc<EndpointState>| match state.conduct.standing.get() {
-            Standing::Ejected { until, .. } => until <= now,
-            Standing::Serving | Standing::Probing { .. } => true,
-        };
         let over: Vec<_> = self
             .waiting
             .borrow_mut()
-            .extract_if(.., |state| is_over(state))
+            .extract_if(.., |state| state.ejection_ends() <= now)
             .collect();
         for state in over {
             if let Standing::Ejected { why, .. } = state.conduct.standing.get() {
@@ -184,14 +180,10 @@ impl ClusterState {
         self.reschedule();
     }
 
-    fn reschedule(&self) {
+    /// Finds when the next ejection ends.
+    pub(in crate::balance) fn reschedule(&self) {
         let waiting = self.waiting.borrow();
-        let ends = waiting
-            .iter()
-            .filter_map(|state| match state.conduct.standing.get() {
-                Standing::Ejected { until, .. } => Some(until),
-                Standing::Serving | Standing::Probing { .. } => None,
-            });
+        let ends = waiting.iter().map(|state| state.ejection_ends());
         self.due.set(ends.min().unwrap_or(Instant::NEVER));
     }
 

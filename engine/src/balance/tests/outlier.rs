@@ -146,6 +146,38 @@ fn a_failed_probe_ejects_for_longer_each_time_up_to_the_most() {
 }
 
 #[test]
+fn while_its_checks_fail_an_ejected_one_is_not_probed() {
+    for health in [Health::Suspect, Health::Unhealthy] {
+        let balancer = balancer(Policy::RoundRobin, &[1, 1, 1]);
+        let tell = |health, now| {
+            assert!(balancer.set_health(EndpointId(1), &address(1), health, "", now));
+        };
+        tell(Health::Suspect, at(1));
+        assert!(is_picked(&balancer, 1, at(1)), "one bad check says little");
+        fail(&balancer, 1, 5, at(1));
+        tell(health, at(2));
+        assert!(!is_picked(&balancer, 1, at(40)));
+        assert_eq!(ejected(&balancer, at(40)), [1]);
+        // Its time has long been over; the first good check is enough for a probe.
+        tell(Health::Healthy, at(41));
+        let probe = lease_on(&balancer, 1, at(41));
+        assert!(!is_picked(&balancer, 1, at(41)), "one at a time");
+        probe.answered(200, QUICK, at(41));
+        probe.completed(at(41));
+        assert_eq!(ejected(&balancer, at(41)), [0_u32; 0]);
+    }
+    let balancer = balancer(Policy::RoundRobin, &[1, 1, 1]);
+    fail(&balancer, 1, 5, at(1));
+    balancer.set_health(EndpointId(1), &address(1), Health::Suspect, "", at(2));
+    balancer.set_health(EndpointId(1), &address(1), Health::Healthy, "", at(3));
+    assert!(
+        !is_picked(&balancer, 1, at(30)),
+        "a good check ends no ejection"
+    );
+    assert!(is_picked(&balancer, 1, at(40)));
+}
+
+#[test]
 fn good_conduct_is_remembered() {
     let balancer = balancer(Policy::RoundRobin, &[1, 1, 1]);
     let lasts = |now| balancer.report(now).endpoints[1].ejected_until - now;

@@ -309,7 +309,7 @@ impl Standing {
             return simple("off");
         };
         match (report.health, report.ejection) {
-            (Health::Unknown | Health::Healthy, Some(ejection)) => Self {
+            (Health::Unknown | Health::Healthy | Health::Suspect, Some(ejection)) => Self {
                 state: if report.ejected_until == Instant::default() {
                     "probing"
                 } else {

@@ -2,7 +2,7 @@
 //!
 //! In: each generation as it takes effect ([`HealthChecks::follow`]), and each cluster whose
 //! endpoints are others than before ([`HealthChecks::follow_cluster`]). Out: a message to every
-//! shard when the state of an endpoint changes; what is known of each, for pages and metrics; a
+//! shard when the state of an endpoint changes, or its checks begin to fail or no longer do; what is known of each, for pages and metrics; a
 //! line in the event log. What is known survives generations by the cluster's name and the
 //! endpoint's address; a check that did not change goes on undisturbed.
 //!
@@ -13,7 +13,7 @@ mod checker;
 mod probe;
 mod standing;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -191,13 +191,8 @@ impl Subject {
 
 impl Told {
     fn publish(&self, subject: &Subject, standing: &Standing) {
-        let health = match standing.state {
-            State::Unknown => return,
-            State::Healthy => Health::Healthy,
-            State::Unhealthy => Health::Unhealthy,
-        };
         let why = standing.last_error.map_or("checked", CheckError::label);
-        self.tell(subject, (health, why));
+        self.tell(subject, (health(standing), why));
     }
 
     /// Tells every shard. A full mailbox delays the message; an ended shard needs none.
@@ -218,12 +213,26 @@ impl Told {
     }
 }
 
+/// What shards are told of an endpoint of which this is known.
+fn health(standing: &Standing) -> Health {
+    match (standing.state, standing.last_error) {
+        (State::Unhealthy, _) => Health::Unhealthy,
+        (State::Unknown | State::Healthy, Some(_)) => Health::Suspect,
+        (State::Healthy, None) => Health::Healthy,
+        (State::Unknown, None) => Health::Unknown,
+    }
+}
+
 /// Checks one endpoint until aborted.
 async fn run(told: Rc<Told>, subject: Subject, standing: Rc<RefCell<Standing>>) {
     let name = (&subject.cluster_name, &subject.label);
+    let before = Cell::new(health(&standing.borrow()));
     let after = |known: &Standing, has_changed| {
-        if has_changed {
+        let health = health(known);
+        if before.replace(health) != health {
             told.publish(&subject, known);
+        }
+        if has_changed {
             note(told.log, &subject, known);
         }
         ControlFlow::Continue(())
