@@ -46,6 +46,9 @@ pub(crate) struct Environment {
     /// How many processors' worth of time a control group allows; `None` without a limit.
     #[serde(default)]
     pub cpu_limit: Option<f64>,
+    /// How the kernel schedules this process and those that it starts: `normal`, `fifo 1`.
+    #[serde(default)]
+    pub scheduling: String,
     /// Memory of the machine.
     #[serde(default)]
     pub memory_bytes: u64,
@@ -78,6 +81,7 @@ impl Environment {
             governor: text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             smt: text("/sys/devices/system/cpu/smt/control"),
             cpu_limit: processors::limit(),
+            scheduling: processors::scheduling(&text("/proc/self/stat")),
             memory_bytes: memory_bytes(&text("/proc/meminfo")),
             load_average: text("/proc/loadavg"),
             pressure: pressure::before(),
@@ -135,6 +139,7 @@ mod tests {
         let here = Environment::read();
         assert!(!here.kernel.is_empty() && here.cpu_count > 0);
         assert!(!here.allowed_cpus.is_empty() && here.memory_bytes > 1 << 20);
+        assert!(!here.scheduling.is_empty());
         assert!(here.loadgen.starts_with(env!("CARGO_PKG_VERSION")));
     }
 

@@ -23,6 +23,25 @@ pub(super) fn allowed(status: &str) -> String {
     list.unwrap_or_default().trim().into()
 }
 
+/// Policy and, in real time, priority of a process, from `/proc/PID/stat`: its fields 41 and 40
+/// (proc_pid_stat(5)). Whoever starts others hands both on to them.
+pub(super) fn scheduling(stat: &str) -> String {
+    // The name of the program, field 2, may hold spaces and parentheses.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let mut fields = rest.split_ascii_whitespace().skip(37);
+    let (priority, policy) = (fields.next().unwrap_or_default(), fields.next());
+    match policy {
+        Some("0") => "normal".into(),
+        Some("1") => format!("fifo {priority}"),
+        Some("2") => format!("round robin {priority}"),
+        Some("3") => "batch".into(),
+        Some("5") => "idle".into(),
+        Some("6") => "deadline".into(),
+        Some(other) => format!("policy {other}"),
+        None => String::new(),
+    }
+}
+
 /// How many processors' worth of time the control groups of this process allow.
 pub(super) fn limit() -> Option<f64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -71,6 +90,17 @@ mod tests {
         assert_eq!(model("processor : 0\nmodel name\t: A B \n"), "A B");
         assert_eq!(model("processor : 0\n"), "");
         assert_eq!(allowed("Name:\tx\nCpus_allowed_list:\t0-1,4\n"), "0-1,4");
+    }
+
+    #[test]
+    fn policies_and_priorities_are_found() {
+        let stat = |priority: &str, policy: &str| {
+            let before = "0 ".repeat(36);
+            format!("7 (a) b) S {before}{priority} {policy} 0 0 0")
+        };
+        assert_eq!(scheduling(&stat("0", "0")), "normal");
+        assert_eq!(scheduling(&stat("1", "1")), "fifo 1");
+        assert_eq!(scheduling("7 (a) S 0"), "");
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn machine(environment: &Environment) -> Vec<(String, String)> {
         ),
         fact("frequency governor", governor),
         fact("SMT", smt),
+        fact("scheduling", &*environment.scheduling),
         fact("memory", memory),
         fact("loadgen", &*environment.loadgen),
     ]
