@@ -1,18 +1,18 @@
 //! Counters and histograms of every listener, route and cluster.
 //!
-//! The same book exists with a [`Tally`](super::tally::Tally) of each phase on a shard, since the
-//! last take, and with histograms on the control thread, since the start or for one interval. Ids
-//! index it; it grows when a generation brings more of them, and what an id that is given back had
-//! is forgotten. Histograms come into being with a series' first exchange, for at most
-//! [`HISTOGRAM_SERIES_MAX`] routes and clusters; past that the rest keeps its counters only, and
-//! `without_histogram` says that it happened.
+//! The same book exists with a [`Tally`] of each phase on a shard, since the last take, and with
+//! histograms on the control thread, since the start or for one interval. Ids index it; it grows
+//! when a generation brings more of them, and what an id that is given back had is forgotten.
+//! Histograms come into being with a series' first exchange, for at most [`HISTOGRAM_SERIES_MAX`]
+//! routes and clusters; past that the rest keeps its counters only, and `without_histogram` says
+//! that it happened.
 
 use super::counters::{self, ConnectionCounters, Counters, PolicyCounters, PoolEvent};
 use super::failure::Failure;
 use super::histogram::{PhaseHistogram, PhaseHistograms, Shape, Values};
 use super::ledger::register::FreedIds;
 use super::outcome::Outcome;
-use super::times::PhaseTimes;
+use super::tally::Tally;
 use crate::authorize::external::ExternalResult;
 use crate::limits::HISTOGRAM_SERIES_MAX;
 use crate::route::RetryReason;
@@ -240,6 +240,21 @@ impl<H: Values> Book<H> {
         }
     }
 
+    /// Forgets everything counted and keeps the histograms' memory.
+    pub fn clear(&mut self) {
+        self.listeners.iter_mut().for_each(ListenerSeries::forget);
+        self.routes.iter_mut().for_each(RouteSeries::forget);
+        self.clusters.iter_mut().for_each(ClusterSeries::forget);
+        self.policies.fill(PolicyCounters::default());
+        self.limits.fill(PolicyCounters::default());
+        self.access_log_written = 0;
+        self.access_log_dropped = 0;
+        self.task_panics = 0;
+        self.without_histogram = 0;
+    }
+}
+
+impl Book<Tally> {
     /// Counts one exchange on its listener, route and cluster.
     pub(super) fn record(&mut self, outcome: &Outcome) {
         let phases = outcome.phases();
@@ -258,11 +273,13 @@ impl<H: Values> Book<H> {
             && let Some(series) = self.routes.get_mut(id.0 as usize)
         {
             series.counters.count(outcome);
-            let histograms = &mut series.histograms;
-            if ensure(histograms, Shape::ROUTE, &mut self.histogram_series) {
-                record_phases(histograms, &phases);
-            } else {
-                counters::add(&mut self.without_histogram, 1);
+            match ensure(
+                &mut series.histograms,
+                Shape::ROUTE,
+                &mut self.histogram_series,
+            ) {
+                Some(histograms) => histograms.record(&phases),
+                None => counters::add(&mut self.without_histogram, 1),
             }
         }
         if let Some(id) = outcome.cluster
@@ -270,26 +287,15 @@ impl<H: Values> Book<H> {
         {
             series.counters.count(outcome);
             series.count_retries(outcome);
-            let histograms = &mut series.histograms;
-            if ensure(histograms, Shape::CLUSTER, &mut self.histogram_series) {
-                record_phases(histograms, &phases);
-            } else {
-                counters::add(&mut self.without_histogram, 1);
+            match ensure(
+                &mut series.histograms,
+                Shape::CLUSTER,
+                &mut self.histogram_series,
+            ) {
+                Some(histograms) => histograms.record(&phases),
+                None => counters::add(&mut self.without_histogram, 1),
             }
         }
-    }
-
-    /// Forgets everything counted and keeps the histograms' memory.
-    pub fn clear(&mut self) {
-        self.listeners.iter_mut().for_each(ListenerSeries::forget);
-        self.routes.iter_mut().for_each(RouteSeries::forget);
-        self.clusters.iter_mut().for_each(ClusterSeries::forget);
-        self.policies.fill(PolicyCounters::default());
-        self.limits.fill(PolicyCounters::default());
-        self.access_log_written = 0;
-        self.access_log_dropped = 0;
-        self.task_panics = 0;
-        self.without_histogram = 0;
     }
 }
 
@@ -365,27 +371,17 @@ fn grow<S: Default>(series: &mut Vec<S>, count: usize) {
     }
 }
 
-fn record_phases<H: Values>(histograms: &mut Option<PhaseHistograms<H>>, phases: &PhaseTimes) {
-    if let Some(histograms) = histograms {
-        histograms.record(phases);
-    }
-}
-
-/// Makes the histograms if there is still room for another series.
-fn ensure<H: Values>(
-    histograms: &mut Option<PhaseHistograms<H>>,
+/// The histograms, made if there is still room for another series.
+fn ensure<'a>(
+    histograms: &'a mut Option<PhaseHistograms<Tally>>,
     shape: Shape,
     in_use: &mut usize,
-) -> bool {
-    if histograms.is_some() {
-        return true;
+) -> Option<&'a mut PhaseHistograms<Tally>> {
+    if histograms.is_none() && *in_use < HISTOGRAM_SERIES_MAX {
+        *in_use = in_use.saturating_add(1);
+        *histograms = Some(PhaseHistograms::new(shape));
     }
-    if *in_use >= HISTOGRAM_SERIES_MAX {
-        return false;
-    }
-    *in_use = in_use.saturating_add(1);
-    *histograms = Some(PhaseHistograms::new(shape));
-    true
+    histograms.as_mut()
 }
 
 fn absorb_histograms<H: Values>(

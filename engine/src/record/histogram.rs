@@ -3,7 +3,7 @@
 //! Values are nanoseconds from 1 us to 1 h, clamped into that range, so recording cannot fail and
 //! memory is fixed. Listeners keep all phases at 3 significant digits (error at most 0.1 %); routes
 //! and clusters, of which there may be hundreds, keep the phases that tell them apart at 2 digits
-//! (1 %). A shard counts in a [`Tally`](super::tally::Tally), which the control thread adds to its
+//! (1 %). A shard counts in a [`Tally`], which the control thread adds to its
 //! histograms long before a counter is full.
 //!
 //! A series costs nothing until its first exchange. Then, per shard and per record (there are two,
@@ -17,6 +17,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::tally::Tally;
 use super::times::{Phase, PhaseTimes};
 
 /// Shorter than this is recorded as this: what a proxy does takes microseconds, and the clock's
@@ -62,9 +63,6 @@ impl Shape {
 pub trait Values {
     /// Without any, for values with `digits` significant digits.
     fn new(digits: u8) -> Self;
-
-    /// Adds one value.
-    fn record(&mut self, nanos: u64);
 
     /// Calls `visit` with each value that was recorded, to the precision kept, and how often.
     fn each(&self, visit: impl FnMut(u64, u64));
@@ -114,11 +112,6 @@ impl Values for PhaseHistogram {
         }
     }
 
-    fn record(&mut self, nanos: u64) {
-        self.histogram.saturating_record(nanos);
-        self.sum_nanos = self.sum_nanos.wrapping_add(nanos);
-    }
-
     fn each(&self, mut visit: impl FnMut(u64, u64)) {
         for step in self.histogram.iter_recorded() {
             visit(step.value_iterated_to(), step.count_since_last_iteration());
@@ -158,15 +151,6 @@ impl<H: Values> PhaseHistograms<H> {
         }
     }
 
-    /// Adds what one exchange took, phase by phase.
-    pub fn record(&mut self, phases: &PhaseTimes) {
-        for (phase, histogram) in self.shape.phases.iter().zip(&mut self.series) {
-            if let Some(nanos) = phases.nanos(*phase) {
-                histogram.record(nanos);
-            }
-        }
-    }
-
     /// The phase's histogram, if the series keeps it.
     pub fn phase(&self, phase: Phase) -> Option<&H> {
         let place = self.shape.phases.iter().position(|kept| *kept == phase)?;
@@ -186,6 +170,17 @@ impl<H: Values> PhaseHistograms<H> {
     }
 }
 
+impl PhaseHistograms<Tally> {
+    /// Adds what one exchange took, phase by phase.
+    pub fn record(&mut self, phases: &PhaseTimes) {
+        for (phase, tally) in self.shape.phases.iter().zip(&mut self.series) {
+            if let Some(nanos) = phases.nanos(*phase) {
+                tally.record(nanos);
+            }
+        }
+    }
+}
+
 impl PhaseHistograms {
     /// Adds another series of the same shape.
     pub fn absorb(&mut self, other: &PhaseHistograms<impl Values>) {
@@ -198,7 +193,6 @@ impl PhaseHistograms {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tally::Tally;
     use super::*;
 
     fn bytes(shape: Shape) -> usize {
@@ -215,9 +209,11 @@ mod tests {
 
     #[test]
     fn values_outside_the_range_are_clamped() {
+        let mut tally = Tally::new(2);
+        tally.record(0);
+        tally.record(u64::from(u32::MAX) * 1_000_000);
         let mut histogram = PhaseHistogram::new(2);
-        histogram.record(0);
-        histogram.record(u64::from(u32::MAX) * 1_000_000);
+        histogram.absorb(&tally);
         assert_eq!(histogram.histogram().len(), 2);
         let max = histogram.histogram().max();
         assert!(
