@@ -183,9 +183,10 @@ impl Connection {
                 self.closed_for.set(reason);
                 return (self.stream.queued() > 0).then_some(reason);
             }
-            let mut place = self.local.busy.take(|| Place::new(busy));
+            let kept = self.local.take_place();
+            let mut place = kept.unwrap_or_else(|| Place::new(busy));
             let close = place.run(Rc::clone(self)).await;
-            self.local.busy.put(place);
+            self.local.keep_place(place);
             if close.is_some() {
                 return close;
             }

@@ -15,7 +15,6 @@ use super::access_log::AccessLogs;
 use super::authentication::{Errands, Turns};
 use super::connection::{Busy, Connection};
 use super::fold;
-use super::place::Spares;
 use super::random::Random;
 use super::snapshot::generation::{Generation, ListenerSlot, Site};
 use super::snapshot::{ClusterPlan, Snapshot};
@@ -38,7 +37,8 @@ pub struct Local {
     prepared: RefCell<Option<Rc<Generation>>>,
     pub(super) random: Random,
     pub(super) date: DateCache,
-    pub(super) busy: Spares<Busy>,
+    /// Places that are free, for the next connections that get busy.
+    places: RefCell<Vec<Busy>>,
     recorder: Rc<RefCell<Recorder>>,
     pub(super) logs: AccessLogs,
     connections: RefCell<Slab<Weak<Connection>>>,
@@ -77,7 +77,7 @@ impl Local {
             prepared: RefCell::default(),
             random: Random::new(shard),
             date: DateCache::default(),
-            busy: Spares::new(limits::SPARE_PLACES),
+            places: RefCell::default(),
             recorder,
             logs,
             connections: RefCell::default(),
@@ -387,6 +387,19 @@ impl Local {
     pub(super) fn record(&self, act: impl FnOnce(&mut Recorder)) {
         if let Ok(mut recorder) = self.recorder.try_borrow_mut() {
             act(&mut recorder);
+        }
+    }
+
+    /// A free place, if there is one.
+    pub(super) fn take_place(&self) -> Option<Busy> {
+        self.places.borrow_mut().pop()
+    }
+
+    /// Keeps a place for the next who needs one, while there are few.
+    pub(super) fn keep_place(&self, place: Busy) {
+        let mut places = self.places.borrow_mut();
+        if places.len() < limits::SPARE_PLACES {
+            places.push(place);
         }
     }
 

@@ -6,7 +6,7 @@
 //! takes one input after the other: to set a new future into a place would copy all those kilobytes
 //! for each request, of which most say nothing yet.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -66,36 +66,6 @@ impl<In, Out> Inbox<In, Out> {
     }
 }
 
-/// Free things of one kind, kept for the next who needs one.
-pub(super) struct Spares<T> {
-    free: RefCell<Vec<T>>,
-    max: usize,
-}
-
-impl<T> Spares<T> {
-    /// Keeps at most `max`.
-    pub(super) const fn new(max: usize) -> Self {
-        Self {
-            free: RefCell::new(Vec::new()),
-            max,
-        }
-    }
-
-    /// A kept one, or one that `make` makes.
-    pub(super) fn take(&self, make: impl FnOnce() -> T) -> T {
-        let kept = self.free.borrow_mut().pop();
-        kept.unwrap_or_else(make)
-    }
-
-    /// Keeps one, if there is room.
-    pub(super) fn put(&self, spare: T) {
-        let mut free = self.free.borrow_mut();
-        if free.len() < self.max {
-            free.push(spare);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::task::{Context, Waker};
@@ -115,14 +85,5 @@ mod tests {
             let mut run = std::pin::pin!(place.run(number));
             assert_eq!(run.as_mut().poll(&mut cx), Poll::Ready(number + 1));
         }
-    }
-
-    #[test]
-    fn spares_are_bounded() {
-        let spares = Spares::new(1);
-        spares.put('a');
-        spares.put('b');
-        assert_eq!(spares.take(|| 'c'), 'a');
-        assert_eq!(spares.take(|| 'c'), 'c');
     }
 }
