@@ -381,7 +381,8 @@ fn nothing_is_left_running_after_a_signal() {
         let output = child.wait_with_output().expect("it ends");
         if signal == Signal::INT {
             assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-            assert!(told(&output).contains("interrupted"), "{}", told(&output));
+            let complaint = "interrupted before the first round ended";
+            assert!(told(&output).contains(complaint), "{}", told(&output));
         }
         let left = || {
             let alive = |pid: &&u32| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok();
@@ -389,6 +390,85 @@ fn nothing_is_left_running_after_a_signal() {
         };
         assert!(wait_for(|| left().is_empty()), "{:?} still run", left());
     }
+}
+
+/// Starts it, interrupts it as soon as `file` is there, below the folder of the bench.
+fn interrupt(bench: &Bench, arguments: &[&str], file: impl Fn(u32) -> String) -> Output {
+    let child = bench
+        .command(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let path = bench.root.join(file(child.id()));
+    assert!(wait_for(|| path.exists()), "no {}", path.display());
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn what_was_measured_before_an_interruption_is_reported() {
+    let endless = SCENARIO.replace("rounds = 2", "rounds = 1000");
+    let bench = Bench::new("interrupted", &endless);
+    let compare = ["compare", "itself", "--busy-machine", "--out", "out"];
+    // The log of a third round: two have ended by then.
+    let output = interrupt(&bench, &compare, |pid| format!("loadgen-{pid}/weft-3.log"));
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let out = bench.root.join("out");
+    let text = fs::read_to_string(out.join("result.json")).expect("the result");
+    let result: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&result["interrupted"], &result["valid"], &result["result"]),
+        (&true.into(), &false.into(), &"invalid".into())
+    );
+    let runs = result["runs"].as_array().expect("runs");
+    let rounds = runs.len() / 2;
+    assert!(rounds >= 2 && runs.len() == 2 * rounds, "whole rounds only");
+    let said = format!("interrupted after {rounds} of 1000 rounds");
+    assert_eq!(result["reasons"][0], said.clone());
+    assert!(told(&output).contains(&said), "{}", told(&output));
+    let page = fs::read_to_string(out.join("report.html")).expect("the page");
+    assert!(page.contains(&said) && page.contains("<svg"));
+    let histograms = fs::read_to_string(out.join("weft.hlog")).expect("a log");
+    assert_eq!(histograms.matches("HISTFAAA").count(), rounds);
+}
+
+#[test]
+fn claims_that_were_decided_before_an_interruption_are_recorded() {
+    let bench = Bench::new("interrupted-claims", SCENARIO);
+    let endless = SCENARIO.replace("rounds = 2", "rounds = 1000");
+    let scenarios = bench.root.join("bench/scenarios");
+    fs::write(scenarios.join("endless.toml"), endless).expect("written");
+    let claim = |id: &str, scenario: &str, rounds: u32| {
+        format!(
+            "[[claim]]\nid = \"{id}\"\ntext = \"{id}\"\nscenario = \"{scenario}\"\n\
+             metric = \"cpu_us_per_request\"\nrelation = \"<=\"\nbound = 100000\n\
+             rounds = {rounds}\n"
+        )
+    };
+    let claims = [
+        claim("first", "itself", 2),
+        claim("second", "endless", 1000),
+    ]
+    .concat();
+    fs::write(bench.root.join("bench/claims.toml"), claims).expect("written");
+    let third_round = |pid| format!("loadgen-{pid}/weft-3.log");
+    let output = interrupt(&bench, &["verify", "--busy-machine"], third_round);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    for part in ["verified      first", "not tested    second", "recorded in"] {
+        assert!(told(&output).contains(part), "{}", told(&output));
+    }
+    let page = fs::read_to_string(bench.root.join("README.md")).expect("the page");
+    assert!(page.contains("| first | verified |"), "{page}");
+    assert!(page.contains("| second | not yet tested | | |"), "{page}");
+
+    let only = ["verify", "--busy-machine", "--only", "second"];
+    let output = interrupt(&bench, &only, third_round);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let complaint = "before a claim was decided: nothing is recorded";
+    assert!(told(&output).contains(complaint), "{}", told(&output));
+    let runs = fs::read_dir(bench.root.join("bench/runs")).expect("runs");
+    assert_eq!(runs.count(), 1, "of the first one");
 }
 
 fn wait_for(condition: impl Fn() -> bool) -> bool {

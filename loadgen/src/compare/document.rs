@@ -35,12 +35,15 @@ pub(crate) struct Document {
     pub schema: u32,
     /// What became of it: `pass`, `broken`, `invalid`.
     pub result: String,
-    /// No answer was wrong, and every entry has rounds that count.
+    /// No answer was wrong, every entry has rounds that count, and all rounds were measured.
     pub valid: bool,
     /// Why not.
     pub reasons: Vec<String>,
     /// What qualifies the figures.
     pub remarks: Vec<String>,
+    /// It was ended early: there are fewer rounds than the scenario has.
+    #[serde(default)]
+    pub interrupted: bool,
     /// What whoever made it says about it.
     pub note: Option<String>,
     /// The scenario as it was run.
@@ -85,6 +88,7 @@ impl Document {
         confidence: f64,
         (runs, summary): (Vec<Run>, Summary),
         syscalls: Vec<Calls>,
+        interrupted: bool,
     ) -> Self {
         let entries = stage.entries.iter().map(|entry| Participant {
             name: entry.name.clone(),
@@ -99,13 +103,13 @@ impl Document {
             configuration: stage.scratch.hide(&entry.configuration),
             resident_bytes_at_start: entry.resident_at_start,
         });
-        let outcome = summary.outcome();
         let mut document = Self {
             schema: SCHEMA,
-            result: outcome.label().into(),
-            valid: outcome == Outcome::Pass,
-            reasons: remarks::reasons(&summary.entries),
+            result: String::new(),
+            valid: false,
+            reasons: Vec::new(),
             remarks: Vec::new(),
+            interrupted,
             note,
             entries: entries.collect(),
             scenario,
@@ -115,8 +119,33 @@ impl Document {
             syscalls,
             runs,
         };
+        let outcome = document.outcome();
+        document.result = outcome.label().into();
+        document.valid = outcome == Outcome::Pass;
+        document.reasons = remarks::reasons(&document);
         document.remarks = remarks::of(&document);
         document
+    }
+
+    /// Wrong answers break a comparison; an entry without a round that counts makes it invalid, and
+    /// so do rounds that are missing.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.summary.outcome() {
+            Outcome::Pass if self.interrupted => Outcome::Invalid,
+            outcome => outcome,
+        }
+    }
+
+    /// How many rounds there are, in words.
+    pub(crate) fn rounds(&self) -> String {
+        let (all, ended) = (
+            self.scenario.rounds,
+            self.runs.iter().map(|run| run.round + 1),
+        );
+        match self.interrupted {
+            true => format!("{} of {all} rounds", ended.max().unwrap_or(0)),
+            false => format!("{all} rounds"),
+        }
     }
 
     /// Reads what lies in a folder.

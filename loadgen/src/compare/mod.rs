@@ -32,14 +32,15 @@ mod template;
 mod text;
 mod tls_files;
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::io::clock;
+use engine::io::{Instant, clock};
 
 use crate::descriptors;
+use crate::report::print;
 use crate::verdict::Outcome;
 
 use self::definitions::Definitions;
@@ -63,18 +64,15 @@ pub(crate) fn run(options: &CompareOptions) -> Result<Outcome, String> {
     if let Some(folder) = &options.out {
         crate::page::write_into(folder)?;
     }
-    let mut out = stdout().lock();
-    let printed = match options.json {
-        true => out.write_all(document.json().as_bytes()),
-        false => write!(out, "{}", Text(&document)),
-    };
-    printed
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot print: {error}"))?;
-    Ok(document.summary.outcome())
+    print(&match options.json {
+        true => document.json(),
+        false => Text(&document).to_string(),
+    })?;
+    Ok(document.outcome())
 }
 
-/// Compares; writes the folder if one is asked for.
+/// Compares; writes the folder if one is asked for. When the user wants to stop, the rounds that
+/// have ended are what there is.
 pub(crate) fn compare(
     options: &CompareOptions,
     stop: &Arc<AtomicBool>,
@@ -113,8 +111,14 @@ pub(crate) fn compare(
     let summary = frame.summary(&runs);
     let mut syscalls = Vec::new();
     for entry in stage.entries.iter().filter(|_| options.syscalls) {
-        syscalls.push(syscalls::count(&stage, entry, &scenario, options, stop)?);
+        match syscalls::count(&stage, entry, &scenario, options, stop) {
+            Ok(calls) => syscalls.push(calls),
+            Err(_) if stop.load(Ordering::Relaxed) => break,
+            Err(error) => return Err(error),
+        }
     }
+    let is_counted = !options.syscalls || syscalls.len() == stage.entries.len();
+    let is_whole = runs.len() == scenario.rounds * stage.entries.len() && is_counted;
     let document = Document::new(
         scenario,
         &stage,
@@ -122,6 +126,7 @@ pub(crate) fn compare(
         options.confidence,
         (runs, summary),
         syscalls,
+        !is_whole,
     );
     if let Some(folder) = &options.out {
         document.write(&stage, folder)?;
@@ -144,13 +149,13 @@ pub(crate) fn available(
     }
 }
 
+/// Measures round after round; all of those that ended before the user wanted to stop.
 fn rounds(
     stage: &Stage,
     scenario: &Scenario,
     options: &CompareOptions,
     stop: &AtomicBool,
 ) -> Result<Vec<Run>, String> {
-    let shows_progress = !options.quiet && stderr().is_terminal();
     let (mut runs, begin) = (Vec::new(), clock::now());
     // What others disturb is measured again, in at most twice the time.
     let mut repeats_left = match options.busy_machine {
@@ -158,49 +163,78 @@ fn rounds(
         false => scenario.rounds * stage.entries.len(),
     };
     for round in 0..scenario.rounds {
-        for index in order::of_round(stage.entries.len(), round) {
-            let Some(entry) = stage.entries.get(index) else {
-                continue;
-            };
-            if shows_progress {
-                let (round, total) = (round + 1, scenario.rounds);
-                let _ = write!(stderr(), "\r\x1b[Kround {round}/{total}  {}", entry.name);
+        let ended = one_round(
+            (stage, scenario, options),
+            (round, begin),
+            &mut repeats_left,
+            stop,
+        );
+        match ended {
+            Ok(of_it) => runs.extend(of_it),
+            Err(_) if stop.load(Ordering::Relaxed) && round > 0 => break,
+            Err(_) if stop.load(Ordering::Relaxed) => {
+                return Err("interrupted before the first round ended: nothing is known".into());
             }
-            let name = document::run_name(&entry.name, round);
-            let mut repeats = 0;
-            let run = loop {
-                let at_seconds = clock::now().since(begin).as_secs_f64();
-                let turn = round::turn(stage, entry, scenario, options, &name, stop)?;
-                let disturbed = turn.others.complaint(scenario.compares.plural());
-                let disturbed = disturbed.filter(|_| !options.busy_machine);
-                let is_disturbed = disturbed.is_some();
-                let rate = scenario.load.rate;
-                let mut worth = turn.measured.judge_disturbed(rate, disturbed);
-                if let Some(complaint) = turn.complaint {
-                    worth.discarded = Some(complaint);
-                    worth.only_disturbed = false;
-                }
-                // A wrong answer is never taken back.
-                if !is_disturbed || turn.measured.wrong() > 0 || repeats_left == 0 {
-                    break Run {
-                        round,
-                        entry: index,
-                        at_seconds,
-                        worth,
-                        measured: turn.measured,
-                        resident_bytes_at_start: turn.resident_bytes_at_start,
-                        others: turn.others,
-                        repeats,
-                    };
-                }
-                repeats += 1;
-                repeats_left -= 1;
-            };
-            runs.push(run);
+            Err(error) => return Err(error),
         }
     }
-    if shows_progress {
+    if shows_progress(options) {
         let _ = write!(stderr(), "\r\x1b[K");
     }
     Ok(runs)
+}
+
+/// Has every entry take its turn.
+fn one_round(
+    (stage, scenario, options): (&Stage, &Scenario, &CompareOptions),
+    (round, begin): (usize, Instant),
+    repeats_left: &mut usize,
+    stop: &AtomicBool,
+) -> Result<Vec<Run>, String> {
+    let mut runs = Vec::new();
+    for index in order::of_round(stage.entries.len(), round) {
+        let Some(entry) = stage.entries.get(index) else {
+            continue;
+        };
+        if shows_progress(options) {
+            let (round, total) = (round + 1, scenario.rounds);
+            let _ = write!(stderr(), "\r\x1b[Kround {round}/{total}  {}", entry.name);
+        }
+        let name = document::run_name(&entry.name, round);
+        let mut repeats = 0;
+        let run = loop {
+            let at_seconds = clock::now().since(begin).as_secs_f64();
+            let turn = round::turn(stage, entry, scenario, options, &name, stop)?;
+            let disturbed = turn.others.complaint(scenario.compares.plural());
+            let disturbed = disturbed.filter(|_| !options.busy_machine);
+            let is_disturbed = disturbed.is_some();
+            let rate = scenario.load.rate;
+            let mut worth = turn.measured.judge_disturbed(rate, disturbed);
+            if let Some(complaint) = turn.complaint {
+                worth.discarded = Some(complaint);
+                worth.only_disturbed = false;
+            }
+            // A wrong answer is never taken back.
+            if !is_disturbed || turn.measured.wrong() > 0 || *repeats_left == 0 {
+                break Run {
+                    round,
+                    entry: index,
+                    at_seconds,
+                    worth,
+                    measured: turn.measured,
+                    resident_bytes_at_start: turn.resident_bytes_at_start,
+                    others: turn.others,
+                    repeats,
+                };
+            }
+            repeats += 1;
+            *repeats_left -= 1;
+        };
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+fn shows_progress(options: &CompareOptions) -> bool {
+    !options.quiet && stderr().is_terminal()
 }

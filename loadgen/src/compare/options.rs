@@ -43,7 +43,10 @@ Exit codes:
   1  error    wrong usage, a program that is missing or does not start
   2  broken   a proxy answered wrongly or not at all
   3  invalid  an entry has no round that counts: the generator did not reach the rate, or other
-              programs disturbed all of them (--busy-machine counts these)";
+              programs disturbed all of them (--busy-machine counts these); or it was interrupted
+
+SIGINT (Ctrl-C) or SIGTERM ends it with a report of the rounds that were whole; a second one ends it
+at once.";
 
 /// Options of `loadgen compare`.
 #[derive(Clone, Debug, Args)]

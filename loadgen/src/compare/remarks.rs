@@ -10,14 +10,29 @@ use super::summary::Line;
 /// The share of a round a proxy may wait for its processor before it is mentioned.
 const WAITING_SHARE_MENTIONED: f64 = 0.05;
 
-/// All remarks, entry by entry, then those on the machine.
+/// All remarks: that it was ended early, entry by entry, then those on the machine.
 pub(crate) fn of(document: &Document) -> Vec<String> {
     let lines = document.summary.entries.iter().flat_map(on);
-    lines.chain(document.machine.remarks()).collect()
+    let early = interrupted(document).into_iter();
+    early
+        .chain(lines)
+        .chain(document.machine.remarks())
+        .collect()
 }
 
 /// Why a comparison is not valid; empty when it is.
-pub(crate) fn reasons(lines: &[Line]) -> Vec<String> {
+pub(crate) fn reasons(document: &Document) -> Vec<String> {
+    let early = interrupted(document).into_iter();
+    early.chain(faults(&document.summary.entries)).collect()
+}
+
+fn interrupted(document: &Document) -> Option<String> {
+    document
+        .interrupted
+        .then(|| format!("interrupted after {}", document.rounds()))
+}
+
+fn faults(lines: &[Line]) -> Vec<String> {
     let wrong = |line: &Line| {
         line.errors
             .iter()
@@ -94,6 +109,6 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         let expected = ["nginx: 3 x status", "nginx has no round that counts"];
-        assert_eq!(reasons(&[line]), expected);
+        assert_eq!(faults(&[line]), expected);
     }
 }

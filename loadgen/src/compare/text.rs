@@ -44,8 +44,8 @@ impl Text<'_> {
         writeln!(f, "{}", scenario.describe())?;
         writeln!(
             f,
-            "{} rounds of {} s, {} on CPU {:?}, {} on CPU {:?}\n",
-            scenario.rounds,
+            "{} of {} s, {} on CPU {:?}, {} on CPU {:?}\n",
+            self.0.rounds(),
             scenario.load.duration.as_secs_f64(),
             scenario.compares.plural(),
             machine.proxy_cpus,

@@ -23,9 +23,9 @@ mod significance;
 mod source;
 
 use std::fs;
-use std::io::{Write as _, stdout};
 use std::path::Path;
 
+use crate::report::print;
 use crate::verdict::Outcome;
 use options::HistCommand;
 
@@ -48,14 +48,4 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
         return print(text);
     }
     fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-/// Writes to stdout. A reader that has seen enough is no error.
-fn print(text: &str) -> Result<(), String> {
-    let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(format!("cannot print: {error}")),
-        Ok(()) => Ok(()),
-    }
 }

@@ -99,10 +99,10 @@ pub(crate) fn html(document: &Document, logs: &[(String, Vec<Histogram<u64>>)]) 
 pub(super) fn shape(document: &Document) -> String {
     let scenario = &document.scenario;
     format!(
-        "{}: {}, {} rounds of {} s",
+        "{}: {}, {} of {} s",
         scenario.name,
         scenario.load.describe(),
-        scenario.rounds,
+        document.rounds(),
         scenario.load.duration.as_secs_f64()
     )
 }
@@ -114,6 +114,10 @@ fn verdict(markup: &mut Markup, document: &Document) {
             "Every entry answered rightly and has rounds that count.",
         ),
         "broken" => (Tone::Bad, "Not every answer was right."),
+        "invalid" if document.interrupted => (
+            Tone::Unsure,
+            "It was ended early: this is what the rounds say that had ended.",
+        ),
         "invalid" => (
             Tone::Unsure,
             "An entry has no round that counts: its figures are missing.",

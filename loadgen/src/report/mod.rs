@@ -17,6 +17,7 @@ pub(crate) mod hlog;
 pub(crate) mod json;
 pub(crate) mod text;
 
+use std::io::{Write as _, stdout};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,16 @@ use crate::verdict::Verdict;
 
 /// The percentiles that reports show.
 pub(crate) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99, 99.999];
+
+/// Writes to stdout. A reader that has seen enough is no error.
+pub(crate) fn print(text: &str) -> Result<(), String> {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(format!("cannot print: {error}")),
+        Ok(()) => Ok(()),
+    }
+}
 
 /// What was run.
 #[derive(Clone, Debug, Serialize)]

@@ -24,7 +24,7 @@ use self::progress::Progress;
 use crate::client::load::Plan;
 use crate::report::hlog::{RESPONSE_TIME, Sink};
 use crate::report::text::Text;
-use crate::report::{Report, hgrm, json};
+use crate::report::{Report, hgrm, json, print};
 use crate::schedule::Schedule;
 use crate::target::Url;
 use crate::traffic::Traffic;
@@ -113,20 +113,16 @@ pub(crate) fn ending_signal() -> Result<Arc<AtomicBool>, String> {
 }
 
 fn write(options: &RunOptions, report: &Report) -> Result<(), String> {
-    let mut out = std_io::stdout().lock();
-    let printed = match &options.json {
-        Some(path) if path == Path::new("-") => out.write_all(json::document(report).as_bytes()),
+    match &options.json {
+        Some(path) if path == Path::new("-") => print(&json::document(report))?,
         json => {
             if let Some(path) = json {
                 fs::write(path, json::document(report))
                     .map_err(|error| cannot_write(path, &error))?;
             }
-            write!(out, "{}", Text(report))
+            print(&Text(report).to_string())?;
         }
-    };
-    printed
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot print: {error}"))?;
+    }
     if let Some(path) = &options.hgrm {
         write_hgrm(path, report).map_err(|error| cannot_write(path, &error))?;
     }

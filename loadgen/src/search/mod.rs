@@ -18,7 +18,7 @@ mod repeats;
 mod slo;
 
 use std::fs;
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,7 @@ use self::repeats::Repeats;
 use self::slo::{Seen, Slo};
 use crate::environment::Environment;
 use crate::quantity::Rate;
+use crate::report::print;
 use crate::run;
 use crate::run::measure::{Follower, Run, Stretch};
 use crate::target::Url;
@@ -166,18 +167,14 @@ impl Follower for Until<'_> {
 }
 
 fn write(options: &SearchOptions, searched: &Searched<'_>) -> Result<(), String> {
-    let mut out = stdout().lock();
-    let printed = match options.json.as_deref() {
-        Some(path) if path == Path::new("-") => out.write_all(searched.json().as_bytes()),
+    match options.json.as_deref() {
+        Some(path) if path == Path::new("-") => print(&searched.json()),
         json => {
             if let Some(path) = json {
                 fs::write(path, searched.json())
                     .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
             }
-            write!(out, "{searched}")
+            print(&searched.to_string())
         }
-    };
-    printed
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot print: {error}"))
+    }
 }

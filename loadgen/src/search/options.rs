@@ -42,7 +42,8 @@ Exit codes:
   0  a rate was found, or --max-rate keeps the SLO
   1  wrong usage, no connection at all
   2  the SLO does not hold even at --min-rate
-  3  the generator was the bottleneck (\"at least R\"), or retests contradicted each other";
+  3  the generator was the bottleneck (\"at least R\"), retests contradicted each other, or it was
+     interrupted: then the steps that had ended are reported";
 
 /// Options of `loadgen search`.
 #[derive(Debug, Args)]

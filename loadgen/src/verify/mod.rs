@@ -10,7 +10,7 @@ pub(crate) mod record;
 pub(crate) mod table;
 
 use std::fs;
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,7 @@ use engine::io::clock;
 use crate::compare::options::CompareOptions;
 use crate::compare::scenario::{Compares, Scenario};
 use crate::environment::{Environment, Meter};
+use crate::report::print;
 use crate::verdict::Outcome;
 
 use self::claim::{Claim, Claims, Judgement, Verdict};
@@ -76,12 +77,16 @@ fn test(options: &VerifyOptions, claims: &[&Claim]) -> Result<Vec<Judgement>, St
     }
     for scenario in scenarios {
         let of_it = claims.iter().filter(|claim| claim.scenario == scenario);
-        let found = of_scenario(options, &of_it.copied().collect::<Vec<_>>(), &folder, &stop)?;
+        let of_it: Vec<_> = of_it.copied().collect();
+        let found = match stop.load(Ordering::Relaxed) {
+            true => untested(&of_it, "interrupted before its scenario was run"),
+            false => of_scenario(options, &of_it, &folder, &stop)?,
+        };
         for judgement in &found {
-            print(judgement)?;
+            tell(judgement)?;
         }
         judgements.extend(found);
-        // After each scenario, so that an interrupted run leaves what it had found.
+        // After each scenario, so that a run that is killed leaves what it had found.
         let record = Record {
             began_unix_seconds: seconds,
             environment: environment.clone(),
@@ -95,8 +100,16 @@ fn test(options: &VerifyOptions, claims: &[&Claim]) -> Result<Vec<Judgement>, St
         record::write(&folder, &record)?;
         crate::page::write_into(&folder)?;
     }
+    if stop.load(Ordering::Relaxed) && judgements.iter().all(|it| it.verdict.is_none()) {
+        let _ = fs::remove_dir_all(&folder);
+        return Err("interrupted before a claim was decided: nothing is recorded".into());
+    }
     let _ = writeln!(stderr(), "recorded in {}", folder.display());
     Ok(judgements)
+}
+
+fn untested(claims: &[&Claim], reason: &str) -> Vec<Judgement> {
+    claims.iter().map(|claim| claim.untested(reason)).collect()
 }
 
 /// Judges the claims of one scenario.
@@ -155,13 +168,15 @@ fn of_scenario(
         },
         stop,
     );
-    match compared {
-        Ok(document) => judgements.extend(testable.iter().map(|claim| claim.judge(&document))),
-        Err(error) if stop.load(Ordering::Relaxed) => return Err(error),
-        Err(error) => {
-            judgements.extend(testable.iter().map(|claim| claim.untested(&error)));
+    judgements.extend(match compared {
+        // A claim says how many rounds decide it.
+        Ok(document) if document.interrupted => {
+            let reason = format!("interrupted after {}", document.rounds());
+            untested(&testable, &reason)
         }
-    }
+        Ok(document) => testable.iter().map(|it| it.judge(&document)).collect(),
+        Err(error) => untested(&testable, &error),
+    });
     Ok(judgements)
 }
 
@@ -176,21 +191,15 @@ fn fitting(duration: Duration, scenario: &Path) -> Duration {
     }
 }
 
-fn print(judgement: &Judgement) -> Result<(), String> {
+fn tell(judgement: &Judgement) -> Result<(), String> {
     let word = judgement.verdict.map_or("not tested", Verdict::label);
     let claim = &judgement.claim;
     let measured = match &judgement.reason {
         Some(reason) => reason.clone(),
         None => table::measured(judgement),
     };
-    writeln!(
-        stdout(),
-        "{word:<13} {}: {}\n{:14}{measured}",
-        claim.id,
-        claim.text,
-        ""
-    )
-    .map_err(|error| format!("cannot print: {error}"))
+    let (id, text) = (&claim.id, &claim.text);
+    print(&format!("{word:<13} {id}: {text}\n{:14}{measured}\n", ""))
 }
 
 fn write_table(options: &VerifyOptions, claims: &[Claim]) -> Result<(), String> {

@@ -32,7 +32,11 @@ Exit codes:
   0  pass     no claim was refuted
   1  error    wrong usage, files that cannot be read or written
   2  refuted  at least one claim
-  3  invalid  a claim could not be tested: no rounds that count, a proxy that failed or is missing";
+  3  invalid  a claim could not be tested: no rounds that count, a proxy that failed or is missing,
+              or it was interrupted
+
+SIGINT (Ctrl-C) or SIGTERM ends it: claims that were decided by then are recorded, the others count
+as not tested. A second one ends it at once.";
 
 /// Options of `loadgen verify`.
 #[derive(Clone, Debug, Args)]
