@@ -21,6 +21,9 @@ use crate::report::hlog::IntervalLog;
 use crate::schedule::Schedule;
 use crate::view::{Facts, View};
 
+/// What is shorter gets no line of its own.
+const SHORTEST_LINE: Duration = Duration::from_millis(50);
+
 /// Follows a run.
 pub(super) struct Progress<'a> {
     options: &'a RunOptions,
@@ -74,6 +77,8 @@ impl Follower for Progress<'_> {
         }
         match &mut self.shown {
             Shown::Nothing => {}
+            // A last answer a moment after the end would look like a rate.
+            Shown::Lines if length < SHORTEST_LINE => {}
             Shown::Lines => show_line(stretch.row, self.options.duration()),
             Shown::Screen(view) => {
                 let begin = self.options.warmup + start;
