@@ -197,7 +197,7 @@ pub(crate) struct MergeOptions {
 #[derive(Debug, Args)]
 pub(crate) struct DiffOptions {
     /// The two sides, A and B, if they are one recording each.
-    #[arg(value_name = "A B", num_args = 2, required_unless_present_all = ["a", "b"])]
+    #[arg(value_names = ["A", "B"], num_args = 2, required_unless_present_all = ["a", "b"])]
     pub sides: Vec<PathBuf>,
     /// Runs of side A.
     #[arg(

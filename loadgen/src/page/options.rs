@@ -35,6 +35,12 @@ pub(crate) struct ReportOptions {
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// The page; `-` prints it.
-    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        alias = "out",
+        default_value = "report.html"
+    )]
     pub output: PathBuf,
 }
