@@ -32,17 +32,20 @@ pub(super) fn caption(title: impl Into<String>, note: impl Into<String>) -> Capt
     }
 }
 
-/// The percentile curves of a run: from its log if there is one, else from its JSON.
-pub(crate) fn percentiles_of_run(run: &Measured, log: Option<&Recording>) -> String {
-    let mut curves = vec![match log {
-        Some(log) => {
-            let times = log.intervals(None).iter().map(|interval| &interval.times);
-            Curve::of("response time", &sum(times))
+/// The percentile curves of a run: of all its times if they are known, else through the few
+/// percentiles that it tells.
+pub(crate) fn percentiles_of_run(run: &Measured, all: Option<&Recording>) -> String {
+    let drawn = |name: &str, tag: Option<&str>, told: &Times| {
+        let intervals = all.map_or(&[][..], |all| all.intervals(tag));
+        match intervals.is_empty() {
+            true => curve(name, told),
+            false => Curve::of(name, &sum(intervals.iter().map(|one| &one.times))),
         }
-        None => curve("response time", &run.response_time),
-    }];
+    };
+    let mut curves = vec![drawn("response time", None, &run.response_time)];
     if let Some(service) = &run.service_time {
-        curves.push(curve("service time (uncorrected)", service));
+        let name = "service time (uncorrected)";
+        curves.push(drawn(name, Some("uncorrected"), service));
     }
     let note = match curves.len() {
         1 => "A closed loop has only one kind of time.",

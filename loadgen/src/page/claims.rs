@@ -13,7 +13,7 @@ use crate::verify::record::Record;
 use crate::verify::table;
 
 use super::markup::{Cell, Markup, Tone, page};
-use super::words::command;
+use super::words::{command, unbroken};
 use super::{charts, comparison, place};
 
 /// What the words mean.
@@ -112,7 +112,7 @@ fn claims(markup: &mut Markup, record: &Record) {
             let (tone, word) = word(judgement.verdict);
             let measured = match &judgement.reason {
                 Some(reason) => reason.clone(),
-                None => table::measured(judgement),
+                None => unbroken(&table::measured(judgement)),
             };
             vec![
                 Cell::words(&*judgement.claim.text).with_note(judgement.remarks.join("; ")),
@@ -193,7 +193,8 @@ fn section(markup: &mut Markup, part: &Part, record: &Record) {
         .map(|judgement| {
             let (tone, word) = word(judgement.verdict);
             let claim = &judgement.claim;
-            let sentence = format!("{}. Measured: {}", claim.text, table::measured(judgement));
+            let measured = unbroken(&table::measured(judgement));
+            let sentence = format!("{}. Measured: {measured}", claim.text);
             (tone, word.to_owned(), sentence)
         })
         .collect();

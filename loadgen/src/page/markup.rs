@@ -33,8 +33,10 @@ impl Tone {
     }
 }
 
-/// Columns that fit the page side by side; more have to move closer.
-const COLUMNS_WIDE: usize = 10;
+/// So many columns have to move closer to fit the page side by side.
+const COLUMNS_WIDE: usize = 11;
+/// So few would be torn apart over its whole width.
+const COLUMNS_FEW: usize = 3;
 
 /// What stands in one field of a table.
 #[derive(Clone, Debug)]
@@ -226,9 +228,13 @@ impl Markup {
 
     /// A table; figures and their titles stand at the right.
     pub(crate) fn table(&mut self, titles: &[&str], rows: &[Vec<Cell>]) {
-        let class = match titles.len() > COLUMNS_WIDE {
-            true => " class=\"dense\"",
-            false => "",
+        let mut cells = rows.iter().flatten();
+        let class = match titles.len() {
+            // On a narrow screen the cells of a row stand below each other.
+            _ if !cells.any(|cell| matches!(cell.kind, Kind::Figure)) => " class=\"stack\"",
+            ..=COLUMNS_FEW => " class=\"few\"",
+            COLUMNS_WIDE.. => " class=\"dense\"",
+            _ => "",
         };
         self.write(format_args!(
             "<div class=\"scroll\"><table{class}>\n<thead><tr>"

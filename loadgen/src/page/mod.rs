@@ -20,11 +20,11 @@ mod search;
 mod words;
 
 use std::fs;
-use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use crate::compare::document::Document;
-use crate::hist::format::read_log;
+use crate::hist::format::{read, read_log};
+use crate::report::print;
 use crate::verify::record::{self, Record};
 
 use self::claims::Part;
@@ -43,9 +43,7 @@ pub(crate) fn run(options: &ReportOptions) -> Result<(), String> {
         files => of_run(files)?,
     };
     match options.output.as_path() {
-        path if path == Path::new("-") => stdout()
-            .write_all(html.as_bytes())
-            .map_err(|error| format!("cannot print: {error}")),
+        path if path == Path::new("-") => print(&html),
         path => fs::write(path, html)
             .map_err(|error| format!("cannot write {}: {error}", path.display())),
     }
@@ -109,5 +107,8 @@ fn of_run(files: &[PathBuf]) -> Result<String, String> {
     let measured = serde_json::from_str::<Measured>(&text)
         .map_err(|error| format!("{path} is not the JSON of a run or a search: {error}"))?;
     let log = logs.first().map(|path| read_log(path)).transpose()?;
-    Ok(run::html(&measured, log.as_ref()))
+    // Of an older program it has percentiles only.
+    let totals = read(result, &text, None).ok();
+    let all = totals.as_ref().or(log.as_ref());
+    Ok(run::html(&measured, all, log.as_ref()))
 }

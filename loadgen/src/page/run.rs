@@ -32,8 +32,9 @@ const COUNTED: &str = "\
 Each request that was due is counted once, as answered, failed or unanswered. A wrong answer is never \
 timed; a request without an answer is timed at its age, since leaving it out would flatter the target.";
 
-/// The page.
-pub(crate) fn html(run: &Measured, log: Option<&Recording>) -> String {
+/// The page: from what the run told, `all` its times if they are known, and its `log` if there is
+/// one.
+pub(crate) fn html(run: &Measured, all: Option<&Recording>, log: Option<&Recording>) -> String {
     let title = run.asked("url").to_owned();
     let mut markup = Markup::new();
     markup.top("Load test", &title, &beneath(run));
@@ -42,7 +43,7 @@ pub(crate) fn html(run: &Measured, log: Option<&Recording>) -> String {
         markup.paragraph(note);
     }
     tiles(&mut markup, run);
-    times(&mut markup, run, log);
+    times(&mut markup, run, all);
     over_time(&mut markup, run, log);
     answers(&mut markup, run);
     generator(&mut markup, run);
@@ -109,7 +110,7 @@ fn tiles(markup: &mut Markup, run: &Measured) {
     markup.tiles(&tiles);
 }
 
-fn times(markup: &mut Markup, run: &Measured, log: Option<&Recording>) {
+fn times(markup: &mut Markup, run: &Measured, all: Option<&Recording>) {
     markup.section("times", "How long answers took");
     markup.paragraph(if run.rate().is_some() {
         FROM_DUE
@@ -130,12 +131,9 @@ fn times(markup: &mut Markup, run: &Measured, log: Option<&Recording>) {
         .filter_map(|(name, times)| Some(row(name, times?)))
         .collect();
     markup.table(&titles, &rows);
-    markup.picture(&charts::percentiles_of_run(run, log));
-    if log.is_none() {
-        markup.paragraph(
-            "The curve goes through the percentiles of the JSON; with the interval log of the run \
-             (--hlog) it would have every step.",
-        );
+    markup.picture(&charts::percentiles_of_run(run, all));
+    if all.is_none() {
+        markup.paragraph("The curves go through the percentiles of the table; no more is known.");
     }
     markup.end_section();
 }

@@ -56,11 +56,18 @@ pub(crate) fn count(value: f64) -> String {
     text
 }
 
+/// A list of figures, which breaks between them only.
+pub(crate) fn unbroken(figures: &str) -> String {
+    let figures = figures.split("; ");
+    let figures: Vec<_> = figures.map(|it| it.replace(' ', "\u{a0}")).collect();
+    figures.join("; ")
+}
+
 /// A share as percent.
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
-        percent if percent != 0.0 && percent.abs() < 10.0 => format!("{percent:.1} %"),
-        percent => format!("{percent:.0} %"),
+        percent if percent != 0.0 && percent.abs() < 10.0 => format!("{percent:.1}\u{a0}%"),
+        percent => format!("{percent:.0}\u{a0}%"),
     }
 }
 
@@ -193,13 +200,13 @@ mod tests {
         let less = finding(&with(Metric::CpuUs, 0.7, 0.8, Word::Less), None, 0.95);
         assert_eq!(
             less,
-            "weft: 0.75 of nginx's CPU time per request, [0.70, 0.80] with 95 % confidence: \
-             25 % less."
+            "weft: 0.75 of nginx's CPU time per request, [0.70, 0.80] with 95\u{a0}% confidence: \
+             25\u{a0}% less."
         );
         let holds = finding(&with(Metric::P99, 0.9, 1.2, Word::Tie), Some(1.5), 0.95);
         assert!(holds.contains("holds 1"), "{holds}");
         let noise = finding(&with(Metric::CpuUs, 0.8, 0.9, Word::Tie), Some(1.25), 0.95);
-        assert!(noise.contains("up to 25 %"), "{noise}");
+        assert!(noise.contains("up to 25\u{a0}%"), "{noise}");
         let one = with(Metric::CpuUs, 0.0, f64::INFINITY, Word::Tie);
         assert!(finding(&one, None, 0.95).contains("one round"));
     }
@@ -231,7 +238,7 @@ mod tests {
         );
         assert_eq!(
             (percent(0.034), percent(0.5)),
-            ("3.4 %".into(), "50 %".into())
+            ("3.4\u{a0}%".into(), "50\u{a0}%".into())
         );
         assert_eq!(instant(1_795_406_747), "2026-11-23 04:05 UTC");
         let estimate = Estimate {
