@@ -189,6 +189,31 @@ fn an_address_in_use_stops_the_start_with_a_sentence() {
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains(&taken.to_string()), "{err}");
+    assert!(err.contains("FIX  Stop what listens there"), "{err}");
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told_with_what_helps() {
+    for (address, fix) in [
+        // RFC 5737: nobody has it.
+        ("192.0.2.1:8080", "Take an address of this machine"),
+        ("unix:/missing/folder/weft.sock", "Make that folder"),
+    ] {
+        let (free, admin) = (ports::free().to_string(), ports::free().to_string());
+        for (listener, admin) in [(address, &*admin), (&*free, address)] {
+            let text = format!(
+                "admin = {{ address = \"{admin}\" }}\n[[listeners]]\nname = \"web\"\n\
+                 address = \"{listener}\"\nvirtual_hosts = [{{ hosts = [\"*\"], \
+                 routes = [{{ direct_response = {{ status = 204 }} }}] }}]\n"
+            );
+            let scratch = Scratch::new();
+            let path = scratch.write("weft.toml", &text);
+            let output = proxy::output(proxy::weft().arg("--config").arg(path));
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{text}: {err}");
+            assert!(err.contains(&format!("FIX  {fix}")), "{text}: {err}");
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use clap::Parser as _;
 use engine::control::arguments::{Arguments, Command, Diff, Register};
 use engine::control::doctor;
 use engine::control::explain::{self, Question};
@@ -19,7 +18,7 @@ use engine::control::secrets::{self, SecretError};
 use engine::control::start::{self, Refusal};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_process();
     let outcome = match &arguments.command {
         None => start::run(arguments.config.as_deref(), Log::new(arguments.log)),
         Some(Command::Check { config }) => check(config.as_deref()),

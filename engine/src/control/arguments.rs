@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use super::discovery::registry::Probe;
@@ -234,6 +235,29 @@ Exit codes:
   130  a second SIGINT arrived while draining; exchanges were cut
   143  a second SIGTERM arrived while draining; exchanges were cut";
 
+impl Arguments {
+    /// The command line of this process, which ends here if that is wrong or asks for help.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::try_parse().unwrap_or_else(|error| with_tip(error).exit())
+    }
+}
+
+/// Several servers take their configuration without a flag.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let tip = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if word.ends_with(".toml") => {
+            format!("to run this configuration: weft --config {word}")
+        }
+        _ => return error,
+    };
+    error.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(vec![tip.into()]),
+    );
+    error
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -270,6 +294,16 @@ mod tests {
             .expect("doctor")
             .command;
         assert!(matches!(command, Some(Command::Doctor { config: None })));
+    }
+
+    #[test]
+    fn a_configuration_without_its_flag_is_a_mistake_that_is_understood() {
+        let told = |word| {
+            let error = Arguments::try_parse_from(["weft", word]).expect_err("refused");
+            with_tip(error).to_string()
+        };
+        assert!(told("my.toml").contains("weft --config my.toml"));
+        assert!(!told("run").contains("--config run"));
     }
 
     #[test]

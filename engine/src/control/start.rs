@@ -21,7 +21,7 @@ use super::workload::{self, Workload};
 use super::{Charge, Control, echo, explain, identity, passwords, register, reload};
 use crate::config::{self, Address, Config, Sources};
 use crate::proxy::{Errands, Snapshot};
-use crate::shard::{Doors, Shards, StartError};
+use crate::shard::{Doors, Shards, StartError, remedy};
 
 /// Why weft did not start.
 #[derive(Debug)]
@@ -287,8 +287,8 @@ impl fmt::Display for Refusal {
             }
             Self::Admin(address, error) => write!(
                 f,
-                "The admin interface cannot listen on {address}: {error}.\n  FIX  Stop what \
-                 listens there (another weft?), or set another admin.address."
+                "The admin interface cannot listen on {address}: {error}.\n  FIX  {}",
+                remedy(address, error)
             ),
             Self::Origins(error) => {
                 write!(f, "The built-in echo endpoints cannot start: {error}.")

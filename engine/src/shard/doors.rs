@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::io::Error;
+use std::io::{Error, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -104,6 +104,30 @@ impl fmt::Display for BindError {
             ..
         } = self;
         write!(f, "Listener {listener} cannot listen on {address}: {error}")
+    }
+}
+
+/// What helps when `address` cannot be listened on.
+pub fn remedy(address: &config::Address, error: &Error) -> &'static str {
+    let is_tcp = matches!(address, config::Address::Tcp(_));
+    match (error.kind(), is_tcp) {
+        (ErrorKind::AddrInUse, _) => {
+            "Stop what listens there (another weft?), or set another address."
+        }
+        (ErrorKind::AddrNotAvailable, _) => {
+            "Take an address of this machine (`ip address` shows them); 0.0.0.0 and [::] are all of \
+             them."
+        }
+        (ErrorKind::PermissionDenied, true) => {
+            "Ports below 1024 want CAP_NET_BIND_SERVICE (systemd \
+             AmbientCapabilities=CAP_NET_BIND_SERVICE, docker run --cap-add NET_BIND_SERVICE), or \
+             set another port."
+        }
+        (ErrorKind::PermissionDenied, false) => {
+            "Let the user that runs weft write into that folder, or set another one."
+        }
+        (ErrorKind::NotFound, false) => "Make that folder, or set another one.",
+        (_, _) => "Set another address.",
     }
 }
 

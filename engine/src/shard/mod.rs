@@ -24,7 +24,7 @@ use crate::io::{Runtime, RuntimeThread};
 use crate::limits;
 use crate::proxy::{Errands, Snapshot};
 
-pub use doors::{BindError, Door, Doors};
+pub use doors::{BindError, Door, Doors, remedy};
 pub use mesh::{ClusterCounts, ShardCommand, ShardReport};
 
 use mesh::Connections;
@@ -148,13 +148,12 @@ impl fmt::Display for StartError {
             Self::Processor(cpu) => write!(
                 f,
                 "shards.cpus names processor {cpu}, which does not exist or is not allowed.\n  \
-                 FIX  Take one of `taskset -cp $$`."
+                 FIX  Take those that `taskset -cp $$` shows."
             ),
-            Self::Listen(error) => write!(
-                f,
-                "{error}.\n  FIX  Stop what listens there, or set another address; ports below \
-                 1024 want CAP_NET_BIND_SERVICE."
-            ),
+            Self::Listen(error) => {
+                let fix = remedy(&error.address, &error.error);
+                write!(f, "{error}.\n  FIX  {fix}")
+            }
             Self::Shard { shard, error } => write!(
                 f,
                 "Shard {shard} cannot start: {error}.\n  FIX  `weft doctor` says what is missing."

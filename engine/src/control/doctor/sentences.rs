@@ -166,9 +166,13 @@ fn descriptor_fix(limit: Limit, needs: Needs) -> String {
         .hard
         .saturating_sub(needs.descriptors_min() - needs.max_connections)
         / 2;
+    let or_fewer = match affordable {
+        0 => String::new(),
+        _ => format!("; or set max_connections = {affordable}"),
+    };
     format!(
         "Raise it to {wanted} or more: `ulimit -n {wanted}`, systemd LimitNOFILE={wanted}, docker \
-         run --ulimit nofile={wanted}; or set max_connections = {affordable}.",
+         run --ulimit nofile={wanted}{or_fewer}.",
         wanted = needs.descriptors()
     )
 }
