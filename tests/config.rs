@@ -28,11 +28,15 @@ fn shipped() -> Vec<(String, String)> {
     files
 }
 
-/// Those that serve plain requests without any preparation. `tls/mesh.rs`, `tls/workload.rs` and
-/// `tls/passthrough.rs` serve the others.
+/// Those that serve plain requests without any preparation. `tls/mesh.rs`, `tls/workload.rs`,
+/// `tls/passthrough.rs` and `tls/listener.rs` serve the others.
 fn shipped_for_anybody() -> Vec<(String, String)> {
-    let is_special =
-        |text: &str| text.contains("\n[identity]\n") || text.contains("\npassthrough = true\n");
+    let marks = [
+        "\n[identity]\n",
+        "\npassthrough = true\n",
+        "\n[listeners.tls]\n",
+    ];
+    let is_special = |text: &str| marks.iter().any(|mark| text.contains(mark));
     let (special, plain): (Vec<_>, Vec<_>) = shipped()
         .into_iter()
         .partition(|(_, text)| is_special(text));
@@ -40,7 +44,12 @@ fn shipped_for_anybody() -> Vec<(String, String)> {
     special.sort_unstable();
     assert_eq!(
         special,
-        ["passthrough.toml", "sidecar.toml", "spiffe.toml"],
+        [
+            "passthrough.toml",
+            "sidecar.toml",
+            "spiffe.toml",
+            "tls.toml"
+        ],
         "serve the others in tls/"
     );
     plain

@@ -1,10 +1,14 @@
 //! What clients are shown, and what their requests get.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use super::{HANDSHAKES, ONLY_STATUS, curl, echo, status, text};
-use crate::harness::{Origin, Proxy, Setup, certificates::Authority, pattern, proxy, python};
+use super::{HANDSHAKES, ONLY_STATUS, curl, domain::Domain, echo, sidecar::shipped, status, text};
+use crate::harness::{
+    Origin, Proxy, Setup, certificates::Authority, curl as client, pattern, ports, proxy, python,
+    scratch::Scratch,
+};
 
 /// A proxy with these certificates in front of an origin that answers with 200.
 fn start(authority: &Authority, names: &[&str], lines: &str) -> (Origin, Proxy) {
@@ -284,4 +288,52 @@ fn files_that_are_wrong_are_refused_by_check_with_field_and_reason() {
     ] {
         assert!(err.contains(expected), "{expected} in {err}");
     }
+}
+
+#[test]
+fn the_shipped_configuration_serves_everybody_and_who_proves_who_it_is() {
+    let (authority, domain) = (Authority::new(), Domain::new("example.org"));
+    let scratch = Scratch::new();
+    let site = authority.issue("site", "DNS:localhost");
+    let ann = domain.issue("/ann", &scratch.file("ann"));
+    fs::create_dir(scratch.file("authority")).expect("a folder");
+    for (from, to) in [
+        (&site.chain, "site.pem"),
+        (&site.key, "site.key"),
+        (&domain.bundle(), "authority/bundle.pem"),
+    ] {
+        fs::copy(from, scratch.file(to)).expect("a copy");
+    }
+    let (everybody, partners) = (ports::free(), ports::free());
+    let (clear, admin) = (ports::free(), ports::free());
+    let config = shipped("tls.toml")
+        .replace("port = 8443", &format!("port = {}", everybody.port()))
+        .replace("127.0.0.1:8443", &everybody.to_string())
+        .replace("127.0.0.1:8444", &partners.to_string())
+        .replace("127.0.0.1:8080", &clear.to_string())
+        .replace("127.0.0.1:9901", &admin.to_string());
+    let mut command = proxy::weft();
+    let file = scratch.write("weft.toml", &config);
+    command.arg("--config").arg(file);
+    let proxy = Proxy::spawn(command, scratch, clear, admin);
+    let get = |address: SocketAddr, shown: &[String]| {
+        let to = format!("::{}:{}", address.ip(), address.port());
+        let url = format!("https://localhost:{}/hello", address.port());
+        let ca = authority.ca();
+        let told = ["--connect-to", &to, "--cacert", &ca.to_string_lossy(), &url];
+        let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+        client::run(&[&told[..], &shown].concat())
+    };
+    assert!(text(&get(everybody, &[])).contains("\"path\": \"/hello\""));
+    assert!(status(&get(partners, &[])).is_err());
+    let seen = text(&get(partners, &ann.curl()));
+    assert!(seen.contains("URI=spiffe://example.org/ann"), "{seen}");
+    let redirected = proxy.get("/hello?a=b");
+    assert_eq!(redirected.status(), 308);
+    let location = redirected.field("location").expect("a location");
+    let secure = format!(":{}/hello?a=b", everybody.port());
+    assert!(
+        location.starts_with("https://") && location.ends_with(&secure),
+        "{location}"
+    );
 }
