@@ -2,9 +2,10 @@
 //!
 //! In: each generation as it takes effect ([`HealthChecks::follow`]), and each cluster whose
 //! endpoints are others than before ([`HealthChecks::follow_cluster`]). Out: a message to every
-//! shard when the state of an endpoint changes, or its checks begin to fail or no longer do; what is known of each, for pages and metrics; a
-//! line in the event log. What is known survives generations by the cluster's name and the
-//! endpoint's address; a check that did not change goes on undisturbed.
+//! shard when the state of an endpoint changes, or its checks begin to fail or no longer do; what
+//! is known of each, for pages and metrics; a line in the event log. What is known survives
+//! generations by the cluster's name and the endpoint's address; a check that did not change goes
+//! on undisturbed.
 //!
 //! Must stay true: no check makes a shard wait; an endpoint that is no longer checked is not held
 //! to be unhealthy by what was once found; what left is forgotten.
