@@ -86,8 +86,7 @@ impl Document {
         stage: &Stage,
         (machine, note): (Machine, Option<String>),
         confidence: f64,
-        (runs, summary): (Vec<Run>, Summary),
-        syscalls: Vec<Calls>,
+        (runs, summary, syscalls): (Vec<Run>, Summary, Vec<Calls>),
         interrupted: bool,
     ) -> Self {
         let entries = stage.entries.iter().map(|entry| Participant {

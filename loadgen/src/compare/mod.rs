@@ -124,8 +124,7 @@ pub(crate) fn compare(
         &stage,
         (machine, options.note.clone()),
         options.confidence,
-        (runs, summary),
-        syscalls,
+        (runs, summary, syscalls),
         !is_whole,
     );
     if let Some(folder) = &options.out {

@@ -100,7 +100,16 @@ fn verdict(markup: &mut Markup, record: &Record) {
     };
     let (tone, word) = word(worst);
     let sentence = format!("{}.", counted.join(", "));
-    markup.verdict(tone, word, &sentence, &record.reasons);
+    let reasons: Vec<_> = record.reasons.iter().map(|it| reason(it)).collect();
+    markup.verdict(tone, word, &sentence, &reasons);
+}
+
+/// A reason, whose figures are not parted; others are sentences.
+fn reason(text: &str) -> String {
+    match text.split_once(" was refuted: ") {
+        Some((id, figures)) => format!("{id} was refuted: {}", unbroken(figures)),
+        None => text.to_owned(),
+    }
 }
 
 fn claims(markup: &mut Markup, record: &Record) {
