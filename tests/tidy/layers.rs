@@ -50,7 +50,6 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &["tls", "authenticate", "balance"],
         "secrets stay where they are compared",
     ),
-    ("httparse", &["http"], "bytes become a message in one place"),
     (
         "tokio",
         &["control", "main"],

@@ -40,34 +40,23 @@ impl Once {
     }
 }
 
-/// What the rules need to know of a head's fields.
+/// What the rules need to know of a head's fields: those that come first in [`FieldName`].
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Notes {
-    pub(super) host: Once,
-    pub(super) content_length: Once,
-    pub(super) transfer_encoding: Once,
-    pub(super) connection: Once,
-    pub(super) keep_alive: Once,
-    pub(super) upgrade: Once,
-    pub(super) expect: Once,
-    pub(super) max_forwards: Once,
-}
+pub(super) struct Notes([Once; FieldName::NOTED]);
 
 impl Notes {
+    /// What was noted of one of the first names.
+    #[inline]
+    pub(super) fn of(&self, name: FieldName) -> Once {
+        debug_assert!((name as usize) < FieldName::NOTED);
+        self.0.get(name as usize).copied().unwrap_or_default()
+    }
+
     /// Notes a field; returns its line for the head's list.
     #[inline]
-    pub(super) fn field(&mut self, name_bytes: &[u8], name_span: Span, value: Span) -> FieldLine {
-        let name = FieldName::recognise(name_bytes);
-        match name {
-            FieldName::Host => self.host.note(value),
-            FieldName::ContentLength => self.content_length.note(value),
-            FieldName::TransferEncoding => self.transfer_encoding.note(value),
-            FieldName::Connection => self.connection.note(value),
-            FieldName::KeepAlive => self.keep_alive.note(value),
-            FieldName::Upgrade => self.upgrade.note(value),
-            FieldName::Expect => self.expect.note(value),
-            FieldName::MaxForwards => self.max_forwards.note(value),
-            _ => {}
+    pub(super) fn field(&mut self, name: FieldName, name_span: Span, value: Span) -> FieldLine {
+        if let Some(noted) = self.0.get_mut(name as usize) {
+            noted.note(value);
         }
         FieldLine {
             name,

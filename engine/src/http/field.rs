@@ -32,6 +32,7 @@ macro_rules! field_names {
                 &[$((Self::$variant, $spelling)),+];
 
             /// The usual spelling; empty for names without one.
+            #[inline(always)]
             pub fn spelling(self) -> &'static str {
                 match self {
                     $(Self::$variant => $spelling,)+
@@ -70,16 +71,16 @@ field_names! {
     TransferEncoding "Transfer-Encoding" Rewritten,
     Connection "Connection" HopByHop,
     KeepAlive "Keep-Alive" HopByHop,
+    Upgrade "Upgrade" HopByHop,
+    Expect "Expect" EndToEnd,
+    MaxForwards "Max-Forwards" EndToEnd,
     ProxyConnection "Proxy-Connection" HopByHop,
     Te "TE" HopByHop,
     Trailer "Trailer" HopByHop,
-    Upgrade "Upgrade" HopByHop,
     Http2Settings "HTTP2-Settings" HopByHop,
     ProxyAuthenticate "Proxy-Authenticate" HopByHop,
     ProxyAuthenticationInfo "Proxy-Authentication-Info" HopByHop,
     ProxyAuthorization "Proxy-Authorization" HopByHop,
-    Expect "Expect" EndToEnd,
-    MaxForwards "Max-Forwards" EndToEnd,
     Via "Via" EndToEnd,
     Forwarded "Forwarded" EndToEnd,
     XForwardedFor "X-Forwarded-For" EndToEnd,
@@ -130,94 +131,89 @@ field_names! {
 const X_FORWARDED: &[u8] = b"x-forwarded-";
 
 impl FieldName {
+    /// How many names, the first ones, rules ask for; see `Notes`.
+    pub(super) const NOTED: usize = Self::MaxForwards as usize + 1;
+
     /// The name that these bytes spell, in any case.
     ///
     /// *Cost*: one comparison in nearly all cases, no allocation.
     #[inline]
     pub fn recognise(name: &[u8]) -> Self {
-        let Some(first) = name.first() else {
-            return Self::Other;
-        };
-        let candidate = Self::candidate(name, first | 0x20);
-        match candidate {
-            Self::Other => Self::Other,
-            Self::XForwardedOther => Self::forwarded(name),
-            known => {
-                let spelling = known.spelling().as_bytes();
-                // Most peers use the usual spelling, and comparing whole words is several times
-                // cheaper than folding case byte by byte.
-                if name == spelling || name.eq_ignore_ascii_case(spelling) {
-                    known
-                } else {
-                    Self::Other
-                }
-            }
+        // The only known name of this length and first byte; for a few, a later byte decides.
+        let byte = |index: usize| name.get(index).copied().unwrap_or(0) | 0x20;
+        let is = |known: Self| known.if_spelt(name);
+        match (name.len(), byte(0)) {
+            (2, b't') => is(Self::Te),
+            (3, b'v') => is(Self::Via),
+            (3, b'a') => is(Self::Age),
+            (4, b'h') => is(Self::Host),
+            (4, b'd') => is(Self::Date),
+            (4, b'v') => is(Self::Vary),
+            (4, b'e') => is(Self::ETag),
+            (5, b'r') => is(Self::Range),
+            (5, b'a') => is(Self::Allow),
+            (6, b'a') => is(Self::Accept),
+            (6, b'c') => is(Self::Cookie),
+            (6, b'e') => is(Self::Expect),
+            (6, b'o') => is(Self::Origin),
+            (6, b'p') => is(Self::Pragma),
+            (6, b's') => is(Self::Server),
+            (7, b'u') => is(Self::Upgrade),
+            (7, b't') => is(Self::Trailer),
+            (7, b'e') => is(Self::Expires),
+            (7, b'r') => is(Self::Referer),
+            (8, b'i') if byte(3) == b'm' => is(Self::IfMatch),
+            (8, b'i') => is(Self::IfRange),
+            (8, b'l') => is(Self::Location),
+            (9, b'f') => is(Self::Forwarded),
+            (9, b'x') => is(Self::XRealIp),
+            (10, b'c') => is(Self::Connection),
+            (10, b'k') => is(Self::KeepAlive),
+            (10, b'u') => is(Self::UserAgent),
+            (10, b's') => is(Self::SetCookie),
+            (10, b't') => is(Self::Tracestate),
+            (11, b't') => is(Self::Traceparent),
+            (11, b'r') => is(Self::RetryAfter),
+            (12, b'c') => is(Self::ContentType),
+            (12, b'm') => is(Self::MaxForwards),
+            (12, b'x') => is(Self::XRequestId),
+            (13, b'a') if byte(1) == b'u' => is(Self::Authorization),
+            (13, b'a') => is(Self::AcceptRanges),
+            (13, b'c') if byte(1) == b'a' => is(Self::CacheControl),
+            (13, b'c') => is(Self::ContentRange),
+            (13, b'i') => is(Self::IfNoneMatch),
+            (13, b'l') => is(Self::LastModified),
+            (14, b'c') => is(Self::ContentLength),
+            (14, b'h') => is(Self::Http2Settings),
+            (15, b'a') if byte(7) == b'e' => is(Self::AcceptEncoding),
+            (15, b'a') => is(Self::AcceptLanguage),
+            (16, b'c') if byte(8) == b'e' => is(Self::ContentEncoding),
+            (16, b'c') => is(Self::ContentLocation),
+            (16, b'p') => is(Self::ProxyConnection),
+            (16, b'w') => is(Self::WwwAuthenticate),
+            (17, b't') => is(Self::TransferEncoding),
+            (17, b'i') => is(Self::IfModifiedSince),
+            (18, b'p') => is(Self::ProxyAuthenticate),
+            (19, b'p') => is(Self::ProxyAuthorization),
+            (19, b'c') => is(Self::ContentDisposition),
+            (19, b'i') => is(Self::IfUnmodifiedSince),
+            (25, b'p') => is(Self::ProxyAuthenticationInfo),
+            (25, b's') => is(Self::StrictTransportSecurity),
+            (13.., b'x') => Self::forwarded(name),
+            _ => Self::Other,
         }
     }
 
-    /// The only known name of this length and first byte; for a few, a later byte decides.
-    #[inline]
-    fn candidate(name: &[u8], first: u8) -> Self {
-        let byte = |index: usize| name.get(index).copied().unwrap_or(0) | 0x20;
-        match (name.len(), first) {
-            (2, b't') => Self::Te,
-            (3, b'v') => Self::Via,
-            (3, b'a') => Self::Age,
-            (4, b'h') => Self::Host,
-            (4, b'd') => Self::Date,
-            (4, b'v') => Self::Vary,
-            (4, b'e') => Self::ETag,
-            (5, b'r') => Self::Range,
-            (5, b'a') => Self::Allow,
-            (6, b'a') => Self::Accept,
-            (6, b'c') => Self::Cookie,
-            (6, b'e') => Self::Expect,
-            (6, b'o') => Self::Origin,
-            (6, b'p') => Self::Pragma,
-            (6, b's') => Self::Server,
-            (7, b'u') => Self::Upgrade,
-            (7, b't') => Self::Trailer,
-            (7, b'e') => Self::Expires,
-            (7, b'r') => Self::Referer,
-            (8, b'i') if byte(3) == b'm' => Self::IfMatch,
-            (8, b'i') => Self::IfRange,
-            (8, b'l') => Self::Location,
-            (9, b'f') => Self::Forwarded,
-            (9, b'x') => Self::XRealIp,
-            (10, b'c') => Self::Connection,
-            (10, b'k') => Self::KeepAlive,
-            (10, b'u') => Self::UserAgent,
-            (10, b's') => Self::SetCookie,
-            (10, b't') => Self::Tracestate,
-            (11, b't') => Self::Traceparent,
-            (11, b'r') => Self::RetryAfter,
-            (12, b'c') => Self::ContentType,
-            (12, b'm') => Self::MaxForwards,
-            (12, b'x') => Self::XRequestId,
-            (13, b'a') if byte(1) == b'u' => Self::Authorization,
-            (13, b'a') => Self::AcceptRanges,
-            (13, b'c') if byte(1) == b'a' => Self::CacheControl,
-            (13, b'c') => Self::ContentRange,
-            (13, b'i') => Self::IfNoneMatch,
-            (13, b'l') => Self::LastModified,
-            (14, b'c') => Self::ContentLength,
-            (14, b'h') => Self::Http2Settings,
-            (15, b'a') if byte(7) == b'e' => Self::AcceptEncoding,
-            (15, b'a') => Self::AcceptLanguage,
-            (16, b'c') if byte(8) == b'e' => Self::ContentEncoding,
-            (16, b'c') => Self::ContentLocation,
-            (16, b'p') => Self::ProxyConnection,
-            (16, b'w') => Self::WwwAuthenticate,
-            (17, b't') => Self::TransferEncoding,
-            (17, b'i') => Self::IfModifiedSince,
-            (18, b'p') => Self::ProxyAuthenticate,
-            (19, b'p') => Self::ProxyAuthorization,
-            (19, b'c') => Self::ContentDisposition,
-            (19, b'i') => Self::IfUnmodifiedSince,
-            (25, b'p') => Self::ProxyAuthenticationInfo,
-            (25, b's') => Self::StrictTransportSecurity,
-            (13.., b'x') => Self::XForwardedOther,
-            _ => Self::Other,
+    /// This name, if the bytes spell it. Inlined where the name is known, so that its length is.
+    #[inline(always)]
+    fn if_spelt(self, name: &[u8]) -> Self {
+        let spelling = self.spelling().as_bytes();
+        // Most peers use the usual spelling, and comparing whole words is several times cheaper
+        // than folding case byte by byte.
+        if name == spelling || name.eq_ignore_ascii_case(spelling) {
+            self
+        } else {
+            Self::Other
         }
     }
 

@@ -13,6 +13,7 @@
 //! - a TRACE or CONNECT request announces no body.
 
 use super::collect::{Notes, Once};
+use super::field::FieldName;
 use super::h1::scan;
 use super::{Method, Version};
 use crate::limits::BODY_BYTES_MAX;
@@ -138,8 +139,8 @@ fn announced(
     notes: &Notes,
     bytes: &[u8],
 ) -> Result<Option<BodyLength>, FramingError> {
-    let coding = notes.transfer_encoding;
-    let length = notes.content_length;
+    let coding = notes.of(FieldName::TransferEncoding);
+    let length = notes.of(FieldName::ContentLength);
     if coding.count() > 0 {
         // Rule 3: "ought to be handled as an error".
         if length.count() > 0 {
@@ -180,10 +181,9 @@ fn chunked_only(coding: Once, bytes: &[u8]) -> Result<BodyLength, FramingError> 
 
 /// `Content-Length = 1*DIGIT`, RFC 9110 §8.6.
 fn content_length(value: &[u8]) -> Result<u64, FramingError> {
-    if value.contains(&b',') {
-        return Err(FramingError::LengthRepeated);
-    }
-    scan::decimal(value)
-        .filter(|&length| length <= BODY_BYTES_MAX)
-        .ok_or(FramingError::LengthInvalid)
+    let length = scan::decimal(value).filter(|&length| length <= BODY_BYTES_MAX);
+    length.ok_or_else(|| match memchr::memchr(b',', value) {
+        Some(_) => FramingError::LengthRepeated,
+        None => FramingError::LengthInvalid,
+    })
 }

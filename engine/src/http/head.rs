@@ -34,8 +34,8 @@ impl Span {
     pub(crate) fn new(start: usize, len: usize) -> Self {
         debug_assert!(start.saturating_add(len) <= u32::MAX as usize);
         Self {
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            len: u32::try_from(len).unwrap_or(0),
+            start: start as u32,
+            len: len as u32,
         }
     }
 
@@ -44,14 +44,6 @@ impl Span {
         let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
         debug_assert!(start.saturating_add(part.len()) <= whole.len());
         Self::new(start, part.len())
-    }
-
-    /// Does `text` stand directly before this range?
-    #[inline]
-    pub(crate) fn is_after(self, text: &[u8], bytes: &[u8]) -> bool {
-        bytes
-            .get(..self.start as usize)
-            .is_some_and(|before| before.ends_with(text))
     }
 
     /// The first byte of the range, as an index.

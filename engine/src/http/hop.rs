@@ -35,16 +35,22 @@ impl Connection {
     }
 }
 
-/// Reads all `Connection` fields and takes out the fields they nominate.
+/// What `Connection` says; takes out the fields that it nominates.
+#[inline]
 pub(super) fn connection(
     notes: &Notes,
     fields: &mut [FieldLine],
     bytes: &[u8],
 ) -> Result<Connection, HeadError> {
-    let mut options = Connection::default();
-    if notes.connection.count() == 0 {
-        return Ok(options);
+    match notes.of(FieldName::Connection).count() {
+        0 => Ok(Connection::default()),
+        _ => read_connection(fields, bytes),
     }
+}
+
+/// Reads all `Connection` fields and takes out the fields they nominate.
+fn read_connection(fields: &mut [FieldLine], bytes: &[u8]) -> Result<Connection, HeadError> {
+    let mut options = Connection::default();
     let mut nominations: usize = 0;
     for index in 0..fields.len() {
         let Some(line) = fields.get(index).copied() else {
@@ -100,7 +106,7 @@ pub(super) fn upgrade(
     if !options.upgrade || version != Version::Http11 || !body.is_empty() {
         return None;
     }
-    let span = notes.upgrade.single()?;
+    let span = notes.of(FieldName::Upgrade).single()?;
     let protocol = span.of(bytes);
     let mut parts = protocol.splitn(2, |&byte| byte == b'/');
     let name = parts.next().unwrap_or_default();
@@ -121,11 +127,14 @@ pub(super) fn expects_continue(
     fields: &mut [FieldLine],
     bytes: &[u8],
 ) -> Result<bool, HeadError> {
-    if notes.expect.count() == 0 {
+    if notes.of(FieldName::Expect).count() == 0 {
         return Ok(false);
     }
     if version == Version::Http11 {
-        let value = notes.expect.single().ok_or(HeadError::Expectation)?;
+        let value = notes
+            .of(FieldName::Expect)
+            .single()
+            .ok_or(HeadError::Expectation)?;
         if !value.of(bytes).eq_ignore_ascii_case(b"100-continue") {
             return Err(HeadError::Expectation);
         }
@@ -147,17 +156,22 @@ pub(super) fn max_forwards(
     notes: &Notes,
     bytes: &[u8],
 ) -> Result<Option<u32>, HeadError> {
-    if !matches!(method, Method::Trace | Method::Options) || notes.max_forwards.count() == 0 {
+    if !matches!(method, Method::Trace | Method::Options)
+        || notes.of(FieldName::MaxForwards).count() == 0
+    {
         return Ok(None);
     }
-    let value = notes.max_forwards.single().ok_or(HeadError::FieldValue)?;
+    let value = notes
+        .of(FieldName::MaxForwards)
+        .single()
+        .ok_or(HeadError::FieldValue)?;
     let hops = scan::decimal(value.of(bytes)).ok_or(HeadError::FieldValue)?;
     Ok(Some(u32::try_from(hops).unwrap_or(u32::MAX)))
 }
 
 /// `timeout` of `Keep-Alive`, in seconds; anything malformed counts as absent.
 pub(super) fn keep_alive_timeout(notes: &Notes, bytes: &[u8]) -> Option<u32> {
-    let value = notes.keep_alive.single()?.of(bytes);
+    let value = notes.of(FieldName::KeepAlive).single()?.of(bytes);
     let seconds = scan::list(value).find_map(|parameter| {
         let (name, number) = parameter.split_at_checked(b"timeout".len())?;
         name.eq_ignore_ascii_case(b"timeout").then_some(())?;

@@ -143,15 +143,16 @@ pub(super) struct Target {
 /// Reads a request target and the `Host` field beside it.
 ///
 /// *Input*: `raw` is the target inside `bytes`, holding neither controls nor spaces.
-/// *Output*: the target; its normalised path is in `path_storage` if it differs.
+/// *Output*: `target`; its normalised path is in `path_storage` if it differs.
 pub(super) fn read(
     method: Method,
     raw: &[u8],
     bytes: &[u8],
     rules: TargetRules,
     path_storage: &mut Vec<u8>,
-) -> Result<Target, TargetError> {
-    let mut target = Target {
+    target: &mut Target,
+) -> Result<(), TargetError> {
+    *target = Target {
         raw: Span::within(bytes, raw),
         ..Target::default()
     };
@@ -171,14 +172,14 @@ pub(super) fn read(
         }
         (_, [b'/', ..]) => {
             target.form = TargetForm::Origin;
-            path_and_query(raw, bytes, rules, path_storage, &mut target)?;
+            path_and_query(raw, bytes, rules, path_storage, target)?;
         }
         _ => {
             target.form = TargetForm::Absolute;
-            absolute(method, raw, bytes, rules, path_storage, &mut target)?;
+            absolute(method, raw, bytes, rules, path_storage, target)?;
         }
     }
-    Ok(target)
+    Ok(())
 }
 
 /// Decides the one authority: the target's, else that of `Host`; RFC 9112 §3.2 and §3.2.2.
@@ -246,7 +247,7 @@ fn path_and_query(
     path_storage: &mut Vec<u8>,
     target: &mut Target,
 ) -> Result<(), TargetError> {
-    let question = memchr::memchr(b'?', text).unwrap_or(text.len());
+    let question = scan::until::<0x21, b'?'>(text);
     let (path, rest) = text.split_at_checked(question).unwrap_or((text, b""));
     if let Some(query) = rest.strip_prefix(b"?") {
         // RFC 3986 §3.4, and what browsers send unencoded: any visible character. A fragment
@@ -284,17 +285,20 @@ fn authority(text: &[u8], bytes: &[u8]) -> Result<Authority, TargetError> {
     })
 }
 
-/// RFC 3986 §3.2.2 and §3.2.3; a port, when its colon is there, is 1 to 65535 in up to 5 digits.
+/// RFC 3986 §3.2.2 and §3.2.3: a registered name, an IPv4 address or a bracketed IPv6 address; a
+/// port, when its colon is there, is 1 to 65535 in up to 5 digits.
 fn host_and_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
-    let end = if text.first() == Some(&b'[') {
-        memchr::memchr(b']', text)?.saturating_add(1)
+    /// RFC 1035 §2.3.4.
+    const HOST_BYTES_MAX: usize = 255;
+    let end = if let [b'[', rest @ ..] = text {
+        let (address, _) = rest.split_at_checked(memchr::memchr(b']', rest)?)?;
+        str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+        address.len().saturating_add(2)
     } else {
-        memchr::memchr(b':', text).unwrap_or(text.len())
+        let is_host_byte = |&&byte: &&u8| scan::is_host_byte(byte);
+        text.iter().take_while(is_host_byte).count()
     };
     let (host, rest) = text.split_at_checked(end)?;
-    if !is_host(host) {
-        return None;
-    }
     let port = match rest {
         [] => None,
         [b':', digits @ ..] if digits.len() <= 5 => {
@@ -303,24 +307,7 @@ fn host_and_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
         }
         _ => return None,
     };
-    Some((host, port))
-}
-
-/// A registered name, an IPv4 address or a bracketed IPv6 address.
-fn is_host(host: &[u8]) -> bool {
-    /// RFC 1035 §2.3.4.
-    const HOST_BYTES_MAX: usize = 255;
-    if let [b'[', address @ .., b']'] = host {
-        let text = str::from_utf8(address).unwrap_or_default();
-        return text.parse::<Ipv6Addr>().is_ok();
-    }
-    let is_host_byte = |&byte: &u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            || matches!(
-                byte,
-                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
-            )
-    };
-    !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.iter().all(is_host_byte)
+    (1..=HOST_BYTES_MAX)
+        .contains(&host.len())
+        .then_some((host, port))
 }

@@ -7,15 +7,12 @@
 pub mod chunked;
 mod digits;
 pub mod encode;
+mod fields;
 pub mod request;
 pub mod response;
 pub(crate) mod scan;
 
-use std::mem::MaybeUninit;
-
-use super::collect::Notes;
-use super::field::FieldLine;
-use super::head::{HeadError, Span};
+use super::head::HeadError;
 use super::target::TargetRules;
 use crate::limits;
 
@@ -92,13 +89,19 @@ const LINES_TRIED_MAX: u8 = 4;
 
 impl Progress {
     /// Is it worth parsing `window`? `is_full`: no more bytes of this head will be looked at.
+    #[inline]
     fn is_due(&mut self, window: &[u8], is_full: bool) -> bool {
+        self.attempted == 0 || is_full || self.is_due_again(window)
+    }
+
+    /// After a first attempt.
+    fn is_due_again(&mut self, window: &[u8]) -> bool {
         debug_assert!(self.attempted <= self.scanned);
         if window.len() < self.scanned {
             // Fewer bytes than before: this is another message.
             *self = Self::default();
         }
-        if self.attempted == 0 || is_full || window.len() >= self.attempted.saturating_mul(2) {
+        if window.len() >= self.attempted.saturating_mul(2) {
             return true;
         }
         let fresh = window.get(self.scanned..).unwrap_or_default();
@@ -119,7 +122,7 @@ impl Progress {
     }
 }
 
-/// Is there an empty line, with any line ends that the tokeniser accepts?
+/// Is there an empty line? One that ends in a bare LF is there to be refused.
 fn holds_head_end(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'\n', bytes).any(|line_feed| {
         matches!(
@@ -161,28 +164,16 @@ fn resume<H>(
     result
 }
 
-/// Room for the tokeniser; on the stack, not initialised.
-type Slots<'a> = [MaybeUninit<httparse::Header<'a>>; limits::FIELD_COUNT_MAX];
-
-/// As many slots as fields are allowed.
-fn allowed<'s, 'a>(
-    slots: &'s mut Slots<'a>,
-    limits: &HeadLimits,
-) -> &'s mut [MaybeUninit<httparse::Header<'a>>] {
-    let count = limits.field_count.min(slots.len());
-    slots.get_mut(..count).unwrap_or_default()
-}
-
-/// The tokeniser's errors in our words; `Version` is judged by the callers.
-fn tokenise_error(error: httparse::Error) -> HeadError {
-    match error {
-        httparse::Error::HeaderName => HeadError::FieldName,
-        httparse::Error::HeaderValue => HeadError::FieldValue,
-        httparse::Error::NewLine => HeadError::LineEnd,
-        httparse::Error::Status | httparse::Error::Token | httparse::Error::Version => {
-            HeadError::Line
-        }
-        httparse::Error::TooManyHeaders => HeadError::TooManyFields,
+/// Takes the end of a line off the front: what is behind it, or `None` if more bytes are needed.
+/// Anything else is refused as `other`.
+#[inline]
+fn line_end(bytes: &[u8], other: HeadError) -> Result<Option<&[u8]>, HeadError> {
+    match bytes {
+        [b'\r', b'\n', behind @ ..] => Ok(Some(behind)),
+        [] | [b'\r'] => Ok(None),
+        // RFC 9112 §2.2: a line ends in CRLF; a bare LF is refused, not repaired.
+        [b'\n', ..] => Err(HeadError::LineEnd),
+        _ => Err(other),
     }
 }
 
@@ -190,35 +181,4 @@ fn tokenise_error(error: httparse::Error) -> HeadError {
 fn is_version(text: &[u8]) -> bool {
     matches!(text, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
         if major.is_ascii_digit() && minor.is_ascii_digit())
-}
-
-/// Takes the tokenised fields into the head: one pass.
-///
-/// *Input*: `text` is the head from its first line to its empty line; `bytes` is what spans are
-/// relative to. The tokeniser has checked every byte of names and values and has refused folded
-/// lines (RFC 9112 §5.2) and whitespace before the colon (§5.1); that every line ends in CRLF
-/// (§2.2) is checked here.
-fn take_fields(
-    headers: &[httparse::Header<'_>],
-    text: &[u8],
-    bytes: &[u8],
-    fields: &mut Vec<FieldLine>,
-    notes: &mut Notes,
-) -> Result<(), HeadError> {
-    fields.clear();
-    // The empty line and the line before it.
-    if !text.ends_with(b"\r\n\r\n") {
-        return Err(HeadError::LineEnd);
-    }
-    for header in headers {
-        let name = header.name.as_bytes();
-        let name_span = Span::within(bytes, name);
-        // What precedes a name is the end of the line before.
-        if !name_span.is_after(b"\r\n", bytes) {
-            return Err(HeadError::LineEnd);
-        }
-        let value = Span::within(bytes, header.value);
-        fields.push(notes.field(name, name_span, value));
-    }
-    Ok(())
 }

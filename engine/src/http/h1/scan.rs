@@ -1,11 +1,14 @@
 //! Byte classes of RFC 9110 and RFC 9112, and the small scans built on them.
 //!
 //! Everything is a pure function of a byte slice, without allocation and linear in its length.
+//! What is long (targets, values) is scanned eight bytes at a time: see [`until`].
 
 /// `tchar`, RFC 9110 §5.6.2.
 const TOKEN: u8 = 1;
 /// What a field value may hold: HTAB, SP, VCHAR, obs-text; RFC 9110 §5.5.
 const VALUE: u8 = 2;
+/// What a registered name may hold, RFC 3986 §3.2.2, without commas and percent-encoding.
+const HOST: u8 = 4;
 
 static CLASS: [u8; 256] = classes();
 
@@ -38,6 +41,15 @@ const fn classes() -> [u8; 256] {
         if byte == b'\t' || (byte >= b' ' && byte != 0x7f) {
             class |= VALUE;
         }
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || matches!(
+                byte,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+            )
+        {
+            class |= HOST;
+        }
         #[expect(
             clippy::indexing_slicing,
             reason = "a byte is below 256; runs at compile time"
@@ -68,6 +80,12 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
+/// May the byte stand in a host that is no bracketed address?
+#[inline]
+pub(crate) fn is_host_byte(byte: u8) -> bool {
+    class(byte) & HOST != 0
+}
+
 /// May the byte stand in a field value?
 #[inline]
 pub(crate) fn is_value_byte(byte: u8) -> bool {
@@ -77,6 +95,44 @@ pub(crate) fn is_value_byte(byte: u8) -> bool {
 /// A field value, possibly empty.
 pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| is_value_byte(byte))
+}
+
+/// How many bytes precede the first one that is below `LOW` or is `BYTE`; all of them if none is.
+///
+/// Eight bytes at a time: of bytes without the highest bit, those that are searched for have it in
+/// `word - LOW` or in `(word ^ BYTE) - 1`. A borrow can mark others, but only above one that is
+/// marked rightly, and the lowest one counts.
+#[inline]
+pub(crate) fn until<const LOW: u8, const BYTE: u8>(bytes: &[u8]) -> usize {
+    const { assert!(0 < LOW && LOW < 0x80 && BYTE < 0x80) };
+    let each = |byte: u8| u64::from_le_bytes([byte; 8]);
+    let mut rest = bytes;
+    while let Some((eight, behind)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*eight);
+        let below = word.wrapping_sub(each(LOW));
+        let equal = (word ^ each(BYTE)).wrapping_sub(each(1));
+        let marks = (below | equal) & !word & each(0x80);
+        if marks != 0 {
+            let seen = bytes.len().wrapping_sub(rest.len());
+            return seen.wrapping_add(marks.trailing_zeros() as usize / 8);
+        }
+        rest = behind;
+    }
+    let is_wanted = |&byte: &u8| byte < LOW || byte == BYTE;
+    let at = rest.iter().position(is_wanted).unwrap_or(rest.len());
+    bytes.len().wrapping_sub(rest.len()).wrapping_add(at)
+}
+
+/// How many bytes precede the first one that no field value may hold.
+#[inline]
+pub(crate) fn value_length(bytes: &[u8]) -> usize {
+    let mut length = until::<b' ', 0x7f>(bytes);
+    while let Some(b'\t') = bytes.get(length) {
+        let behind = length.wrapping_add(1);
+        let rest = bytes.get(behind..).unwrap_or_default();
+        length = behind.wrapping_add(until::<b' ', 0x7f>(rest));
+    }
+    length
 }
 
 /// Without the optional whitespace (SP, HTAB) at both ends; RFC 9110 §5.6.3.
@@ -101,7 +157,7 @@ pub(crate) fn decimal(bytes: &[u8]) -> Option<u64> {
         return None;
     }
     bytes.iter().try_fold(0_u64, |number, &byte| {
-        let digit = byte.is_ascii_digit().then(|| byte.wrapping_sub(b'0'))?;
+        let digit = Some(byte.wrapping_sub(b'0')).filter(|&digit| digit < 10)?;
         number.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }
@@ -129,6 +185,28 @@ mod tests {
             assert_eq!(is_token_byte(byte), expected, "{byte:#x}");
         }
         assert!(!is_token(b""));
+    }
+
+    #[test]
+    fn a_search_by_words_finds_what_one_by_bytes_finds() {
+        for around in [b' ', b'!', b'0', b':', b'a', 0x7e, 0x80, 0xff] {
+            for (length, byte) in
+                (0..=20).flat_map(|length| (0..=u8::MAX).map(move |b| (length, b)))
+            {
+                for at in 0..length {
+                    let mut bytes = vec![around; length];
+                    bytes[at] = byte;
+                    bytes[length / 2] = bytes[length / 2].wrapping_sub(byte & 1);
+                    let first = |is_wanted: fn(u8) -> bool| {
+                        let found = bytes.iter().position(|&byte| is_wanted(byte));
+                        found.unwrap_or(length)
+                    };
+                    let of_name = first(|byte| byte < 0x21 || byte == b':');
+                    assert_eq!(until::<0x21, b':'>(&bytes), of_name, "{bytes:?}");
+                    assert_eq!(value_length(&bytes), first(|byte| !is_value_byte(byte)));
+                }
+            }
+        }
     }
 
     #[test]

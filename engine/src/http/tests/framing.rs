@@ -3,18 +3,19 @@
 use crate::http::collect::Notes;
 use crate::http::framing::{BodyLength, FramingError, of_request, of_response};
 use crate::http::head::Span;
-use crate::http::{Method, Version};
+use crate::http::{FieldName, Method, Version};
 
 /// Notes of a message with these values of the two fields.
 fn announced_by(lengths: &[&str], codings: &[&str]) -> (Notes, Vec<u8>) {
     let mut notes = Notes::default();
     let mut bytes = Vec::new();
-    for (values, once) in [
-        (lengths, &mut notes.content_length),
-        (codings, &mut notes.transfer_encoding),
+    for (values, name) in [
+        (lengths, FieldName::ContentLength),
+        (codings, FieldName::TransferEncoding),
     ] {
         for value in values {
-            once.note(Span::new(bytes.len(), value.len()));
+            let span = Span::new(bytes.len(), value.len());
+            notes.field(name, Span::default(), span);
             bytes.extend_from_slice(value.as_bytes());
         }
     }

@@ -5,6 +5,7 @@ mod encode;
 mod framing;
 mod inquiry;
 mod malformed;
+mod reference;
 mod request;
 mod response;
 mod target;
