@@ -106,7 +106,11 @@ pub(crate) fn compare(
         confidence: options.confidence,
     };
     machine.begin();
-    let runs = rounds(&stage, &scenario, options, stop)?;
+    let runs = rounds(&stage, &scenario, options, stop);
+    if shows_progress(options) {
+        let _ = write!(stderr(), "\r\x1b[K");
+    }
+    let runs = runs?;
     machine.end();
     let summary = frame.summary(&runs);
     let mut syscalls = Vec::new();
@@ -176,9 +180,6 @@ fn rounds(
             }
             Err(error) => return Err(error),
         }
-    }
-    if shows_progress(options) {
-        let _ = write!(stderr(), "\r\x1b[K");
     }
     Ok(runs)
 }

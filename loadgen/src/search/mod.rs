@@ -99,7 +99,9 @@ impl Tester<'_> {
         let mut windows = Vec::new();
         loop {
             self.show(probe, &windows, repeats.most());
-            let Some(seen) = self.window(probe.rate)? else {
+            let seen = self.window(probe.rate).inspect_err(|_| self.clear())?;
+            let Some(seen) = seen else {
+                self.clear();
                 return Ok(None);
             };
             let verdict = repeats.feed(seen.window);
