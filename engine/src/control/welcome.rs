@@ -44,7 +44,7 @@ fn write(text: &mut String, running: &Running<'_>) -> fmt::Result {
     if let Some(Address::Tcp(address)) = config.listeners.first().map(|one| &one.address) {
         writeln!(
             text,
-            "  curl -i http://{address}/hello?from=me      # a request, told back"
+            "  curl -i 'http://{address}/hello?from=me'    # a request, told back"
         )?;
         writeln!(
             text,
@@ -100,7 +100,7 @@ mod tests {
         let text = welcome(&running);
         for part in [
             "on 2 shards, with 2 built-in",
-            "curl -i http://127.0.0.1:8080/hello",
+            "curl -i 'http://127.0.0.1:8080/hello?from=me'",
             "  bin/loadgen run http://127.0.0.1:8080/",
             "http://127.0.0.1:9901/stats",
             "Ctrl-C",
