@@ -525,7 +525,10 @@ impl<'a> Field<'a> {
     /// The elements of the list.
     pub(super) fn list(self) -> Vec<Self> {
         let DeValue::Array(array) = self.value.get_ref() else {
-            self.expected::<()>("a list");
+            match self.as_written().as_str() {
+                "" => self.expected::<()>("a list"),
+                written => self.expected(&format!("a list, as in [{written}]")),
+            };
             return Vec::new();
         };
         // Elements are numbered within their file.
