@@ -21,6 +21,7 @@ mod clients;
 mod config;
 mod deadlines;
 mod discovery;
+mod doors;
 mod drain;
 mod exchange;
 mod forward;

@@ -100,6 +100,24 @@ fn an_address_that_is_taken_is_refused_with_field_and_reason() {
     let problem = &dump["last_rejection"]["problems"][0];
     assert_eq!(problem["field"], "listeners[1].address");
     let message = problem["message"].as_str().expect("a reason");
-    assert!(message.contains("in use"), "{message}");
+    let expected = "listener second cannot have it: Address already in use";
+    assert!(message.contains(expected), "{message}");
     assert_eq!(proxy.get("/").status(), 200);
+}
+
+#[test]
+fn a_listener_is_widened_narrowed_and_comes_back_at_once() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address()).shards(2);
+    let proxy = start(&setup);
+    let (plain, second) = (text(&proxy, &setup), ports::free());
+    let any = SocketAddr::from(([0, 0, 0, 0], second.port()));
+    for address in [second, any, second] {
+        accept(&proxy, &with_second(&plain, "second", address));
+        assert_eq!(Client::connect(second).get("/").status(), 200, "{address}");
+    }
+    // It may still be closing.
+    accept(&proxy, &plain);
+    accept(&proxy, &with_second(&plain, "second", second));
+    assert_eq!(Client::connect(second).get("/").status(), 200);
 }

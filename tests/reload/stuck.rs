@@ -12,7 +12,7 @@ use nix::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Origin, Proxy, Setup, wait};
+use crate::harness::{Client, Origin, Proxy, Setup, ports, wait};
 
 use super::{accept, generation, start, text};
 
@@ -97,4 +97,28 @@ fn a_shard_that_does_not_prepare_leaves_everything_as_it_was() {
     accept(&proxy, &text(&proxy, &after));
     assert_eq!(serving.get("/").text(), "other");
     assert_eq!(stuck.get("/").text(), "other");
+}
+
+#[test]
+fn a_listener_that_comes_with_the_drain_is_not_opened_and_holds_nothing_up() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address()).shards(2).drain("10m");
+    let mut proxy = start(&setup);
+    assert_eq!(proxy.get("/").status(), 200);
+    let second = ports::free();
+    let next = format!(
+        "{}\n[[listeners]]\nname = \"second\"\naddress = \"{second}\"\n\
+         [[listeners.virtual_hosts]]\nname = \"second\"\nhosts = [\"*\"]\n\
+         [[listeners.virtual_hosts.routes]]\nname = \"second\"\nforward = \"origin\"\n",
+        text(&proxy, &setup)
+    );
+    // The generation is prepared on one shard; the other will do so when it is told to drain.
+    let stopped = Stopped::thread(&proxy, "weft-1-");
+    fs::write(proxy.file("weft.toml"), next).expect("written");
+    proxy.signal(Signal::HUP);
+    wait::for_("the new socket", || Client::try_connect(second).is_ok());
+    proxy.terminate();
+    wait::for_("the drain", || proxy.stderr().contains("Draining"));
+    drop(stopped);
+    assert_eq!(proxy.wait().code(), Some(0), "{}", proxy.stderr());
 }

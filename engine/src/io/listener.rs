@@ -5,14 +5,18 @@
 //! client whose connect succeeded is lost. Does not decide who may come in (`accept` does).
 
 use std::collections::VecDeque;
+use std::fs;
 use std::future::poll_fn;
-use std::io::{Error, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use rustix::net::{Shutdown, SocketFlags};
+use socket2::{SockRef, Socket};
 
 use super::address::Address;
 use super::driver::socket::{Role, remember};
@@ -27,25 +31,74 @@ pub struct Listener {
     index: u32,
 }
 
-/// Bind and listen, on any thread. A TCP socket gets `SO_REUSEPORT`, so that each shard has its
-/// own and the kernel spreads connections; a Unix socket has one queue: bind it once and give
-/// each shard a duplicate. Accepted connections send without waiting for acknowledgements
-/// (`TCP_NODELAY`, which they inherit): what a server streams must not wait for the client's.
+/// Bind and listen, on any thread, beside other sockets of this process: a TCP socket gets
+/// `SO_REUSEPORT`, so that each shard has its own and the kernel spreads connections. A Unix socket
+/// has one queue: bind it once and give each shard a duplicate. Accepted connections send without
+/// waiting for acknowledgements (`TCP_NODELAY`, which they inherit): what a server streams must not
+/// wait for the client's.
 ///
 /// *Errors:* as `bind(2)` and `listen(2)`.
 pub fn bind(address: &Address, backlog: u32) -> Result<OwnedFd> {
+    let socket = unbound(address)?;
+    share(&socket, address)?;
+    listen(socket, address, backlog)
+}
+
+/// The first socket of a process at an address, to which [`bind`] adds others: it listens only
+/// where nobody else does, neither another process nor this one. Two processes that share a port by
+/// `SO_REUSEPORT` would each get a part of the connections, and neither would know.
+///
+/// *Errors:* `AddrInUse` when somebody listens there, also on one of the addresses that a wildcard
+/// stands for; else as `bind(2)` and `listen(2)`.
+pub fn claim(address: &Address, backlog: u32) -> Result<OwnedFd> {
+    let socket = listen(unbound(address)?, address, backlog)?;
+    // Only now: of two processes that have bound it at the same moment, one may listen.
+    share(&SockRef::from(&socket), address)?;
+    Ok(socket)
+}
+
+fn unbound(address: &Address) -> Result<Socket> {
     let socket = address.socket()?;
     if let Address::Tcp(address) = address {
+        // Connections of a process before this one may still be ending.
         socket.set_reuse_address(true)?;
-        socket.set_reuse_port(true)?;
-        socket.set_tcp_nodelay(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
     }
+    Ok(socket)
+}
+
+fn share(socket: &Socket, address: &Address) -> Result<()> {
+    match address {
+        Address::Tcp(_) => socket.set_reuse_port(true),
+        Address::Unix(_) => Ok(()),
+    }
+}
+
+fn listen(socket: Socket, address: &Address, backlog: u32) -> Result<OwnedFd> {
     socket.bind(&address.to_kernel()?)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Remove the file of a Unix socket on which nobody listens any more, so that it can be bound
+/// again. What else is there stays, and the bind says that the address is in use.
+///
+/// *Errors:* as `unlink(2)`.
+pub fn remove_stale(path: &Path) -> Result<()> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
+    let address = Address::Unix(path.to_owned());
+    let socket = address.socket()?;
+    // One whose queue is full is in use, and would have us wait.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&address.to_kernel()?) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 impl Listener {
@@ -65,7 +118,7 @@ impl Listener {
     pub fn address(&self) -> Option<SocketAddr> {
         let sockets = self.driver.sockets.borrow();
         let fd = sockets[self.index as usize].fd()?;
-        socket2::SockRef::from(fd).local_addr().ok()?.as_socket()
+        SockRef::from(fd).local_addr().ok()?.as_socket()
     }
 
     /// The next connection. It can be sent to another shard and adopted by `Stream::from_fd`.
@@ -130,7 +183,7 @@ impl Listener {
         let fd = socket.raw();
         let generation = socket.generation;
         let Role::Listening(accepted) = &mut socket.role else {
-            return Poll::Ready(Err(std::io::ErrorKind::InvalidInput.into()));
+            return Poll::Ready(Err(ErrorKind::InvalidInput.into()));
         };
         if let Some(connection) = accepted.sockets.pop_front() {
             return Poll::Ready(Ok(connection));

@@ -30,7 +30,7 @@ pub use address::Address;
 pub use cipher::{Cipher, CipherFailed, Opened};
 pub use clock::Instant;
 pub use file::AppendFile;
-pub use listener::{Listener, bind};
+pub use listener::{Listener, bind, claim, remove_stale};
 pub use random::random_secret;
 pub use ring::buffer::Buf;
 pub use ring::probe;

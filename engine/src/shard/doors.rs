@@ -2,18 +2,29 @@
 //!
 //! A door belongs to an address, not to a name: a listener that is renamed keeps its sockets, and
 //! with them the connections that wait in their queues. A new address is bound before anything else
-//! happens to a configuration, so that one that is taken is an error like any other.
+//! happens to a configuration, so that one that is taken is an error like any other. One on which
+//! somebody else listens is waited for a little: a process that has just ended gives its sockets
+//! back when its rings are gone, some milliseconds after it is.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use super::{StartError, placement};
 use crate::config::{self, Config};
-use crate::io;
+use crate::io::{self, Instant, clock};
 use crate::limits;
+
+/// How long a start or a reload waits for an address on which somebody else listens.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often it tries meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// One shard's listening socket.
 #[derive(Debug)]
@@ -57,8 +68,9 @@ impl Doors {
         Ok(Self { cpus, by_shard })
     }
 
-    /// Binds every listener whose address is not `open`, once for each shard. A port that the
-    /// kernel chose is written into the configuration.
+    /// Binds every listener whose address is not `open` in this process, once for each shard. A
+    /// port that the kernel chose is written into the configuration. Blocks for at most three
+    /// seconds, while an address is in use.
     ///
     /// *Errors:* the first listener that cannot be bound; what was bound before it is closed.
     pub fn add(
@@ -66,12 +78,16 @@ impl Doors {
         shard_count: usize,
         open: &HashSet<config::Address>,
     ) -> Result<Vec<Vec<Door>>, BindError> {
+        let deadline = clock::now() + PATIENCE;
         let mut by_shard: Vec<Vec<Door>> = (0..shard_count).map(|_| Vec::new()).collect();
+        let mut ours = open.clone();
         for (place, listener) in config.listeners.iter_mut().enumerate() {
             if open.contains(&listener.address) {
                 continue;
             }
-            let bound = bind_all(&listener.address, shard_count).map_err(|error| BindError {
+            let is_ours = ours.iter().any(|it| overlap(it, &listener.address));
+            let bound = bind_in_time(&listener.address, shard_count, is_ours, deadline);
+            let bound = bound.map_err(|error| BindError {
                 place,
                 listener: Arc::clone(&listener.name),
                 address: listener.address.clone(),
@@ -82,10 +98,8 @@ impl Doors {
                 address.as_socket().map(config::Address::Tcp)
             });
             listener.address = chosen.unwrap_or_else(|| listener.address.clone());
-            let address = match &listener.address {
-                config::Address::Tcp(address) => io::Address::Tcp(*address),
-                config::Address::Unix(path) => io::Address::Unix(path.clone()),
-            };
+            ours.insert(listener.address.clone());
+            let address = place_of(&listener.address);
             for (doors, socket) in by_shard.iter_mut().zip(bound) {
                 let address = address.clone();
                 doors.push(Door { address, socket });
@@ -131,35 +145,94 @@ pub fn remedy(address: &config::Address, error: &Error) -> &'static str {
     }
 }
 
-/// A socket of its own for each shard; for a Unix path, duplicates of one.
-fn bind_all(address: &config::Address, count: usize) -> std::io::Result<Vec<OwnedFd>> {
+fn place_of(address: &config::Address) -> io::Address {
     match address {
-        config::Address::Tcp(tcp) => {
-            // A port that somebody else shares with SO_REUSEPORT would take half our clients.
-            drop(std::net::TcpListener::bind(tcp)?);
-            let first = io::bind(&io::Address::Tcp(*tcp), limits::LISTEN_BACKLOG)?;
+        config::Address::Tcp(address) => io::Address::Tcp(*address),
+        config::Address::Unix(path) => io::Address::Unix(path.clone()),
+    }
+}
+
+/// Whether a connection to one of these may reach a socket at the other. Whoever has claimed one of
+/// them keeps everybody else from both, so the other need not be claimed: it could not be.
+fn overlap(one: &config::Address, other: &config::Address) -> bool {
+    let (config::Address::Tcp(one), config::Address::Tcp(other)) = (one, other) else {
+        return false;
+    };
+    let is_any = |address: &SocketAddr| address.ip().is_unspecified();
+    one.port() == other.port()
+        && one.port() != 0
+        && one.is_ipv4() == other.is_ipv4()
+        && (is_any(one) || is_any(other))
+}
+
+/// [`bind_all`], again and again until `deadline` while somebody else listens there.
+fn bind_in_time(
+    address: &config::Address,
+    count: usize,
+    is_ours: bool,
+    deadline: Instant,
+) -> std::io::Result<Vec<OwnedFd>> {
+    loop {
+        match bind_all(address, count, is_ours) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && clock::now() < deadline => {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a start waits here, or a reload aside: never a shard"
+                )]
+                thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A socket of its own for each shard; for a Unix path, duplicates of one.
+fn bind_all(
+    address: &config::Address,
+    count: usize,
+    is_ours: bool,
+) -> std::io::Result<Vec<OwnedFd>> {
+    let (place, backlog) = (place_of(address), limits::LISTEN_BACKLOG);
+    match &place {
+        io::Address::Tcp(_) => {
+            let first = match is_ours {
+                true => io::bind(&place, backlog),
+                false => io::claim(&place, backlog),
+            }?;
             // Port 0 lets the kernel choose, once for all shards.
-            let chosen = std::net::TcpListener::from(first.try_clone()?).local_addr()?;
-            let address = io::Address::Tcp(chosen);
-            let others = (1..count).map(|_| io::bind(&address, limits::LISTEN_BACKLOG));
+            let chosen = socket2::SockRef::from(&first).local_addr()?.as_socket();
+            let place = chosen.map_or(place, io::Address::Tcp);
+            let others = (1..count).map(|_| io::bind(&place, backlog));
             std::iter::once(Ok(first)).chain(others).collect()
         }
-        config::Address::Unix(path) => {
-            remove_stale(path)?;
-            let socket = io::bind(&io::Address::Unix(path.clone()), limits::LISTEN_BACKLOG)?;
+        io::Address::Unix(path) => {
+            io::remove_stale(path)?;
+            let socket = io::bind(&place, backlog)?;
             (0..count).map(|_| socket.try_clone()).collect()
         }
     }
 }
 
-/// Remove the socket file of a process that is gone. One that still answers is left, and the bind
-/// then says that the address is in use.
-fn remove_stale(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket =
-        std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-        std::fs::remove_file(path)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_overlaps_the_addresses_of_its_family_and_port() {
+        let parse = |text: &str| config::Address::Tcp(text.parse().expect("an address"));
+        for (one, other, expected) in [
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("[::1]:80", "[::]:80", true),
+            ("127.0.0.1:80", "0.0.0.0:81", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:0", "0.0.0.0:0", false),
+            ("0.0.0.0:80", "[::]:80", false),
+        ] {
+            let (one, other) = (parse(one), parse(other));
+            assert_eq!(overlap(&one, &other), expected, "{one} {other}");
+            assert_eq!(overlap(&other, &one), expected, "{other} {one}");
+        }
+        let path = config::Address::Unix("/run/a.sock".into());
+        assert!(!overlap(&path, &path));
     }
-    Ok(())
 }

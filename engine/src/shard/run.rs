@@ -139,12 +139,16 @@ async fn forget(shard: Rc<Shard>, listener: ListenerId) {
 }
 
 impl Shard {
-    /// Begin to accept.
+    /// Begin to accept, but for a drain.
     fn open(self: &Rc<Self>, door: Door) {
         // A door that no listener of the generation wants closes with the socket.
         let Some(listener) = self.local.listener_at(&door.address) else {
             return;
         };
+        // A generation may be committed to when the drain has begun already.
+        if self.local.is_draining() {
+            return;
+        }
         let open = Rc::new(OpenDoor {
             address: door.address,
             listener: Cell::new(listener),
@@ -326,6 +330,7 @@ impl Shard {
         self.connections.close(self.number);
         // Nothing was promised to who waits there.
         self.shut.take();
+        self.prepared.take();
         self.local.start_drain();
         for door in &*self.doors.borrow() {
             door.closing.ring();

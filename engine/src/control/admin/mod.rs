@@ -22,8 +22,8 @@ mod tests;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ use super::discovery::api::{self, Peer};
 use super::log::{Log, Throttle};
 use super::view::View;
 use crate::config::Address;
-use crate::io::clock;
+use crate::io::{clock, remove_stale};
 use crate::limits::{ADMIN_CONNECTIONS, ADMIN_DEADLINE, ADMIN_HEAD_BYTES, ADMIN_HEAD_TIMEOUT};
 use answer::{Answer, Content};
 use guard::{Caller, Reach};
@@ -86,7 +86,7 @@ impl Admin {
             Address::Tcp(address) => {
                 let socket = net::TcpListener::bind(address)?;
                 socket.set_nonblocking(true)?;
-                let is_loopback = address.ip().is_loopback();
+                let is_loopback = address.ip().to_canonical().is_loopback();
                 let reach = if is_loopback {
                     Reach::Loopback
                 } else {
@@ -133,8 +133,10 @@ impl Admin {
                 };
                 Ok(accept_all(accept, reach, view).await)
             }
-            Socket::Unix(socket, _file) => {
+            Socket::Unix(socket, file) => {
                 let listener = tokio::net::UnixListener::from_std(socket)?;
+                // Goes first: what is there once nobody listens may be the file of a successor.
+                let _file = file;
                 let accept = async || {
                     let (stream, _) = listener.accept().await?;
                     let user = stream.peer_cred().ok().map(|peer| peer.uid());
@@ -143,19 +145,6 @@ impl Admin {
                 Ok(accept_all(accept, reach, view).await)
             }
         }
-    }
-}
-
-/// Removes a socket file that refuses connections; what else is there stays for `bind` to refuse.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let is_stale = is_socket
-        && unix::UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    if is_stale {
-        fs::remove_file(path)
-    } else {
-        Ok(())
     }
 }
 

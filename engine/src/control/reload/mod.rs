@@ -213,7 +213,8 @@ impl Reloader {
         self.view.discovery.prepare(&mut config).await;
         keep_ports(running, &mut config);
         let shards = self.view.collector.shards();
-        let doors = new_doors(running, &mut config, shards.len())?;
+        let (config, doors) = new_doors(running, config, shards.len()).await;
+        let doors = doors?;
         let admin = self.next_admin(running, &written)?;
         let access = next_access(&written)?;
         outputs::can_be_changed(&running.written, &written).await?;
@@ -332,21 +333,30 @@ impl Reloader {
 }
 
 /// Sockets for the listeners that are not open yet, for each shard.
-fn new_doors(
+async fn new_doors(
     running: &Running,
-    config: &mut Config,
+    mut config: Config,
     shard_count: usize,
-) -> Result<Vec<Vec<Door>>, Vec<Problem>> {
+) -> (Config, Result<Vec<Vec<Door>>, Vec<Problem>>) {
     let open = running.config.listeners.iter();
     let open: HashSet<Address> = open.map(|listener| listener.address.clone()).collect();
-    Doors::add(config, shard_count, &open).map_err(|error| {
+    let (config, doors) = aside(move || {
+        let doors = Doors::add(&mut config, shard_count, &open);
+        (config, doors)
+    })
+    .await;
+    let doors = doors.map_err(|error| {
         vec![Problem {
             line: None,
             field: format!("listeners[{}].address", error.place),
             value: Some(format!("\"{}\"", error.address)),
-            message: format!("cannot be listened on: {}", error.error),
+            message: format!(
+                "listener {} cannot have it: {}",
+                error.listener, error.error
+            ),
         }]
-    })
+    });
+    (config, doors)
 }
 
 /// Who may change the registry, if there is one. A file of tokens that is gone is not made again:
