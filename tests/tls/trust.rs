@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use super::HANDSHAKES;
 use crate::harness::{
     Client, Load, Origin, Peer, Proxy, Setup,
@@ -95,6 +97,7 @@ fn calling(to: &Proxy, trusted: &Path, shown: &Certificate) -> Proxy {
     Proxy::start(
         &Setup::new()
             .drain("1s")
+            .top("access_log = { path = \"access.log\", flush = \"20ms\" }")
             .listener("upgrades = [\"websocket\"]")
             .cluster_with("origin", &[to.address().to_string()], &cluster),
     )
@@ -172,6 +175,13 @@ fn tunnels_and_downloads_from_an_endpoint_that_is_not_trusted_any_more_are_cut()
     cut.rest();
     download.rest();
     to_first.expect_count(UPSTREAM, "event=\"untrusted\"", 2);
+    wait::for_("both to be told as our doing", || {
+        let log = fs::read_to_string(to_first.file("access.log")).expect("a log");
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["detail"] == "untrusted").count() == 2
+    });
     assert_eq!(get(&mut to_first.connect()), 503);
     // Nothing of the first is left at its end either.
     wait::for_("the first to be left", || {

@@ -147,7 +147,14 @@ pub(super) async fn run(
             }
         }
         Err(error) => {
-            call.pool.tell(upstream.ended());
+            let event = upstream.ended();
+            call.pool.tell(event);
+            let error = match (error, event) {
+                (ForwardError::Relay(RelayError::UpstreamClosed), PoolEvent::Untrusted) => {
+                    ForwardError::Relay(RelayError::UpstreamUntrusted)
+                }
+                (error, _) => error,
+            };
             let reached = match () {
                 () if trace.status != 0 => Reached::Committed,
                 () if answer.is_begun => Reached::Begun,

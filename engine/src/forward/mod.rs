@@ -192,7 +192,8 @@ impl ForwardError {
                 RelayError::UpstreamClosed | RelayError::ResponseBody(_) => {
                     Some(EndpointFault::Broken)
                 }
-                RelayError::ClientGone
+                RelayError::UpstreamUntrusted
+                | RelayError::ClientGone
                 | RelayError::BodyTruncated
                 | RelayError::ClientStalled
                 | RelayError::BodyTimeout

@@ -62,6 +62,8 @@ pub enum RelayError {
     IdleTimeout,
     /// The upstream closed or reset its connection.
     UpstreamClosed,
+    /// The connection was cut, since the endpoint at its end is not trusted any more.
+    UpstreamUntrusted,
     /// The response body is broken.
     ResponseBody(BodyError),
 }

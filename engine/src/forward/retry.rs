@@ -96,14 +96,22 @@ pub(super) fn reason(failed: &Failed) -> Option<RetryReason> {
         (ForwardError::Relay(RelayError::UpstreamClosed), Reached::SentOnReused) => {
             Some(RetryReason::StaleConnection)
         }
-        (ForwardError::Relay(RelayError::UpstreamClosed), Reached::SentOnFresh) => {
+        // What is cut by us may have been read, also on a connection that had idled.
+        (
+            ForwardError::Relay(RelayError::UpstreamClosed | RelayError::UpstreamUntrusted),
+            Reached::SentOnFresh,
+        )
+        | (ForwardError::Relay(RelayError::UpstreamUntrusted), Reached::SentOnReused) => {
             Some(RetryReason::Reset)
         }
         (ForwardError::Relay(RelayError::TryTimeout | RelayError::FirstByteTimeout), _) => {
             Some(RetryReason::Timeout)
         }
         // A head that is cut short, too.
-        (ForwardError::Relay(RelayError::UpstreamClosed), Reached::Begun)
+        (
+            ForwardError::Relay(RelayError::UpstreamClosed | RelayError::UpstreamUntrusted),
+            Reached::Begun,
+        )
         | (
             ForwardError::ResponseHead(_)
             | ForwardError::InterimFlood

@@ -69,15 +69,18 @@ fn relay(error: RelayError, trace: &Trace) -> Reason {
             UpstreamFailure::FirstByteTimeout.into()
         }
         RelayError::IdleTimeout => UpstreamFailure::IdleTimeout.into(),
-        RelayError::UpstreamClosed if trace.first_byte_at == Instant::default() => {
-            UpstreamFailure::ClosedBeforeResponse.into()
+        RelayError::UpstreamClosed | RelayError::UpstreamUntrusted => {
+            match trace.first_byte_at == Instant::default() {
+                true => UpstreamFailure::ClosedBeforeResponse.into(),
+                false => UpstreamFailure::ClosedMidResponse.into(),
+            }
         }
-        RelayError::UpstreamClosed => UpstreamFailure::ClosedMidResponse.into(),
         RelayError::ResponseBody(_) => UpstreamFailure::BadResponse.into(),
     };
     let detail = match error {
         RelayError::RequestBody(BodyError::Chunk(_)) | RelayError::ResponseBody(_) => "chunked",
         RelayError::TryTimeout => "per_try",
+        RelayError::UpstreamUntrusted => "untrusted",
         _ => "",
     };
     (failure, detail)
@@ -113,6 +116,8 @@ mod tests {
         trace.first_byte_at = Instant::from_nanos(1);
         let (failure, _) = forward(closed, &trace);
         assert_eq!(failure, UpstreamFailure::ClosedMidResponse.into());
+        let cut = ForwardError::Relay(RelayError::UpstreamUntrusted);
+        assert_eq!(forward(cut, &trace), (failure, "untrusted"));
     }
 
     #[test]
