@@ -198,3 +198,30 @@ fn an_identity_is_made_and_what_stands_in_the_way_is_told() {
     );
     fs::remove_dir_all(folder).expect("removed");
 }
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_no_panic() {
+    for arguments in [&["check"][..], &["doctor"]] {
+        let full = fs::File::options().write(true).open("/dev/full");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
+        command.args(arguments).stdout(full.expect("a full disk"));
+        let output = command.output().expect("weft runs");
+        let told = stderr(&output);
+        assert_eq!(code(&output), 1, "{told}");
+        assert!(told.starts_with("The output cannot be written: "), "{told}");
+    }
+}
+
+#[test]
+fn an_authority_lasts_a_year_at_most() {
+    for validity in ["366d", "9999999d", "59s"] {
+        let init = ["identity", "init", "--trust-domain", "example.org"];
+        let output = weft(&[&init[..], &["--validity", validity]].concat());
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("expected at "),
+            "{}",
+            stderr(&output)
+        );
+    }
+}

@@ -46,7 +46,7 @@ fn methods_that_cannot_be() {
         ),
         (
             "authentication.api_keys = [{ name = 'a', header = 'x', keys = [{ owner = 'o', hash = 'secret' }] }]",
-            "authentication.api_keys[0].keys[0].hash = 'secret': expected \"sha256:\" and 64 hexadecimal digits",
+            "authentication.api_keys[0].keys[0].hash: expected \"sha256:\" and 64 hexadecimal digits",
         ),
         (
             "authentication.api_keys = [{ name = 'a', header = 'x', keys = [{ owner = 'o', hash = 'HASH' }, { owner = 'p', hash = 'HASH' }] }]",

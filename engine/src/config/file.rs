@@ -460,6 +460,21 @@ impl<'a> Field<'a> {
             .or_else(|| self.expected(expected))
     }
 
+    /// The same for what stands in place of a secret: by mistake it may be the secret itself, which
+    /// no log and no page shows.
+    pub(super) fn parse_hidden<T>(
+        &self,
+        expected: &str,
+        parse: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Option<T> {
+        self.text().and_then(parse).or_else(|| {
+            let message = format!("expected {expected}");
+            self.notes
+                .note(Some(self.value.span()), &self.path, None, message);
+            None
+        })
+    }
+
     /// A whole number within `range`.
     pub(super) fn count(&self, range: RangeInclusive<u32>) -> Option<u32> {
         let count = self.number().and_then(|number| u32::try_from(number).ok());

@@ -120,7 +120,7 @@ fn user(section: &mut Section<'_>, names: &mut Names) -> Option<User> {
         Some(name)
     });
     let hash = section.required("hash", PASSWORD_HASH);
-    let hash = hash.and_then(|field| field.parse(PASSWORD_HASH, password_hash));
+    let hash = hash.and_then(|field| field.parse_hidden(PASSWORD_HASH, password_hash));
     Some(User {
         name: name?,
         hash: hash?,
@@ -143,7 +143,7 @@ fn api_key(section: &mut Section<'_>, hashes: &mut HashMap<KeyHash, String>) -> 
     let owner = section.required("owner", grammar::NAME);
     let owner = owner.and_then(|field| field.parse(grammar::NAME, grammar::name));
     let hash = section.required("hash", KEY_HASH).and_then(|field| {
-        let hash = field.parse(KEY_HASH, KeyHash::parse)?;
+        let hash = field.parse_hidden(KEY_HASH, KeyHash::parse)?;
         match hashes.insert(hash.clone(), field.place()) {
             Some(other) => field.refuse(&format!("already used in {other}")),
             None => Some(hash),

@@ -20,6 +20,8 @@ use crate::config::SpiffeId;
 
 /// Shorter ones would have ended before they were in use.
 pub(super) const VALIDITY_MIN: Duration = Duration::from_secs(60);
+/// Of an authority, on which everything in its domain depends.
+pub(super) const VALIDITY_MAX: Duration = Duration::from_secs(365 * 86_400);
 /// How far clocks may differ: certificates are valid from so long ago.
 const SKEW: Duration = Duration::from_secs(300);
 /// Characters of an attribute of a name (RFC 5280, appendix A: `ub-common-name`).

@@ -61,7 +61,7 @@ pub struct Init {
     #[arg(long, value_name = "DIR", default_value = "authority")]
     pub authority: PathBuf,
     /// How long the authority is valid, from 1m to 365d
-    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = validity)]
+    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = authority_validity)]
     pub validity: Duration,
 }
 
@@ -279,6 +279,14 @@ fn validity(text: &str) -> Result<Duration, String> {
     match validity >= authority::VALIDITY_MIN {
         true => Ok(validity),
         false => Err("expected at least \"1m\"".to_owned()),
+    }
+}
+
+fn authority_validity(text: &str) -> Result<Duration, String> {
+    let validity = validity(text)?;
+    match validity <= authority::VALIDITY_MAX {
+        true => Ok(validity),
+        false => Err("expected at most \"365d\"".to_owned()),
     }
 }
 
