@@ -2,14 +2,15 @@
 //!
 //! The embedded default has fixed ports, so everything about it is one test.
 
-use std::net::TcpListener;
+use std::{io::Read as _, net::TcpListener, os::fd::AsRawFd as _, process::Command};
 
 use rustix::process::Signal;
 
 use crate::harness::{
-    Proxy,
+    Origin, Proxy, Setup, ports,
     proxy::{loadgen, output, weft},
     scratch::Scratch,
+    wait,
 };
 
 #[test]
@@ -50,4 +51,52 @@ fn the_embedded_default_serves_says_what_to_try_and_ends_on_ctrl_c() {
     );
     proxy.signal(Signal::INT);
     assert_eq!(proxy.wait().code(), Some(0), "{}", proxy.stderr());
+}
+
+#[test]
+fn an_event_log_that_nobody_reads_holds_nothing_up() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address()).top("watch = false");
+    let (address, admin, scratch) = (ports::free(), ports::free(), Scratch::new());
+    let config = scratch.write("weft.toml", &setup.render(address, admin));
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = weft();
+    command.arg("--config").arg(config);
+    // As long as somebody holds the other end, it is full and not closed.
+    let through = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" 2> \"$0\"", &through]);
+    shell.arg(command.get_program()).args(command.get_args());
+    let mut proxy = Proxy::spawn(shell, scratch, address, admin);
+    // More than a pipe holds, 64 KiB.
+    let wrong: String = (0..200)
+        .map(|number| format!("unknown_{number} = 1\n"))
+        .collect();
+    let wrong = wrong + &setup.render(address, admin);
+    std::fs::write(proxy.file("weft.toml"), wrong).expect("written");
+    let looked_at = || proxy.metric("weft_config_reloads_total", "");
+    for turn in 1..=5 {
+        proxy.signal(Signal::HUP);
+        wait::for_("the signal to be answered", || {
+            looked_at() == f64::from(turn)
+        });
+    }
+    assert_eq!(proxy.get("/").status(), 200);
+    let mut told = [0; 32 << 10];
+    reader.read_exact(&mut told).expect("what was told first");
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(
+        told.contains("Started.") && told.contains("unknown_7"),
+        "{told}"
+    );
+    proxy.terminate();
+    assert_eq!(proxy.wait().code(), Some(0));
+    drop(writer);
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).expect("the rest");
+    assert!(
+        rest.contains("lines are missing") && rest.contains("suppressed="),
+        "{rest}"
+    );
+    assert!(rest.contains("Stopped."), "{rest}");
 }

@@ -1,6 +1,12 @@
 //! Keys behind an address: fetched, rotated, and missed while the issuer is down.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::Value;
 
@@ -176,4 +182,51 @@ fn rfc9525_keys_are_fetched_by_https_from_who_proves_the_name_only() {
         error.contains("TLS")
     });
     assert_eq!(get(&doubting, "/", token(&made, "first")).0, 503);
+}
+
+#[test]
+fn keys_stay_when_a_reload_has_them_fetched_otherwise() {
+    let made = tokens(&[]);
+    let published = published(&made, "first");
+    let is_held = Arc::new(AtomicBool::new(false));
+    let (held, answer) = (Arc::clone(&is_held), publish(&published));
+    // Once it is told to, it takes requests and answers none.
+    let issuer = Origin::start(move |peer| match held.load(Ordering::SeqCst) {
+        false => answer(peer),
+        true => while peer.some().is_some() {},
+    });
+    let origin = Origin::answering(ANSWER);
+    let keys = |more: &str| format!("{{ url = \"http://{}/keys\", {more} }}", issuer.address());
+    let before = setup(&origin, &keys("refresh = \"1h\""), "");
+    let proxy = Proxy::start(&before);
+    wait::for_("the keys", || is_let_in(&proxy, token(&made, "first")));
+    is_held.store(true, Ordering::SeqCst);
+    let reload = |more: &str, generation: f64| {
+        let next = setup(&origin, &keys(more), "");
+        let text = next.render(proxy.address(), proxy.admin_address());
+        fs::write(proxy.file("weft.toml"), text).expect("written");
+        wait::for_("the reload", || {
+            proxy.metric("weft_config_generation", "") == generation
+        });
+    };
+    reload("refresh = \"2h\"", 2.0);
+    wait::for_("the fetch", || issuer.connections() == 2);
+    let errors = || proxy.metric("weft_key_set_fetches_total", "result=\"error\"");
+    wait::for_("its failure", || {
+        assert!(is_let_in(&proxy, token(&made, "first")));
+        errors() >= 1.0
+    });
+    assert!(is_let_in(&proxy, token(&made, "first")));
+    let fetched = proxy.metric("weft_key_set_fetches_total", "result=\"ok\"");
+    assert_eq!(fetched, 1.0, "counters go on");
+    // Whoever is trusted now has not confirmed them.
+    let authority = Authority::new();
+    reload(&format!("ca = \"{}\"", authority.ca().display()), 3.0);
+    wait::for_("the keys to be given up", || {
+        get(&proxy, "/", token(&made, "first")).0 == 503
+    });
+    is_held.store(false, Ordering::SeqCst);
+    wait::for_("the keys again", || {
+        is_let_in(&proxy, token(&made, "first"))
+    });
 }

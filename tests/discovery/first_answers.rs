@@ -99,3 +99,24 @@ fn a_reload_takes_effect_when_a_new_source_has_answered() {
         answer.text() == "b"
     });
 }
+
+#[test]
+fn what_changes_while_a_start_waits_is_read_when_it_has_ended() {
+    let origin = named(ports::free(), "a");
+    let port = origin.address().port();
+    let (address, admin, server) = (ports::free(), ports::free(), ports::free());
+    let setup = following(&format!(
+        "{{ dns = [\"app.test:{port}\"], initial_fetch_timeout = \"10m\" }}"
+    ));
+    let config = setup.top(&asking(server)).render(address, admin);
+    let mut proxy = Proxy::start_unready(&config, address, admin);
+    wait::for_("the admin interface", || ready(&proxy).is_some());
+    let next = config.replace("drain = \"20s\"", "drain = \"21s\"");
+    assert_ne!(next, config);
+    fs::write(proxy.file("weft.toml"), next).expect("written");
+    let _dns = Dnsmasq::start_at(server, "127.0.0.1 app.test\n", &[]);
+    proxy.wait_until_ready();
+    wait::for_("the change", || {
+        proxy.admin_json("/config_dump")["config"]["drain"] == "21s"
+    });
+}

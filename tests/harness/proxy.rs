@@ -208,7 +208,7 @@ impl Proxy {
 
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
         let status = status.expect("the status of a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line
@@ -221,7 +221,7 @@ impl Proxy {
 
     /// Open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
-        let folder = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        let folder = fs::read_dir(format!("/proc/{}/fd", self.id()));
         folder
             .expect("the descriptors of a running process")
             .count()
@@ -239,7 +239,7 @@ impl Proxy {
 
     /// How often each of its threads was put to sleep by waiting, by thread name.
     pub(crate) fn waits(&self) -> Vec<(String, u64)> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).expect("its threads");
         let waits = tasks.filter_map(|task| {
             let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
             let value = |key| status.lines().find_map(|line: &str| line.strip_prefix(key));
@@ -251,7 +251,7 @@ impl Proxy {
 
     /// The id of its first thread whose name begins so.
     pub(crate) fn thread(&self, name: &str) -> i32 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).expect("its threads");
         let named = tasks.filter_map(Result::ok).filter(|task| {
             let found = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
             found.starts_with(name)
@@ -271,8 +271,13 @@ impl Proxy {
         kill_process(self.pid(), signal).expect("a signal can be sent");
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
         pid.expect("a process id")
     }
 

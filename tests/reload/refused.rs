@@ -1,6 +1,8 @@
 //! What is wrong changes nothing, and is told where an operator looks.
 
-use crate::harness::{Origin, Setup};
+use std::{fs, process::Command};
+
+use crate::harness::{Origin, Proxy, Setup, ports, proxy::weft, scratch::Scratch};
 
 use super::{accept, generation, reload, start, text};
 
@@ -90,4 +92,65 @@ fn the_same_again_is_no_new_generation() {
         proxy.metric("weft_config_reloads_total", "result=\"unchanged\""),
         1.0
     );
+}
+
+#[test]
+fn more_connections_than_there_are_descriptors_are_refused_and_others_get_theirs() {
+    let origin = Origin::echoing_targets();
+    let setup = |count: u32| {
+        Setup::to(origin.address()).top(&format!("watch = false\nmax_connections = {count}"))
+    };
+    let (address, admin, scratch) = (ports::free(), ports::free(), Scratch::new());
+    scratch.write("weft.toml", &setup(100).render(address, admin));
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -Sn 1500; exec \"$@\"", "sh"]);
+    limited
+        .arg(weft().get_program())
+        .args(["--config", "weft.toml"]);
+    let proxy = Proxy::spawn(limited, scratch, address, admin);
+    let limit = || {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", proxy.id()));
+        let limits = limits.expect("its limits");
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let soft = line.and_then(|line| line.split_whitespace().nth(3));
+        soft.and_then(|soft| soft.parse::<u32>().ok())
+            .expect("a number")
+    };
+    let before = limit();
+    accept(&proxy, &setup(2500).render(address, admin));
+    assert!(before < 2500 && limit() > 2500, "{before} {}", limit());
+    reload(&proxy, &setup(4_000_000_000).render(address, admin));
+    let dump = proxy.admin_json("/config_dump");
+    assert_eq!(dump["generation"], 2);
+    let problem = &dump["last_rejection"]["problems"][0];
+    assert_eq!(problem["field"], "max_connections");
+    let message = problem["message"].as_str().expect("a reason");
+    assert!(message.contains("The limit of open files is "), "{message}");
+}
+
+#[test]
+fn a_secret_in_place_of_its_hash_is_not_told() {
+    let origin = Origin::echoing_targets();
+    let setup = Setup::to(origin.address());
+    let proxy = start(&setup);
+    let secrets = "[[authentication.basic]]\nname = \"people\"\nrealm = \"people\"\n\
+         users = [{ name = \"ann\", hash = \"hunter2-in-clear\" }]\n\
+         [[authentication.api_keys]]\nname = \"keys\"\nheader = \"x-api-key\"\n\
+         keys = [{ owner = \"a\", hash = \"hunter2-in-clear\" }]";
+    reload(&proxy, &text(&proxy, &setup.top(secrets)));
+    let dump = proxy.admin("/config_dump").text();
+    let told = [dump, proxy.admin("/").text(), proxy.stderr()];
+    for text in told {
+        assert!(
+            text.contains("authentication.basic[0].users[0].hash"),
+            "{text}"
+        );
+        assert!(
+            text.contains("authentication.api_keys[0].keys[0].hash"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }

@@ -88,3 +88,24 @@ fn a_file_that_a_refused_configuration_lacked_has_it_tried_again() {
     fs::rename(proxy.file("late.pem.new"), &trusted).expect("renamed");
     expect_drain(&proxy, "21s");
 }
+
+#[test]
+fn another_key_of_cookies_is_taken() {
+    let origin = Origin::echoing_targets();
+    let scratch = Scratch::new();
+    let key = scratch.write("cookie.key", "0123456789abcdef0123456789abcdef");
+    let endpoint = origin.address().to_string();
+    let sticky = format!(
+        "sticky = {{ cookie = \"at\", key_file = \"{}\" }}",
+        key.display()
+    );
+    let proxy = Proxy::start(&Setup::new().cluster_with("origin", &[endpoint], &sticky));
+    let cookie = || {
+        let response = proxy.get("/");
+        response.field("Set-Cookie").expect("a cookie").to_owned()
+    };
+    let before = cookie();
+    let fresh = scratch.write("cookie.next", "fedcba9876543210fedcba9876543210");
+    fs::rename(fresh, key).expect("renamed");
+    wait::for_("another signature", || cookie() != before);
+}

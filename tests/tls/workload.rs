@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, process::Command, thread};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{
@@ -346,4 +347,33 @@ fn a_configuration_is_checked_and_explained_without_an_agent() {
         "https://a.test:8443/",
     ];
     run(proxy::weft().args(url));
+}
+
+#[test]
+fn signals_that_do_not_mean_the_end_do_not_end_a_start_that_waits() {
+    let domain = Domain::new("example.org");
+    let mut agent = Agent::new();
+    agent.give(&domain, "/orders");
+    let config = format!(
+        "{}\n[identity]\nworkload_api = \"unix://{}\"\nstart_timeout = \"10m\"\n",
+        "overload = { max_lag = \"off\" }",
+        agent.socket().display()
+    );
+    let (address, admin) = (ports::free(), ports::free());
+    let rest = Setup::new().cluster("origin", &[]).render(address, admin);
+    let rest = rest.replace("overload = { max_lag = \"off\" }\n", "");
+    let at = rest.find("[shards]").expect("the first table");
+    let (keys, tables) = rest.split_at(at);
+    let config = config.replacen('\n', &format!("\n{keys}"), 1) + tables;
+    let mut proxy = Proxy::start_unready(&config, address, admin);
+    wait::for_("the start to wait", || {
+        proxy.stderr().contains("Waiting for an identity.")
+    });
+    proxy.signal(Signal::HUP);
+    proxy.signal(Signal::USR1);
+    agent.run();
+    proxy.wait_until_ready();
+    wait::for_("the signal to be answered", || {
+        proxy.metric("weft_config_reloads_total", "result=\"unchanged\"") == 1.0
+    });
 }

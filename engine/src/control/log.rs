@@ -6,16 +6,25 @@
 //!
 //! Only `control` and `main` write it, because a write to standard error may block and a shard
 //! must not. Must stay true: one line is one write; a value never breaks its line; a line that a
-//! client can provoke goes through a `Throttle`.
+//! client can provoke goes through a `Throttle`; a pipe that nobody empties costs lines, which are
+//! counted, and never the service of the control thread.
 
 use std::cell::Cell;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::io::clock::{self, Instant};
+
+/// How long a line waits for a reader that is behind.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines that standard error has not taken since the last one that it took.
+static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// How much of the event log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -81,10 +90,36 @@ impl Log {
         if level > self.level {
             return;
         }
-        let line = render(clock::wall(), level, message, fields);
+        // Whoever has let a line wait in vain is not waited for again until it reads.
+        let lost = LOST.load(Ordering::Relaxed);
+        let patience = if lost == 0 { PATIENCE } else { Duration::ZERO };
+        if !is_read(patience) {
+            LOST.store(lost.saturating_add(1), Ordering::Relaxed);
+            return;
+        }
+        LOST.store(0, Ordering::Relaxed);
+        let now = clock::wall();
+        let mut line = render(now, level, message, fields);
+        if lost > 0 {
+            let message = "Nobody read this log for a while, and lines are missing.";
+            line.insert_str(
+                0,
+                &render(now, Level::Warn, message, &[("suppressed", &lost)]),
+            );
+        }
         // Nobody is left to tell when standard error is gone.
         let _unreportable = std::io::stderr().write_all(line.as_bytes());
     }
+}
+
+/// Whether standard error takes a line (of up to `PIPE_BUF`, 4 KiB) within `patience`. One that is
+/// closed does.
+fn is_read(patience: Duration) -> bool {
+    let stderr = std::io::stderr();
+    let mut asked = [PollFd::new(&stderr, PollFlags::OUT)];
+    let patience = Timespec::try_from(patience).ok();
+    let found = rustix::io::retry_on_intr(|| poll(&mut asked, patience.as_ref()));
+    found != Ok(0)
 }
 
 /// Lets one line of a kind through per interval and counts the others.

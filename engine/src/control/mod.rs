@@ -41,8 +41,8 @@ use std::thread;
 use std::time::Duration;
 
 use flume::{Receiver, Sender};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
@@ -52,12 +52,12 @@ use self::discovery::Opened;
 use self::health::{Checker, HealthChecks};
 use self::jwks::KeySets;
 use self::log::Log;
-use self::reload::Reloader;
-use self::reload::generations::{Cause, Generations, Running};
-use self::signals::{Lifecycle, Signal, Signals, Step};
+use self::reload::generations::{Generations, Running};
+use self::reload::wishes::Wishes;
+use self::reload::{Reloader, Seen};
+use self::signals::{Early, Lifecycle, Signal, Signals, Step};
 use self::view::View;
 use self::workload::Workload;
-use crate::config::Files;
 use crate::io::clock;
 use crate::limits::{COLLECT_INTERVAL, DRAIN_GRACE, LAST_DUMP_PATIENCE, SCRAPE_PATIENCE};
 use crate::proxy::ClusterPlan;
@@ -73,7 +73,7 @@ pub struct Charge {
     /// The generation that runs.
     pub running: Running,
     /// The files it was read from; without any there is nothing to read anew.
-    pub files: Option<Files>,
+    pub seen: Option<Seen>,
     /// Built-in origins that run.
     pub origins: echo::Origins,
     /// The mailboxes of the shards, by number.
@@ -127,9 +127,32 @@ impl Charge {
         };
         let view = Rc::new(view);
         let reloader = self
-            .files
-            .map(|files| Reloader::new(files, Rc::clone(&view), self.origins));
+            .seen
+            .map(|seen| Reloader::new(seen, Rc::clone(&view), self.origins));
         (self.admin, reloader, view)
+    }
+}
+
+/// What the control thread stands on.
+#[derive(Debug)]
+pub struct Ground {
+    runtime: Runtime,
+    early: Early,
+}
+
+impl Ground {
+    /// Before anything else. From here on a signal that has the configuration read or the log
+    /// opened anew ends no process that still starts: it is answered when the thread runs.
+    ///
+    /// # Errors
+    /// When the runtime or the signals cannot be had.
+    pub fn lay() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("weft-file")
+            .build()?;
+        let early = runtime.block_on(async { Early::new() })?;
+        Ok(Self { runtime, early })
     }
 }
 
@@ -137,13 +160,10 @@ impl Control {
     /// Starts the thread. From here on signals drain instead of killing.
     ///
     /// # Errors
-    /// When the thread, its runtime or the signals cannot be had.
-    pub fn start(charge: Charge) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .thread_name("weft-file")
-            .build()?;
-        let signals = runtime.block_on(async { Signals::new() })?;
+    /// When the thread or the signals cannot be had.
+    pub fn start(charge: Charge, ground: Ground) -> io::Result<Self> {
+        let Ground { runtime, early } = ground;
+        let signals = runtime.block_on(async { Signals::new(early) })?;
         let (last_reports, finished) = oneshot::channel();
         let log = charge.log;
         let control = move || {
@@ -199,9 +219,10 @@ async fn run(
     let collecting = Rc::clone(&view);
     spawn_local(async move { collecting.collector.run().await });
     let serving = admin.map(|admin| spawn_local(serve_admin(admin, Rc::clone(&view))));
-    let (wish, wishes) = mpsc::channel(1);
     let reloader = reloader.map(|reloader| reloader.behind(serving));
-    keep_identity(&view, &wish);
+    let wishes = Rc::new(Wishes::default());
+    let granted = reloader.is_some().then(|| Rc::clone(&wishes));
+    keep_identity(&view, &wishes);
     spawn_local(begin(Rc::clone(&view), reloader, wishes));
     let (end_dump, dump_ends) = oneshot::channel();
     let dump = spawn_local(dump::run(Rc::clone(&view), dump_ends));
@@ -212,7 +233,9 @@ async fn run(
     let reports = loop {
         tokio::select! {
             reports = &mut finished => break reports.unwrap_or_default(),
-            signal = signals.next() => answer(signal, &mut signals, &view, &wish).await,
+            signal = signals.next() => {
+                answer(signal, &mut signals, &view, granted.as_deref()).await;
+            }
             () = view.drain_bell.notified() => drain(&view, "admin"),
             _ = collect.tick() => {
                 let view = Rc::clone(&view);
@@ -248,7 +271,7 @@ async fn run(
 }
 
 /// Has the shards accept as soon as clusters have endpoints, and generations made from then on.
-async fn begin(view: Rc<View>, reloader: Option<Reloader>, wishes: mpsc::Receiver<Cause>) {
+async fn begin(view: Rc<View>, reloader: Option<Reloader>, wishes: Rc<Wishes>) {
     let config = view.config();
     view.discovery.begin(&config).await;
     let shards = view.collector.shards();
@@ -272,13 +295,13 @@ fn steady(period: Duration) -> Interval {
 }
 
 /// Keeps the identity up to date, if the Workload API gives it.
-fn keep_identity(view: &View, wish: &mpsc::Sender<Cause>) {
+fn keep_identity(view: &View, wishes: &Rc<Wishes>) {
     #[cfg(feature = "spiffe")]
     if let Some(workload) = &view.workload {
-        spawn_local(Rc::clone(workload).keep(wish.clone()));
+        spawn_local(Rc::clone(workload).keep(Rc::clone(wishes)));
     }
     #[cfg(not(feature = "spiffe"))]
-    let _unused = (view, wish);
+    let _unused = (view, wishes);
 }
 
 async fn serve_admin(admin: Admin, view: Rc<View>) {
@@ -287,13 +310,17 @@ async fn serve_admin(admin: Admin, view: Rc<View>) {
         .error("The admin interface failed.", &[("error", &error)]);
 }
 
+/// Tells every shard, without waiting: a full mailbox delays it, an ended shard needs none.
+fn tell(shards: &[Sender<ShardCommand>], command: impl Fn() -> ShardCommand) {
+    for shard in shards {
+        let (shard, command) = (shard.clone(), command());
+        spawn_local(async move { shard.send_async(command).await.is_ok() });
+    }
+}
+
 /// Has every shard open its access log anew. The histogram dump opens its file for each interval.
 fn reopen_logs(view: &View) {
-    for shard in view.collector.shards() {
-        let shard = shard.clone();
-        // A full mailbox delays the command; an ended shard needs none.
-        spawn_local(async move { shard.send_async(ShardCommand::ReopenLog).await.is_ok() });
-    }
+    tell(view.collector.shards(), || ShardCommand::ReopenLog);
 }
 
 /// A shard that ended without being told to.
@@ -314,21 +341,15 @@ fn tell_panics(view: &View, told: &mut u64) {
     }
 }
 
-async fn answer(
-    signal: Signal,
-    signals: &mut Signals,
-    view: &Rc<View>,
-    wish: &mpsc::Sender<Cause>,
-) {
+async fn answer(signal: Signal, signals: &mut Signals, view: &Rc<View>, wishes: Option<&Wishes>) {
     match view.lifecycle.get().on(signal) {
         Step::Drain => {
             signals.settle().await;
             drain(view, "signal");
         }
-        Step::Reload => match wish.try_send(Cause::Signal) {
-            // One that is waiting will see what this one means.
-            Ok(()) | Err(TrySendError::Full(_)) => {}
-            Err(TrySendError::Closed(_)) => view.log.warn(
+        Step::Reload => match wishes {
+            Some(wishes) => wishes.signal(),
+            None => view.log.warn(
                 "SIGHUP is ignored: the embedded configuration cannot change.",
                 &[],
             ),
@@ -358,12 +379,7 @@ fn drain(view: &Rc<View>, cause: &str) {
             ("deadline_seconds", &deadline.as_secs_f64()),
         ],
     );
-    for shard in view.collector.shards() {
-        let command = ShardCommand::Drain { deadline };
-        let shard = shard.clone();
-        // A full mailbox delays the command; an ended shard needs none.
-        spawn_local(async move { shard.send_async(command).await.is_ok() });
-    }
+    tell(view.collector.shards(), || ShardCommand::Drain { deadline });
     let log = view.log;
     spawn_local(async move {
         sleep(deadline + DRAIN_GRACE).await;

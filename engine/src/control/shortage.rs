@@ -12,6 +12,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::time::sleep;
 
 use super::log::Log;
+use super::tell;
 use crate::accept::Overloaded;
 use crate::limits;
 use crate::shard::ShardCommand;
@@ -54,11 +55,7 @@ pub(super) async fn watch(
                 ),
                 None => log.note("Requests are taken again.", &[]),
             }
-            for shard in &shards {
-                let command = ShardCommand::Shortage { shortage };
-                // Fails only when the shard is gone.
-                let _ended = shard.send_async(command).await;
-            }
+            tell(&shards, || ShardCommand::Shortage { shortage });
         }
         sleep(limits::SHORTAGE_INTERVAL).await;
     }

@@ -70,26 +70,45 @@ impl Lifecycle {
     }
 }
 
-/// The signals of this process; from here on their default actions are off.
+/// The signals that do not mean the end of the process, but would be it: they are taken over before
+/// anything that takes time, and wait.
 #[derive(Debug)]
-pub struct Signals {
-    terminate: Source,
-    interrupt: Source,
+pub struct Early {
     hang_up: Source,
     user1: Source,
 }
 
-impl Signals {
-    /// Takes the signals over.
+impl Early {
+    /// Takes them over.
     ///
     /// # Errors
     /// When the kernel refuses, which it does only under a seccomp filter.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// The signals of this process; from here on their default actions are off.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Source,
+    interrupt: Source,
+    early: Early,
+}
+
+impl Signals {
+    /// Takes the other signals over, too.
+    ///
+    /// # Errors
+    /// As [`Early::new`].
+    pub fn new(early: Early) -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            early,
         })
     }
 
@@ -98,8 +117,8 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.hang_up.recv() => Signal::HangUp,
-            _ = self.user1.recv() => Signal::User1,
+            _ = self.early.hang_up.recv() => Signal::HangUp,
+            _ = self.early.user1.recv() => Signal::User1,
         }
     }
 
@@ -143,7 +162,8 @@ mod tests {
             .enable_all()
             .build();
         runtime.expect("a runtime").block_on(async {
-            let mut signals = Signals::new().expect("signals");
+            let early = Early::new().expect("signals");
+            let mut signals = Signals::new(early).expect("signals");
             let send = || kill_process(getpid(), rustix::process::Signal::TERM).expect("sent");
             send();
             assert_eq!(signals.next().await, Signal::Terminate);

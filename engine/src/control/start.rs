@@ -15,10 +15,11 @@ use super::admin::Admin;
 use super::discovery::{self, Opened};
 use super::doctor::{self, Diagnosis, Needs};
 use super::log::Log;
+use super::reload::{self, Seen};
 use super::secrets::SecretError;
 use super::welcome::{Running, welcome};
 use super::workload::{self, Workload};
-use super::{Charge, Control, echo, explain, identity, passwords, register, reload};
+use super::{Charge, Control, Ground, echo, explain, identity, passwords, register};
 use crate::config::{self, Address, Config, Sources};
 use crate::proxy::{Errands, Snapshot};
 use crate::shard::{Doors, Shards, StartError, remedy};
@@ -57,9 +58,16 @@ pub enum Refusal {
 /// # Errors
 /// What kept it from starting.
 pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
-    let sources = Sources::gather(file);
+    let ground = Ground::lay().map_err(Refusal::Control)?;
+    let (sources, mut seen) = match file.map(Seen::gather) {
+        Some((sources, seen)) => (sources, Some(seen)),
+        None => (Sources::gather(None), None),
+    };
     let written = sources.config().map_err(Refusal::Config)?;
-    examine(&written, log)?;
+    if let Some(seen) = &mut seen {
+        seen.note(&written);
+    }
+    examine(needs(&written), log).map_err(Refusal::Machine)?;
     reload::outputs::can_be_written(&written)
         .map_err(|problems| Refusal::Config(sources.errors(problems)))?;
     let workload = Workload::open(&written, log).map_err(Refusal::Workload)?;
@@ -82,7 +90,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
     let config = Arc::clone(&running.config);
     let charge = Charge {
         running,
-        files: file.is_some().then(|| sources.files()),
+        seen,
         origins,
         shards: shards.senders().to_vec(),
         discovery,
@@ -91,7 +99,7 @@ pub fn run(file: Option<&Path>, log: Log) -> Result<u8, Refusal> {
         wanted_keys: queues.keys,
         log,
     };
-    let control = Control::start(charge).map_err(Refusal::Control)?;
+    let control = Control::start(charge, ground).map_err(Refusal::Control)?;
     if file.is_none() {
         let loadgen = loadgen();
         let shard_count = shards.count();
@@ -180,7 +188,7 @@ pub fn diagnose(file: Option<&Path>) -> Result<Diagnosis, Refusal> {
     Ok(doctor::examine(needs(&config)))
 }
 
-fn needs(config: &Config) -> Needs {
+pub(super) fn needs(config: &Config) -> Needs {
     let allowed = || sched_getaffinity(None).map_or(1, |cpus| cpus.count() as usize);
     let cpus = config.shards.cpus.as_ref().map(Vec::len);
     let shard_count = config.shards.count.or(cpus).unwrap_or_else(allowed);
@@ -190,8 +198,11 @@ fn needs(config: &Config) -> Needs {
     }
 }
 
-fn examine(config: &Config, log: Log) -> Result<(), Refusal> {
-    let diagnosis = doctor::examine(needs(config));
+/// Asks the machine for what is needed, and says what it has less of.
+///
+/// *Errors:* it cannot be done with what it has.
+pub(super) fn examine(needs: Needs, log: Log) -> Result<(), Box<Diagnosis>> {
+    let diagnosis = doctor::examine(needs);
     for shortfall in &diagnosis.shortfalls {
         log.warn(
             "The machine falls short.",
@@ -201,7 +212,7 @@ fn examine(config: &Config, log: Log) -> Result<(), Refusal> {
     if diagnosis.can_run() {
         Ok(())
     } else {
-        Err(Refusal::Machine(Box::new(diagnosis)))
+        Err(Box::new(diagnosis))
     }
 }
 

@@ -55,7 +55,7 @@ impl Origins {
     /// # Errors
     /// When a loopback port or the thread cannot be had.
     pub fn place(&mut self, config: &mut Config) -> io::Result<usize> {
-        let (mut fresh, mut count) = (Vec::new(), 0);
+        let (mut fresh, mut started, mut count) = (Vec::new(), Vec::new(), 0);
         for cluster in &mut config.clusters {
             let mut place = 0;
             for endpoint in &mut cluster.endpoints {
@@ -66,11 +66,12 @@ impl Origins {
                 let address = match self.addresses.get(&key) {
                     Some(address) => *address,
                     None => {
-                        let name = format!("{}-{}", cluster.name, self.addresses.len() + 1);
+                        let number = self.addresses.len() + started.len() + 1;
+                        let name = format!("{}-{number}", cluster.name);
                         let origin = Origin::bind(name.into())?;
                         let address = origin.socket.local_addr()?;
                         fresh.push(origin);
-                        self.addresses.insert(key, address);
+                        started.push((key, address));
                         address
                     }
                 };
@@ -82,6 +83,7 @@ impl Origins {
         if !fresh.is_empty() {
             start(fresh)?;
         }
+        self.addresses.extend(started);
         Ok(count)
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::authenticate::KeySet;
+use crate::control::aside::Task;
 use crate::limits;
 use crate::tls;
 
@@ -57,8 +58,11 @@ where
 {
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
-    // It ends with the response, or with the sender when the time is up.
-    let connection = spawn_local(async move { connection.await.is_ok() });
+    // Ends with the response, or when the time is up: an issuer that says nothing holds nothing.
+    let _connection = Task(spawn_local(async move {
+        // Whoever waits for the response is told as well.
+        let _told = connection.await;
+    }));
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let request = Request::get(target)
@@ -74,8 +78,6 @@ where
     }
     let body = Limited::new(response.into_body(), limits::KEY_SET_BYTES_MAX);
     let body = body.collect().await.map_err(|error| error.to_string())?;
-    drop(sender);
-    connection.abort();
     Ok(body.to_bytes())
 }
 

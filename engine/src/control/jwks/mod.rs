@@ -4,7 +4,8 @@
 //! tells the shards when it has changed. A shard never waits for it. A token that names a key which
 //! is not there has the set fetched again, but not more than once in
 //! [`crate::limits::KEYS_FETCH_PAUSE`], whatever strangers send. While an issuer is down, the keys
-//! that were fetched last stay, for [`crate::limits::KEYS_STALE_MAX`]: its outage is not ours.
+//! that were fetched last stay, for [`crate::limits::KEYS_STALE_MAX`]: its outage is not ours. They
+//! stay through a reload, too; where it names other authorities, until those have been asked once.
 //!
 //! In: the configuration, and the addresses that shards ask for. Out: `ShardCommand::Keys`.
 
@@ -25,6 +26,7 @@ use tokio::time::sleep;
 use self::fetch::Fetched;
 use self::schedule::{Schedule, jitter};
 use super::log::Log;
+use super::tell;
 use crate::authenticate::KeySet;
 use crate::config::{Config, JwtKeys};
 use crate::io::clock;
@@ -42,8 +44,7 @@ pub struct KeySets {
 #[derive(Debug)]
 struct Source {
     url: Arc<str>,
-    ca: Option<PathBuf>,
-    refresh: Duration,
+    settings: RefCell<Settings>,
     schedule: RefCell<Schedule>,
     keys: RefCell<Option<Arc<KeySet>>>,
     error: RefCell<String>,
@@ -52,6 +53,13 @@ struct Source {
     /// Rung when a key is missed, and at the end.
     bell: Notify,
     is_over: Cell<bool>,
+}
+
+/// How a key set is fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settings {
+    ca: Option<PathBuf>,
+    refresh: Duration,
 }
 
 /// What is known of one key set, for pages.
@@ -83,28 +91,30 @@ impl KeySets {
     /// From now on fetches what `config` names, and nothing else. What stays the same goes on.
     /// Runs inside a `LocalSet`.
     pub fn follow(self: &Rc<Self>, config: &Config) {
-        let mut wanted: Vec<Source> = Vec::new();
+        let mut wanted: Vec<(Arc<str>, Settings)> = Vec::new();
         for issuer in &config.authentication.jwt {
             if let JwtKeys::Url { url, ca, refresh } = &issuer.keys
-                && wanted.iter().all(|source| source.url != *url)
+                && wanted.iter().all(|(known, _)| known != url)
             {
-                wanted.push(Source::new(Arc::clone(url), ca.clone(), *refresh));
+                let (ca, refresh) = (ca.clone(), *refresh);
+                wanted.push((Arc::clone(url), Settings { ca, refresh }));
             }
         }
         let mut sources = self.sources.borrow_mut();
         sources.retain(|source| {
-            let stays = wanted.iter().any(|wanted| wanted.is_same(source));
+            let stays = wanted.iter().any(|(url, _)| *url == source.url);
             if !stays {
                 source.is_over.set(true);
                 source.bell.notify_one();
             }
             stays
         });
-        for source in wanted {
-            if sources.iter().any(|running| running.is_same(&source)) {
+        for (url, settings) in wanted {
+            if let Some(known) = sources.iter().find(|source| source.url == url) {
+                known.adopt(settings);
                 continue;
             }
-            let source = Rc::new(source);
+            let source = Rc::new(Source::new(url, settings));
             sources.push(Rc::clone(&source));
             spawn_local(Rc::clone(self).keep(source));
         }
@@ -131,9 +141,13 @@ impl KeySets {
     /// Fetches one key set again and again.
     async fn keep(self: Rc<Self>, source: Rc<Source>) {
         while !source.is_over.get() {
-            let fetched = fetch::fetch(&source.url, source.ca.as_deref()).await;
+            let asked = source.settings.borrow().clone();
+            let fetched = fetch::fetch(&source.url, asked.ca.as_deref()).await;
             if source.is_over.get() {
                 break;
+            }
+            if *source.settings.borrow() != asked {
+                continue;
             }
             self.take(&source, fetched.map(Arc::new));
             let now = clock::now();
@@ -146,16 +160,20 @@ impl KeySets {
                 waits = source.schedule.borrow().wait(clock::now());
             }
         }
-        self.publish(&source.url, None);
+        // It may have come back meanwhile.
+        let sources = self.sources.borrow();
+        if sources.iter().all(|other| other.url != source.url) {
+            self.publish(&source.url, None);
+        }
     }
 
     /// Takes what a fetch brought.
     fn take(&self, source: &Source, fetched: Fetched) {
-        let now = clock::now();
+        let (now, refresh) = (clock::now(), source.settings.borrow().refresh);
         match fetched {
             Ok(keys) => {
                 source.fetches.set(source.fetches.get().saturating_add(1));
-                let again = jitter(source.refresh);
+                let again = jitter(refresh);
                 source.schedule.borrow_mut().fetched(now, again);
                 if !source.error.take().is_empty() || source.fetches.get() == 1 {
                     self.log.note(
@@ -175,7 +193,7 @@ impl KeySets {
             }
             Err(error) => {
                 source.failures.set(source.failures.get().saturating_add(1));
-                let is_stale = source.schedule.borrow_mut().failed(now, source.refresh);
+                let is_stale = source.schedule.borrow_mut().failed(now, refresh);
                 if *source.error.borrow() != error {
                     self.log.warn(
                         "The keys of an issuer cannot be fetched; those that were are used on.",
@@ -195,24 +213,18 @@ impl KeySets {
     }
 
     fn publish(&self, url: &Arc<str>, keys: Option<&Arc<KeySet>>) {
-        for shard in &self.shards {
-            let command = ShardCommand::Keys {
-                address: Arc::clone(url),
-                keys: keys.map(Arc::clone),
-            };
-            let shard = shard.clone();
-            // A full mailbox delays it; an ended shard needs none.
-            spawn_local(async move { shard.send_async(command).await.is_ok() });
-        }
+        tell(&self.shards, || ShardCommand::Keys {
+            address: Arc::clone(url),
+            keys: keys.map(Arc::clone),
+        });
     }
 }
 
 impl Source {
-    fn new(url: Arc<str>, ca: Option<PathBuf>, refresh: Duration) -> Self {
+    fn new(url: Arc<str>, settings: Settings) -> Self {
         Self {
             url,
-            ca,
-            refresh,
+            settings: RefCell::new(settings),
             schedule: RefCell::default(),
             keys: RefCell::default(),
             error: RefCell::default(),
@@ -223,8 +235,16 @@ impl Source {
         }
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.url == other.url && self.ca == other.ca && self.refresh == other.refresh
+    /// Has it fetched by these from now on, and first at once. What there is stays meanwhile.
+    fn adopt(&self, settings: Settings) {
+        let before = self.settings.replace(settings);
+        let settings = self.settings.borrow();
+        if before == *settings {
+            return;
+        }
+        let has_same_authorities = before.ca == settings.ca;
+        self.schedule.borrow_mut().begin_anew(has_same_authorities);
+        self.bell.notify_one();
     }
 
     fn report(&self) -> KeySetReport {

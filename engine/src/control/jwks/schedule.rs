@@ -28,6 +28,15 @@ impl Schedule {
         self.failures = 0;
     }
 
+    /// They are to be fetched now. Those that there are hold no longer than until then, unless they
+    /// are `still_trusted`.
+    pub(super) fn begin_anew(&mut self, still_trusted: bool) {
+        *self = Self {
+            fetched_at: self.fetched_at.filter(|_| still_trusted),
+            ..Self::default()
+        };
+    }
+
     /// No keys were fetched. Says whether those that were are too old by now.
     pub(super) fn failed(&mut self, now: Instant, refresh: Duration) -> bool {
         let pause = limits::KEYS_RETRY_MIN.saturating_mul(1 << self.failures.min(16));
@@ -35,7 +44,7 @@ impl Schedule {
         self.tried_at = Some(now);
         self.next_at = now + pause.min(limits::KEYS_RETRY_MAX).min(refresh);
         self.fetched_at
-            .is_some_and(|at| now.since(at) >= limits::KEYS_STALE_MAX)
+            .is_none_or(|at| now.since(at) >= limits::KEYS_STALE_MAX)
     }
 
     /// A key is missed.
@@ -90,7 +99,7 @@ mod tests {
         let mut schedule = Schedule::default();
         let mut waits = Vec::new();
         for _ in 0..40 {
-            assert!(!schedule.failed(at(0), REFRESH));
+            assert!(schedule.failed(at(0), REFRESH), "nothing to keep");
             waits.push(schedule.wait(at(0)));
         }
         assert_eq!(waits[0], limits::KEYS_RETRY_MIN);
@@ -114,6 +123,17 @@ mod tests {
         schedule.failed(at(60), REFRESH);
         schedule.missed();
         assert!(schedule.wait(at(60)) >= limits::KEYS_RETRY_MIN);
+    }
+
+    #[test]
+    fn keys_of_other_authorities_are_kept_until_the_first_failure() {
+        let mut schedule = Schedule::default();
+        for (still_trusted, is_stale) in [(true, false), (false, true)] {
+            schedule.fetched(at(0), REFRESH);
+            schedule.begin_anew(still_trusted);
+            assert_eq!(schedule.wait(at(1)), Duration::ZERO);
+            assert_eq!(schedule.failed(at(1), REFRESH), is_stale);
+        }
     }
 
     #[test]

@@ -15,7 +15,13 @@ pub(super) fn named(config: &Config) -> Vec<PathBuf> {
     let keys = keys.filter_map(|issuer| issuer.keys.file());
     // What is held in memory is no file.
     let tls = tls.filter(|file| !Identity::is_held(file));
+    let sticky = config
+        .clusters
+        .iter()
+        .filter_map(|it| it.balancing.sticky.as_ref());
+    let cookies = sticky.map(|sticky| sticky.key_file.as_path());
     let registry = config.registry.iter();
     let tokens = registry.filter_map(|registry| registry.token_file.as_deref());
-    tls.chain(keys).chain(tokens).map(Path::to_owned).collect()
+    let secrets = cookies.chain(tokens);
+    tls.chain(keys).chain(secrets).map(Path::to_owned).collect()
 }

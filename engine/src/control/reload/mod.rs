@@ -12,6 +12,7 @@
 pub mod changes;
 pub mod contents;
 pub mod generations;
+pub mod wishes;
 
 pub(super) mod outputs;
 
@@ -20,22 +21,22 @@ mod fixed;
 mod swap;
 mod watch;
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 
 use self::generations::{Cause, Rejection, Running};
-use self::watch::Stamp;
+use self::watch::Stamps;
+use self::wishes::Wishes;
 use super::admin::Admin;
 use super::aside::aside;
 use super::discovery::api::Access;
 use super::signals::Lifecycle;
 use super::view::View;
-use super::{echo, start};
+use super::{doctor, echo, start};
 use crate::config::{Address, Config, Errors, Files, Problem, Sources};
 use crate::limits::{PREPARE_PATIENCE, SCRAPE_PATIENCE};
 use crate::proxy::{Predecessor, Snapshot};
@@ -58,13 +59,39 @@ struct Compiled {
     numbers: Numbers,
 }
 
+/// The files that a start has read, and what they were before: the watch begins later, when sources
+/// of endpoints have answered, and tells what has changed since.
+#[derive(Debug)]
+pub struct Seen {
+    files: Files,
+    stamps: Stamps,
+}
+
+impl Seen {
+    /// Reads a configuration.
+    pub(super) fn gather(main: &Path) -> (Sources, Self) {
+        let mut stamps = watch::stamps([main.to_owned()]);
+        let sources = Sources::gather(Some(main));
+        let files = sources.files();
+        for (file, stamp) in watch::stamps(files.read.iter().cloned()) {
+            stamps.entry(file).or_insert(stamp);
+        }
+        (sources, Self { files, stamps })
+    }
+
+    /// Before the files are read that it names.
+    pub(super) fn note(&mut self, config: &Config) {
+        self.stamps.extend(watch::stamps(files::named(config)));
+    }
+}
+
 /// Makes generations, one after the other.
 pub(super) struct Reloader {
     /// What was read last, whether it was taken or not.
     files: Files,
     /// The files that it names, and what they were before they were read, whether it was taken or
     /// not: one that was refused for their sake is tried again when they change.
-    named: BTreeMap<PathBuf, Stamp>,
+    named: Stamps,
     view: Rc<View>,
     origins: echo::Origins,
     /// The admin interface, if there is one.
@@ -73,11 +100,12 @@ pub(super) struct Reloader {
 
 impl Reloader {
     /// Makes generations of what these files hold from now on.
-    pub(super) fn new(files: Files, view: Rc<View>, origins: echo::Origins) -> Self {
+    pub(super) fn new(seen: Seen, view: Rc<View>, origins: echo::Origins) -> Self {
+        let Seen { files, stamps } = seen;
         view.generations.read_from(&files.read);
         Self {
             files,
-            named: BTreeMap::new(),
+            named: stamps,
             view,
             origins,
             serving: None,
@@ -90,18 +118,16 @@ impl Reloader {
     }
 
     /// Answers wishes as they come, until dropped.
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Cause>) {
-        let mut watch = watch::Watch::new(self.view.log);
+    pub(super) async fn run(mut self, wishes: Rc<Wishes>) {
+        let seen = std::mem::take(&mut self.named);
+        let mut watch = watch::Watch::new(seen, self.view.log);
         loop {
             let config = self.view.config();
             let mut named = watch::stamps(files::named(&config));
             named.extend(self.named.clone());
             watch.follow(&self.files, named, config.watch);
             let cause = tokio::select! {
-                wish = wishes.recv() => match wish {
-                    Some(cause) => cause,
-                    None => return,
-                },
+                cause = wishes.next() => cause,
                 changed = watch.changed() => Cause::Files(changed),
             };
             if self.view.lifecycle.get() == Lifecycle::Serving {
@@ -202,6 +228,7 @@ impl Reloader {
         cause: &Cause,
     ) -> Result<Verdict, Vec<Problem>> {
         fixed::unchanged(&running.written, &written)?;
+        self.make_room(running, &written).await?;
         let mut config = Config::clone(&written);
         self.origins
             .place(&mut config)
@@ -276,6 +303,24 @@ impl Reloader {
         .await
     }
 
+    /// Raises the limits of the process when there may be more connections than before.
+    async fn make_room(&self, running: &Running, next: &Config) -> Result<(), Vec<Problem>> {
+        if next.max_connections <= running.written.max_connections {
+            return Ok(());
+        }
+        let (needs, log) = (start::needs(next), self.view.log);
+        let examined = aside(move || start::examine(needs, log)).await;
+        examined.map_err(|diagnosis| {
+            let problem = |cause: &doctor::Cause| Problem {
+                line: None,
+                field: "max_connections".to_owned(),
+                value: Some(next.max_connections.to_string()),
+                message: format!("{cause} {}", cause.fix()),
+            };
+            diagnosis.causes.iter().map(problem).collect()
+        })
+    }
+
     /// The admin interface that takes the place of the one that runs, or none, if that changes.
     fn next_admin(
         &self,
@@ -318,17 +363,16 @@ impl Reloader {
         let Some(dead) = self.view.generations.dead() else {
             return;
         };
-        if self
-            .view
-            .collector
-            .refresh(SCRAPE_PATIENCE)
-            .await
-            .is_empty()
-        {
-            let (names, freed) = self.view.generations.bury(dead);
-            self.view.collector.rename(names);
-            self.view.collector.forget(&freed);
+        let collector = &self.view.collector;
+        // Twice: what answers the first may have been asked, and told, before they were dead.
+        for _ in 0..2 {
+            if !collector.refresh(SCRAPE_PATIENCE).await.is_empty() {
+                return;
+            }
         }
+        let (names, freed) = self.view.generations.bury(dead);
+        collector.rename(names);
+        collector.forget(&freed);
     }
 }
 

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flume::Sender;
-use tokio::task::{JoinSet, spawn_local};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use crate::control;
 use crate::proxy::Snapshot;
 use crate::shard::{Door, ShardCommand};
 
@@ -43,7 +44,8 @@ pub(super) async fn swap(
         silent.remove(&shard);
     }
     if !silent.is_empty() {
-        abort(shards);
+        // Whatever they have prepared, or will when they come to it.
+        control::tell(shards, || ShardCommand::Abort);
         return Err(silent);
     }
     let generation = snapshot.generation;
@@ -71,17 +73,6 @@ async fn tell(
         Some(until) => {
             let _in_time = timeout_at(until, all).await;
             sending.shutdown().await;
-        }
-    }
-}
-
-/// Has all shards forget what they prepared, or will prepare when they come to it. One that has no
-/// room for the message is not waited for: the others need it now.
-fn abort(shards: &[Sender<ShardCommand>]) {
-    for shard in shards {
-        if shard.try_send(ShardCommand::Abort).is_err() {
-            let shard = shard.clone();
-            spawn_local(async move { shard.send_async(ShardCommand::Abort).await.is_ok() });
         }
     }
 }

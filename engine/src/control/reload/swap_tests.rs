@@ -1,7 +1,7 @@
 //! A swap over mailboxes that answer, late or never.
 
 use flume::Receiver;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 
 use super::*;
 use crate::config;

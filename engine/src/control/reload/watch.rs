@@ -22,14 +22,17 @@ use crate::control::log::Log;
 use crate::limits::{WATCH_LINKS_MAX, WATCH_POLL, WATCH_REST, WATCH_REST_MAX};
 
 /// What `stat` says of a file; nothing, if it is not there.
-pub(super) type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+/// What files are.
+pub(super) type Stamps = BTreeMap<PathBuf, Stamp>;
 
 /// Watches files.
 pub(super) struct Watch {
     /// Events of the folders; `None` where the kernel does not give them.
     events: Option<AsyncFd<OwnedFd>>,
     /// What they were when they were told last; nothing for one that has not been told yet.
-    files: BTreeMap<PathBuf, Stamp>,
+    files: Stamps,
     /// Other files that may appear, and the one that asks for them.
     includes: (PathBuf, Vec<Include>),
     is_on: bool,
@@ -44,8 +47,8 @@ fn readable(events: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 }
 
 impl Watch {
-    /// Watches nothing yet.
-    pub(super) fn new(log: Log) -> Self {
+    /// Watches nothing yet. `known`: what files were before they were read.
+    pub(super) fn new(known: Stamps, log: Log) -> Self {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .map_err(std::io::Error::from)
             .and_then(readable);
@@ -57,7 +60,7 @@ impl Watch {
         }
         Self {
             events: events.ok(),
-            files: BTreeMap::new(),
+            files: known,
             includes: Default::default(),
             is_on: true,
         }
@@ -66,24 +69,18 @@ impl Watch {
     /// Follows the files of a configuration, and those that it names, from now on, if it `is_on`.
     /// What has changed of them since they were followed first is still told, and of those that it
     /// names, since they had these stamps.
-    pub(super) fn follow(
-        &mut self,
-        configured: &Files,
-        named: BTreeMap<PathBuf, Stamp>,
-        is_on: bool,
-    ) {
+    pub(super) fn follow(&mut self, configured: &Files, named: Stamps, is_on: bool) {
         self.is_on = is_on;
         let main = configured.read.first().cloned().unwrap_or_default();
         self.includes = (main, configured.includes.clone());
         let mut known = std::mem::take(&mut self.files);
-        let is_first = known.is_empty();
         let included: BTreeSet<PathBuf> = self.included().collect();
         for file in configured.read.iter().cloned() {
             match known.remove(&file) {
                 Some(stamp) => self.files.insert(file, stamp),
                 // It appeared, and was read, after the others were at rest: it may not have been
                 // complete, so it is told once more.
-                None if !is_first && included.contains(&file) => continue,
+                None if included.contains(&file) => continue,
                 None => {
                     let stamp = stamp(&file);
                     self.files.insert(file, stamp)
@@ -185,7 +182,7 @@ impl Watch {
     }
 
     /// What the files are now, those that have appeared included.
-    fn stamps(&self) -> BTreeMap<PathBuf, Stamp> {
+    fn stamps(&self) -> Stamps {
         stamps(self.files.keys().cloned().chain(self.included()))
     }
 
@@ -199,7 +196,7 @@ impl Watch {
 }
 
 /// What these files are now.
-pub(super) fn stamps(files: impl IntoIterator<Item = PathBuf>) -> BTreeMap<PathBuf, Stamp> {
+pub(super) fn stamps(files: impl IntoIterator<Item = PathBuf>) -> Stamps {
     let files = files.into_iter();
     files.map(|file| (file.clone(), stamp(&file))).collect()
 }
@@ -278,9 +275,10 @@ mod tests {
             .enable_all()
             .build();
         runtime.expect("a runtime").block_on(async {
-            let mut watch = Watch::new(Log::new(Level::Error));
-            assert!(watch.events.is_some(), "inotify");
             let files = Sources::gather(Some(file)).files();
+            let known = stamps(files.read.iter().cloned());
+            let mut watch = Watch::new(known, Log::new(Level::Error));
+            assert!(watch.events.is_some(), "inotify");
             watch.follow(&files, BTreeMap::new(), true);
             change();
             watch.changed().await

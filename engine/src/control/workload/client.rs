@@ -15,11 +15,11 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::message::Frames;
 use crate::config::Address;
+use crate::control::aside::Task;
 use crate::limits::WORKLOAD_ANSWER_TIMEOUT;
 
 /// The call. Nothing of the host is looked at behind a socket.
@@ -50,7 +50,7 @@ pub(super) struct Answers {
     body: Incoming,
     frames: Frames,
     has_answered: bool,
-    connection: JoinHandle<()>,
+    _connection: Task,
     /// The connection ends without it.
     _sender: SendRequest<Full<Bytes>>,
 }
@@ -99,12 +99,6 @@ impl Answers {
     }
 }
 
-impl Drop for Answers {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
-}
-
 async fn call<Stream>(stream: Stream) -> Result<Answers, Failure>
 where
     Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -112,10 +106,11 @@ where
     let broken = |error: hyper::Error| Failure::Broken(error.to_string());
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(broken)?;
-    let connection = tokio::spawn(async move {
+    // Ends with the call, also when that comes to nothing.
+    let connection = Task(tokio::spawn(async move {
         // Whoever reads the answers is told as well.
         let _told = connection.await;
-    });
+    }));
     let request = Request::post(CALL)
         .header(CONTENT_TYPE, "application/grpc")
         .header(TE, "trailers")
@@ -136,7 +131,7 @@ where
         body: response.into_body(),
         frames: Frames::default(),
         has_answered: false,
-        connection,
+        _connection: connection,
         _sender: sender,
     })
 }

@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -21,7 +20,7 @@ use super::message::Answer;
 use super::{Fault, Held, Told, Workload, since_1970};
 use crate::config::{Address, SpiffeId, WorkloadApi, WorkloadEndpoint};
 use crate::control::log::Log;
-use crate::control::reload::generations::Cause;
+use crate::control::reload::wishes::Wishes;
 use crate::limits::{WORKLOAD_LOOK, WORKLOAD_RETRY_MAX, WORKLOAD_RETRY_MIN};
 
 /// Where agents say that they are (Workload Endpoint §4).
@@ -151,11 +150,11 @@ fn pause(failures: u32) -> Duration {
 impl Workload {
     /// Keeps the identity up to date for as long as the process runs; `wishes` are for new
     /// generations. Runs inside a `LocalSet`.
-    pub async fn keep(self: Rc<Self>, wishes: mpsc::Sender<Cause>) {
+    pub async fn keep(self: Rc<Self>, wishes: Rc<Wishes>) {
         tokio::join!(self.follow(&wishes), self.look(&wishes));
     }
 
-    async fn follow(&self, wishes: &mpsc::Sender<Cause>) {
+    async fn follow(&self, wishes: &Wishes) {
         let mut failures = 0;
         loop {
             let why = self.follow_once(wishes, &mut failures).await;
@@ -166,7 +165,7 @@ impl Workload {
     }
 
     /// One stream, to its end. An answer of use makes the next failure the first.
-    async fn follow_once(&self, wishes: &mpsc::Sender<Cause>, failures: &mut u32) -> Failure {
+    async fn follow_once(&self, wishes: &Wishes, failures: &mut u32) -> Failure {
         let mut answers = match Answers::ask(&self.endpoint).await {
             Ok(answers) => answers,
             Err(why) => return why,
@@ -177,12 +176,14 @@ impl Workload {
                 Err(why) => return why,
             };
             self.is_connected.set(true);
-            *failures = 0;
             let taken = held(&message, self.settings.hint.as_deref());
             match taken.and_then(|held| self.take(held)) {
-                // One that waits already will see it.
-                Ok(true) => drop(wishes.try_send(Cause::Identity)),
-                Ok(false) => {}
+                Ok(is_another) => {
+                    *failures = 0;
+                    if is_another {
+                        wishes.identity();
+                    }
+                }
                 Err(why) => self.refused(why),
             }
         }
@@ -253,14 +254,14 @@ impl Workload {
 
     /// Sees that a new identity comes into use, also when something else stood in its way at first,
     /// and says when the one in use ends.
-    async fn look(&self, wishes: &mpsc::Sender<Cause>) {
+    async fn look(&self, wishes: &Wishes) {
         let mut looks = 0;
         loop {
             sleep(WORKLOAD_LOOK).await;
             looks = if self.is_in_use() { 0 } else { looks + 1 };
             if looks >= LOOKS_UNTIL_WISH {
                 looks = 0;
-                drop(wishes.try_send(Cause::Identity));
+                wishes.identity();
             }
             self.tell_end(since_1970());
         }
