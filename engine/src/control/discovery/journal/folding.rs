@@ -46,8 +46,8 @@ impl Folding {
         self.thread.is_finished()
     }
 
-    /// Puts it in the place of the journal, which has `length` bytes now: whichever moment the
-    /// machine dies in, one of them is there, whole. Gives the file and its length.
+    /// What it has made, with what was written into the journal meanwhile, which has `length` bytes
+    /// now. To be put in its place, or to be thrown away; the journal is as it was.
     pub(super) fn finish(self, path: &Path, length: u64) -> io::Result<(File, u64)> {
         let covered = self.covered;
         let Beside {
@@ -59,11 +59,9 @@ impl Folding {
         let since = length.saturating_sub(covered);
         let copied = io::copy(&mut journal.take(since), &mut file)?;
         if copied != since {
-            return Err(io::Error::other("the journal was cut while in use"));
+            return Err(damage("the journal was cut while in use"));
         }
         file.sync_all()?;
-        fs::rename(beside(path), path)?;
-        sync_folder(path)?;
         Ok((file, folded.saturating_add(copied)))
     }
 
@@ -74,9 +72,21 @@ impl Folding {
     }
 
     /// Throws it away, as soon as it has ended.
-    pub(super) fn discard(self) {
+    pub(super) fn discard(self, path: &Path) {
         let _of_no_use = self.wait();
+        remove(path);
     }
+}
+
+/// Puts what was finished in the place of the journal: whichever moment the machine dies in, one of
+/// them is there, whole.
+pub(super) fn put_in_place(path: &Path) -> io::Result<()> {
+    fs::rename(beside(path), path)?;
+    sync_folder(path)
+}
+
+fn damage(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// Where the folded journal is until it takes the place of the other.
@@ -84,8 +94,8 @@ fn beside(path: &Path) -> PathBuf {
     path.with_extension("folded")
 }
 
-/// Removes what a process that died has left behind.
-pub(super) fn remove_stale(path: &Path) {
+/// Removes what is of no use: of a fold that failed, or of a process that died.
+pub(super) fn remove(path: &Path) {
     let _mostly_there_is_none = fs::remove_file(beside(path));
 }
 
@@ -94,7 +104,7 @@ fn fold(path: &Path, length: u64) -> io::Result<Beside> {
     let folded = fold::fold(journal)?;
     if folded.damaged_count > 0 {
         // Somebody else wrote into it. What the registry holds will replace it.
-        return Err(io::Error::other("the journal was damaged while in use"));
+        return Err(damage("the journal was damaged while in use"));
     }
     let lines = lines(folded.entries.values().map(Entry::record));
     let mut file = File::create(beside(path))?;

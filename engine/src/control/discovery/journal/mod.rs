@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 pub use fold::Entry;
 pub use record::Record;
+pub(super) use writer::replace;
 
 use crate::limits;
 use fold::Folded;
@@ -91,7 +92,7 @@ impl Journal {
         fs::create_dir_all(folder).map_err(system(folder))?;
         let lock = lock(&folder.join(LOCK))?;
         let path = folder.join(NAME);
-        folding::remove_stale(&path);
+        folding::remove(&path);
         let folded = match File::open(&path) {
             Ok(file) => fold::fold(BufReader::new(file)).map_err(system(&path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Folded::default(),
@@ -112,7 +113,7 @@ impl Journal {
                 keep_beside(&path, &aside).map_err(system(&aside))?;
                 recovered.aside = Some(aside);
             }
-            let file = writer::replace(&path, &lines).map_err(system(&path))?;
+            let file = replace(&path, &lines).map_err(system(&path))?;
             (file, lines.len() as u64)
         } else {
             let file = append_to(&path, folded.whole_bytes).map_err(system(&path))?;

@@ -258,6 +258,15 @@ fn what_is_written_while_a_journal_is_folded_stays_behind_what_was_folded() {
 }
 
 #[test]
+fn a_file_that_cannot_take_the_place_of_another_leaves_nothing_behind() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path()).expect("a folder where the file would be");
+    assert!(replace(&folder.path(), b"content").is_err());
+    let left: Vec<_> = fs::read_dir(&folder.0).expect("a folder").collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
 fn a_disk_that_fails_is_told_and_the_whole_journal_heals_it() {
     let folder = Folder::new();
     let (journal, _) = folder.open();

@@ -12,7 +12,7 @@ use flume::{Receiver, RecvTimeoutError};
 use tokio::sync::oneshot;
 
 use super::WriteError;
-use super::folding::Folding;
+use super::folding::{self, Folding};
 use super::record::Record;
 use crate::limits;
 
@@ -99,8 +99,7 @@ impl Writer {
         if self.failed.is_none() && self.folding.is_none() && self.length >= self.rewrite_at {
             match Folding::start(&self.path, self.length) {
                 Ok(folding) => self.folding = Some(folding),
-                // It is tried again when the journal is longer.
-                Err(_no_thread) => self.rewrite_at = self.rewrite_at.saturating_mul(2),
+                Err(_no_thread) => self.fold_later(),
             }
         }
     }
@@ -143,19 +142,36 @@ impl Writer {
         };
         if self.failed.is_some() {
             // The whole journal is about to be written anew.
-            return folding.discard();
+            return folding.discard(&self.path);
         }
         match folding.finish(&self.path, self.length) {
-            Ok((file, length)) => self.adopt(file, length),
+            Ok((file, length)) => match folding::put_in_place(&self.path) {
+                Ok(()) => self.adopt(file, length),
+                Err(error) => {
+                    self.fail(&error);
+                }
+            },
             Err(error) => {
-                self.fail(&error);
+                folding::remove(&self.path);
+                // Somebody else writes into it, and what the registry holds has to replace it; or
+                // there is no room for a second one, and the first is as it was.
+                if error.kind() == io::ErrorKind::InvalidData {
+                    self.fail(&error);
+                } else {
+                    self.fold_later();
+                }
             }
         }
     }
 
+    /// It is tried again when the journal is longer.
+    fn fold_later(&mut self) {
+        self.rewrite_at = self.rewrite_at.saturating_mul(2);
+    }
+
     fn replace(&mut self, lines: &[u8]) -> Result<(), WriteError> {
         if let Some(folding) = self.folding.take() {
-            folding.discard();
+            folding.discard(&self.path);
         }
         match replace(&self.path, lines) {
             Ok(file) => {
@@ -197,12 +213,19 @@ pub(super) fn lines(records: impl Iterator<Item = Record>) -> Vec<u8> {
 
 /// Writes a file in the place of another: whichever moment the machine dies in, one of them is
 /// there, whole.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<File> {
+pub(in crate::control::discovery) fn replace(path: &Path, content: &[u8]) -> io::Result<File> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        Ok(file)
+    });
+    if written.is_err() {
+        // A part of it is of no use, and on a full disk a burden.
+        let _mostly_there_is_one = fs::remove_file(&new);
+    }
+    let file = written?;
     sync_folder(path)?;
     Ok(file)
 }
@@ -211,4 +234,41 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<File> {
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent()
         .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal of one line, folded while `meanwhile` is done; what the writer holds of it then.
+    fn folded(name: &str, meanwhile: impl Fn(&Path)) -> Option<WriteError> {
+        let folder = std::env::temp_dir().join(format!("weft-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("made");
+        let path = folder.join("registry.journal");
+        let gone = Record::Gone {
+            service: "orders".into(),
+            id: "a".into(),
+        };
+        let content = lines([gone].into_iter());
+        let file = replace(&path, &content).expect("written");
+        let length = content.len() as u64;
+        let mut writer = Writer::new(path.clone(), file, length);
+        meanwhile(&path);
+        writer.folding = Folding::start(&path, length).ok();
+        writer.finish_folding();
+        let was_folded = fs::metadata(&path).expect("there").len() < length;
+        assert_eq!(was_folded, name == "well");
+        fs::remove_dir_all(&folder).expect("removed");
+        writer.failed
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_folded_is_written_on_unless_it_is_damaged() {
+        assert_eq!(folded("well", |_| ()), None);
+        // No file can be made where the folded journal would be.
+        let is_full = |path: &Path| fs::create_dir(path.with_extension("folded")).expect("made");
+        assert_eq!(folded("full", is_full), None);
+        let damage = |path: &Path| fs::write(path, "nonsense\n".repeat(20)).expect("written");
+        assert!(folded("damaged", damage).is_some());
+    }
 }
