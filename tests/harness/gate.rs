@@ -1,14 +1,15 @@
-//! A gate before a server: what goes through it can be cut off and let in again, while the server
-//! and everybody else's connections to it stay as they are.
+//! A gate before a server: what goes through it can be cut off and let in again, or held up, while
+//! the server and everybody else's connections to it stay as they are.
 
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use super::{ports, wait};
@@ -23,6 +24,10 @@ struct Shared {
     is_open: AtomicBool,
     is_over: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
+    /// What does not go through: all is cut before it, once.
+    trap: Mutex<Option<Vec<u8>>>,
+    /// How long what the server says is held up.
+    delay: Mutex<Duration>,
 }
 
 impl Gate {
@@ -34,6 +39,8 @@ impl Gate {
             is_open: AtomicBool::new(true),
             is_over: AtomicBool::new(false),
             streams: Mutex::default(),
+            trap: Mutex::default(),
+            delay: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
@@ -59,46 +66,79 @@ impl Gate {
     /// Cuts what goes through, and lets nothing through any more.
     pub(crate) fn close(&self) {
         self.shared.is_open.store(false, Ordering::SeqCst);
-        for stream in self.shared.streams().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.shared.cut();
     }
 
     /// Lets new connections through.
     pub(crate) fn open(&self) {
         self.shared.is_open.store(true, Ordering::SeqCst);
     }
+
+    /// Cuts what goes through as soon as somebody says `text` in one piece, which does not arrive.
+    pub(crate) fn cut_before(&self, text: &str) {
+        *lock(&self.shared.trap) = Some(text.as_bytes().to_vec());
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn has_cut(&self) -> bool {
+        lock(&self.shared.trap).is_none()
+    }
+
+    /// Holds up each piece that the server says.
+    pub(crate) fn slow(&self, delay: Duration) {
+        *lock(&self.shared.delay) = delay;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
-    fn streams(&self) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cut(&self) {
+        for stream in lock(&self.streams).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
-    fn pass(&self, near: TcpStream, server: SocketAddr) -> io::Result<()> {
+    fn pass(self: &Arc<Self>, near: TcpStream, server: SocketAddr) -> io::Result<()> {
         let far = TcpStream::connect(server)?;
-        let mut streams = self.streams();
-        for (from, to) in [(&near, &far), (&far, &near)] {
+        let mut streams = lock(&self.streams);
+        for (from, to, is_answer) in [(&near, &far, false), (&far, &near, true)] {
             from.set_nodelay(true)?;
             streams.push(from.try_clone()?);
             let (from, to) = (from.try_clone()?, to.try_clone()?);
+            let shared = Arc::clone(self);
             thread::spawn(move || {
-                let _ended = carry(from, &to);
+                let _ended = shared.carry(from, &to, is_answer);
                 let _ = to.shutdown(Shutdown::Write);
             });
         }
         Ok(())
     }
-}
 
-fn carry(mut from: TcpStream, mut to: &TcpStream) -> io::Result<()> {
-    let mut buffer = [0; 16 << 10];
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
+    fn carry(&self, mut from: TcpStream, mut to: &TcpStream, is_answer: bool) -> io::Result<()> {
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let count = from.read(&mut buffer)?;
+            let piece = &buffer[..count];
+            if count == 0 {
+                return Ok(());
+            }
+            let mut trap = lock(&self.trap);
+            let is_in = |text: &Vec<u8>| piece.windows(text.len()).any(|it| it == text);
+            if trap.as_ref().is_some_and(is_in) {
+                *trap = None;
+                self.cut();
+                return Ok(());
+            }
+            drop(trap);
+            if is_answer {
+                let delay = *lock(&self.delay);
+                wait::pass(delay);
+            }
+            to.write_all(piece)?;
         }
-        to.write_all(&buffer[..count])?;
     }
 }
 

@@ -3,15 +3,21 @@
 //! What is known stays, no request fails, and all converge when etcd is back. Where that is
 //! promised requests go all the time.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{
-    Flow, at, expect, has, is_connected, key, metric, named, sharing, source, through, two,
+    Flow, at, etcd_table, expect, has, is_connected, key, metric, named, orders, put_many, sharing,
+    source, start, through, two,
 };
-use crate::harness::{Origin, etcd::Etcd, gate::Gate, wait};
+use crate::harness::{
+    Origin,
+    etcd::{Etcd, base64},
+    gate::Gate,
+    wait,
+};
 
 #[test]
 fn while_etcd_is_dead_what_is_known_stays_and_both_converge_afterwards() {
@@ -124,6 +130,65 @@ fn a_watch_goes_on_where_it_ended_and_reads_all_again_when_that_is_forgotten() {
 }
 
 #[test]
+fn a_watch_that_is_cut_before_what_it_missed_is_told_misses_nothing() {
+    let (x, y, z) = (named("x"), named("y"), named("z"));
+    let etcd = Etcd::start();
+    let gate = Gate::before(etcd.address());
+    let (a, b) = (sharing(&[etcd.url()]), sharing(&[through(&gate)]));
+    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
+    a.register("x", &long(&x));
+    a.register("y", &long(&y));
+    expect(&b, &["x", "y"]);
+    gate.close();
+    wait::for_("the cut to be told", || !is_connected(&b));
+    a.register("z", &long(&z));
+    a.ask("DELETE", "orders/instances/x", "");
+    wait::for_("A to be told", || {
+        metric(&a, "weft_etcd_pending_changes", "") == 0
+    });
+    // etcd says that the watch has begun, and at which revision it is; then what changed meanwhile.
+    gate.cut_before("\"events\"");
+    gate.open();
+    wait::for_("the next cut", || gate.has_cut());
+    expect(&b, &["y", "z"]);
+}
+
+#[test]
+fn a_list_that_breaks_off_is_not_held_to_be_all() {
+    let etcd = Etcd::start();
+    put_many(&etcd, 1200);
+    let gate = Gate::before(etcd.address());
+    // The question for the second page begins behind the last key of the first.
+    gate.cut_before(&base64("/weft/services/many/i0499\0"));
+    let a = sharing(&[through(&gate)]);
+    wait::for_("the cut", || gate.has_cut());
+    wait::for_("all of them", || {
+        metric(&a, "weft_etcd_remote_instances", "") == 1200
+    });
+}
+
+#[test]
+fn however_much_there_is_to_write_the_lease_goes_on_meanwhile() {
+    let etcd = Etcd::start();
+    let gate = Gate::before(etcd.address());
+    let table = etcd_table(&[through(&gate)], "").replace("\"1s\"", "\"10s\"");
+    let a = start(orders(), &table);
+    wait::for_("A to reach etcd", || is_connected(&a));
+    gate.close();
+    for turn in 0..700 {
+        let address = SocketAddr::from(([127, 0, 1, (turn % 250) as u8], 9));
+        let body = at(address).replace('}', ", \"ttl\": \"1h\"}");
+        assert_eq!(a.register(&format!("i{turn}"), &body).status(), 201);
+    }
+    // Seven transactions, which take longer than the lease lives without a sign.
+    gate.slow(Duration::from_millis(1200));
+    gate.open();
+    wait::for_("all to be written", || {
+        is_connected(&a) && metric(&a, "weft_etcd_pending_changes", "") == 0
+    });
+}
+
+#[test]
 fn an_etcd_that_lost_its_keys_is_told_everything_again_and_nobody_notices() {
     let (x, y) = (named("x"), named("y"));
     let mut etcd = Etcd::start();
@@ -205,7 +270,7 @@ fn instances_of_a_proxy_that_is_killed_vanish_with_its_lease_unless_it_is_back_i
 }
 
 #[test]
-fn a_lease_that_is_revoked_and_a_key_that_is_deleted_are_made_again() {
+fn a_lease_that_is_revoked_and_a_key_that_is_deleted_or_overwritten_are_made_again() {
     let x = named("x");
     let etcd = Etcd::start();
     let (a, b) = two(&etcd);
@@ -219,6 +284,10 @@ fn a_lease_that_is_revoked_and_a_key_that_is_deleted_are_made_again() {
     expect(&b, &["x"]);
     etcd.delete(&key("x"));
     wait::for_("the key", || {
+        etcd.lease(&key("x")).as_ref() == Some(&second)
+    });
+    etcd.put(&key("x"), "nonsense");
+    wait::for_("its value", || {
         etcd.lease(&key("x")).as_ref() == Some(&second)
     });
     expect(&b, &["x"]);

@@ -20,9 +20,9 @@ use serde_json::Value;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
+use super::super::task::Task;
 use super::message::{self, Refusal, Streamed, Token, Watched};
 use crate::config::{Etcd, EtcdEndpoint};
 use crate::limits;
@@ -44,8 +44,6 @@ pub(super) enum Failure {
 /// Codes of gRPC that matter here.
 const NOT_FOUND: u32 = 5;
 const RESOURCE_EXHAUSTED: u32 = 8;
-const ALREADY_EXISTS: u32 = 6;
-const FAILED_PRECONDITION: u32 = 9;
 const OUT_OF_RANGE: u32 = 11;
 const UNAUTHENTICATED: u32 = 16;
 
@@ -53,13 +51,6 @@ impl Failure {
     /// There is no such lease.
     pub(super) fn is_lease_missing(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == NOT_FOUND)
-    }
-
-    /// There is one with this number.
-    pub(super) fn is_lease_there(&self) -> bool {
-        let codes = [ALREADY_EXISTS, FAILED_PRECONDITION];
-        let is_it = |it: &Refusal| codes.contains(&it.code) && it.message.contains("lease");
-        matches!(self, Self::Refused(refusal) if is_it(refusal))
     }
 
     /// The revision that was asked for is forgotten, or was never there.
@@ -73,15 +64,6 @@ impl Failure {
             it.code == UNAUTHENTICATED || it.message.contains("revision of auth store is old")
         };
         matches!(self, Self::Refused(refusal) if is_it(refusal))
-    }
-}
-
-/// A task that ends with its owner.
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -240,10 +222,10 @@ impl Link {
     {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
         // What ends it is told to whoever waits for an answer.
-        let task = spawn_local(async move { drop(connection.await) });
+        let task = Task::start(async move { drop(connection.await) });
         Ok(Self {
             sender,
-            _task: Task(task),
+            _task: task,
         })
     }
 

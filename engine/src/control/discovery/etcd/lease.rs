@@ -14,6 +14,7 @@ use std::time::UNIX_EPOCH;
 
 use tokio::task::spawn_blocking;
 
+use super::super::journal;
 use crate::io::clock;
 
 /// Its file in the registry's folder.
@@ -64,12 +65,8 @@ impl Lease {
     /// There is a new one. On the disk before anything lives by it.
     pub(super) async fn begin(&self, number: i64) -> io::Result<()> {
         self.current.set(Some(number));
-        let file = self.file.clone();
-        let written = spawn_blocking(move || {
-            let new = file.with_extension("new");
-            fs::write(&new, format!("{number}\n"))?;
-            fs::rename(&new, &file)
-        });
+        let (file, line) = (self.file.clone(), format!("{number}\n"));
+        let written = spawn_blocking(move || journal::replace(&file, line.as_bytes()).map(drop));
         written
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))

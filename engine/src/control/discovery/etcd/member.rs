@@ -18,17 +18,9 @@ use crate::control::discovery::registry::{Key, Owner};
 use crate::io::clock;
 use crate::limits;
 
-/// What was seen of etcd's history.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    /// All up to this revision.
-    revision: i64,
-    /// A key that is in it. Leases have random numbers, so that no other history has the same.
-    witness: Option<Witness>,
-}
-
+/// A key of a history. Leases have random numbers, so that no other history has the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Witness {
+pub(super) struct Witness {
     key: Vec<u8>,
     revision: i64,
     lease: i64,
@@ -96,9 +88,8 @@ impl Etcd {
 
     /// Whether the member knows what was seen last.
     async fn history(&self, client: &mut Client<'_>) -> Result<History, Failure> {
-        let seen = self.seen.borrow().clone();
-        let Some((revision, witness)) = seen.and_then(|seen| Some((seen.revision, seen.witness?)))
-        else {
+        let witness = self.witness.borrow().clone();
+        let Some((revision, witness)) = self.seen.get().zip(witness) else {
             return Ok(History::Unknown);
         };
         let is_it = |page: &Page| {
@@ -132,7 +123,9 @@ impl Etcd {
             }
         });
         self.status.borrow_mut().is_full = false;
+        // A part of what there is proves nothing.
         self.seen.take();
+        self.witness.take();
         let (mut from, end) = record::all(&self.settings.prefix);
         let (mut revision, mut limit) = (0, limits::ETCD_PAGE_KEYS);
         loop {
@@ -151,8 +144,6 @@ impl Etcd {
             };
             if revision == 0 {
                 revision = page.header.revision;
-                let witness = None;
-                self.seen.replace(Some(Seen { revision, witness }));
             }
             for kv in &page.kvs {
                 self.listed(kv, &mut listing);
@@ -166,6 +157,7 @@ impl Etcd {
             from.push(0);
         }
         self.settle(listing);
+        self.seen.set(Some(revision));
         self.status.borrow_mut().lists += 1;
         self.heard();
         Ok(revision)
@@ -200,8 +192,7 @@ impl Etcd {
     /// From now on for a moment: what is gone from etcd may be so because the proxy that it
     /// registered with has lost etcd as we have, and will write it again.
     fn forgive(&self) {
-        let until = clock::now() + limits::ETCD_ORPHAN_GRACE;
-        self.forgiving_until.set(until);
+        self.orphans.borrow_mut().forgive(clock::now());
     }
 
     /// An instance of another proxy is gone from etcd.
@@ -212,15 +203,8 @@ impl Etcd {
         if owner != Some(Owner::Remote) {
             return;
         }
-        let (now, until) = (clock::now(), self.forgiving_until.get());
         let mut orphans = self.orphans.borrow_mut();
-        let may_stay = match orphans.get(key) {
-            Some(until) => *until > now,
-            None => until > now,
-        };
-        if may_stay {
-            orphans.entry(key.clone()).or_insert(until);
-        } else {
+        if !orphans.keep(key, clock::now()) {
             orphans.remove(key);
             self.registrar.dismiss(key);
         }
@@ -251,20 +235,14 @@ impl Etcd {
 
     /// Waits until some orphans have waited long enough, and lets them go.
     async fn orphaned(&self) {
-        let first = self.orphans.borrow().values().min().copied();
+        let first = self.orphans.borrow().next();
         let Some(first) = first else {
             return std::future::pending().await;
         };
         let wait = first.since(clock::now());
         tokio::time::sleep(wait).await;
-        let now = clock::now();
-        self.orphans.borrow_mut().retain(|key, until| {
-            let stays = *until > now;
-            if !stays {
-                self.registrar.dismiss(key);
-            }
-            stays
-        });
+        let due = self.orphans.borrow_mut().due(clock::now());
+        due.iter().for_each(|key| self.registrar.dismiss(key));
         self.registrar.publish();
     }
 
@@ -294,10 +272,8 @@ impl Etcd {
             }
         }
         self.registrar.publish();
-        if !watched.fragment
-            && let Some(seen) = &mut *self.seen.borrow_mut()
-        {
-            seen.revision = seen.revision.max(watched.header.revision);
+        if let Some((seen, reached)) = self.seen.get().zip(watched.reached()) {
+            self.seen.set(Some(seen.max(reached)));
         }
         self.heard();
         None
@@ -324,6 +300,11 @@ impl Etcd {
             Err(why) => {
                 self.status.borrow_mut().skipped.count(&why);
                 self.tell_skipped(kv, &why);
+                let is_later = matches!(why, record::Unreadable::Version(_));
+                if !is_later && self.local(key).0 {
+                    // Nonsense in its place: others have to read it all the same.
+                    self.note(key.clone());
+                }
             }
         }
     }
@@ -335,25 +316,20 @@ impl Etcd {
             let local = instance.filter(|it| it.owner == Owner::Local);
             local.map(record::value)
         });
-        if value.as_ref() == Some(&kv.value) {
-            self.outbox.borrow_mut().found(key.clone(), kv.mod_revision);
-        } else {
+        self.outbox.borrow_mut().found(key.clone(), kv.mod_revision);
+        if value.as_ref() != Some(&kv.value) {
             self.note(key.clone());
         }
     }
 
     /// A key is gone.
     fn gone(&self, key: &Key, kv: &KeyValue) {
-        if let Some(seen) = &mut *self.seen.borrow_mut() {
-            let is_witness = seen.witness.as_ref().is_some_and(|it| it.key == kv.key);
-            if is_witness {
-                seen.witness = None;
-            }
-        }
+        self.witness.borrow_mut().take_if(|it| it.key == kv.key);
         let (is_local, _) = self.local(key);
         if self.outbox.borrow().outdates(key, kv.mod_revision) {
             return;
         }
+        self.outbox.borrow_mut().forget(key);
         if is_local {
             // The lease has ended, or somebody deleted it; but it is here.
             self.note(key.clone());
@@ -363,14 +339,12 @@ impl Etcd {
     }
 
     fn witness(&self, kv: &KeyValue) {
-        if let Some(seen) = &mut *self.seen.borrow_mut()
-            && kv.lease != 0
-        {
-            seen.witness = Some(Witness {
+        if kv.lease != 0 {
+            self.witness.replace(Some(Witness {
                 key: kv.key.clone(),
                 revision: kv.mod_revision,
                 lease: kv.lease,
-            });
+            }));
         }
     }
 

@@ -74,6 +74,8 @@ pub(super) struct Streamed<T> {
 #[serde(default)]
 pub(super) struct Watched {
     pub(super) header: Header,
+    /// The watch has begun.
+    pub(super) created: bool,
     /// The watch has ended.
     pub(super) canceled: bool,
     pub(super) cancel_reason: String,
@@ -83,6 +85,17 @@ pub(super) struct Watched {
     /// The rest of its events is in the next message.
     pub(super) fragment: bool,
     pub(super) events: Vec<Event>,
+}
+
+impl Watched {
+    /// The revision up to which nothing is missing once this message is taken, if it tells. At its
+    /// head stands the revision of the store, which is ahead of the events where many are still to
+    /// come, as they are when the watch has begun.
+    pub(super) fn reached(&self) -> Option<i64> {
+        let last = self.events.iter().map(|event| event.kv.mod_revision).max();
+        let is_part = self.created || self.fragment;
+        (!is_part).then(|| last.unwrap_or(self.header.revision))
+    }
 }
 
 /// A change of one key.
@@ -244,6 +257,27 @@ mod tests {
         let compacted = r#"{"result":{"header":{},"canceled":true,"compact_revision":"4"}}"#;
         let compacted: Streamed<Watched> = serde_json::from_str(compacted).expect("a message");
         assert_eq!(compacted.result.map(|it| it.compact_revision), Some(4));
+    }
+
+    #[test]
+    fn a_message_reaches_no_further_than_its_events() {
+        let reached = |message: &str| {
+            let watched: Watched = serde_json::from_str(message).expect("a message");
+            watched.reached()
+        };
+        let head = r#""header":{"revision":"90"}"#;
+        let events = r#""events":[{"kv":{"mod_revision":"7"}},{"kv":{"mod_revision":"8"}}]"#;
+        assert_eq!(reached(&format!("{{{head},\"created\":true}}")), None);
+        assert_eq!(reached(&format!("{{{head},{events}}}")), Some(8));
+        assert_eq!(
+            reached(&format!("{{{head},\"fragment\":true,{events}}}")),
+            None
+        );
+        assert_eq!(
+            reached(&format!("{{{head}}}")),
+            Some(90),
+            "a sign of progress"
+        );
     }
 
     #[test]

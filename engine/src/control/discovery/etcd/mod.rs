@@ -17,6 +17,7 @@ mod client;
 mod lease;
 mod member;
 mod message;
+mod orphans;
 mod outbox;
 mod pause;
 mod record;
@@ -24,7 +25,6 @@ mod status;
 mod writer;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
@@ -38,7 +38,8 @@ use tokio::time::sleep;
 
 use self::client::Failure;
 use self::lease::Lease;
-use self::member::Seen;
+use self::member::Witness;
+use self::orphans::Orphans;
 use self::outbox::Outbox;
 use self::status::Status;
 use super::directory::{Contact, Directory};
@@ -46,7 +47,6 @@ use super::registrar::Registrar;
 use super::registry::{Key, Owner};
 use crate::config;
 use crate::control::log::{Log, Throttle};
-use crate::io::Instant;
 use crate::io::clock;
 use crate::tls;
 
@@ -59,12 +59,11 @@ pub struct Etcd {
     /// Rung when there is something in the outbox.
     bell: Notify,
     lease: Lease,
-    /// Where the watch can go on.
-    seen: RefCell<Option<Seen>>,
-    /// Until when an instance of another proxy that is gone from etcd may be written again.
-    forgiving_until: Cell<Instant>,
-    /// Those that are gone, and until when they may.
-    orphans: RefCell<HashMap<Key, Instant>>,
+    /// The revision up to which all of etcd's history is known; none until all has been read.
+    seen: Cell<Option<i64>>,
+    /// A key that is in that history.
+    witness: RefCell<Option<Witness>>,
+    orphans: RefCell<Orphans>,
     status: RefCell<Status>,
     /// Of lines about members that fail, values that are skipped, and refusals.
     throttles: [Throttle; 3],
@@ -96,8 +95,8 @@ impl Etcd {
             outbox: RefCell::default(),
             bell: Notify::new(),
             lease: Lease::of(folder),
-            seen: RefCell::default(),
-            forgiving_until: Cell::default(),
+            seen: Cell::default(),
+            witness: RefCell::default(),
             orphans: RefCell::default(),
             status: RefCell::new(Status::new(clock::now())),
             throttles: [(); 3].map(|()| Throttle::new(Duration::from_secs(10))),
@@ -143,7 +142,8 @@ impl Etcd {
 
     /// An instance is to be told of.
     fn note(&self, key: Key) {
-        self.outbox.borrow_mut().note(key);
+        let (is_here, _) = self.local(&key);
+        self.outbox.borrow_mut().note(key, is_here);
         self.bell.notify_one();
     }
 
@@ -151,9 +151,8 @@ impl Etcd {
     fn note_all(&self) {
         let local = self.registrar.local();
         let mut outbox = self.outbox.borrow_mut();
-        local
-            .iter()
-            .for_each(|it| outbox.note(super::registrar::key_of(it)));
+        let keys = local.iter().map(|it| super::registrar::key_of(it));
+        keys.for_each(|key| outbox.note(key, true));
         self.bell.notify_one();
     }
 

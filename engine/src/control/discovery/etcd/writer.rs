@@ -30,25 +30,27 @@ struct Batch {
 impl Etcd {
     /// Tells what changes here and keeps the lease alive, until that fails.
     pub(super) async fn write(&self, client: &mut Client<'_>) -> Failure {
-        let period = self.period();
-        let mut beat_at = Timer::now() + period;
+        let mut beat_at = Timer::now() + self.period();
         loop {
-            if let Err(failure) = self.empty_outbox(client).await {
-                match &failure {
-                    // The watch may be as it should be all the same: tried again at the next beat.
-                    Failure::Refused(_) => self.refused(&failure),
-                    _ => return failure,
+            // Also between two transactions: however much there is to write, the lease goes on.
+            if Timer::now() >= beat_at {
+                if let Err(failure) = self.beat(client).await {
+                    return failure;
                 }
-                sleep_until(beat_at).await;
+                beat_at = Timer::now() + self.period();
             }
-            tokio::select! {
-                () = self.bell.notified() => {}
-                () = sleep_until(beat_at) => {
-                    if let Err(failure) = self.beat(client).await {
-                        return failure;
-                    }
-                    beat_at = Timer::now() + period;
+            match self.tell_next(client).await {
+                Ok(true) => {}
+                Ok(false) => tokio::select! {
+                    () = self.bell.notified() => {}
+                    () = sleep_until(beat_at) => {}
+                },
+                // The watch may be as it should be all the same: tried again at the next beat.
+                Err(failure @ Failure::Refused(_)) => {
+                    self.refused(&failure);
+                    sleep_until(beat_at).await;
                 }
+                Err(failure) => return failure,
             }
         }
     }
@@ -74,25 +76,22 @@ impl Etcd {
         Ok(())
     }
 
-    /// Writes what is noted, a transaction at a time.
-    async fn empty_outbox(&self, client: &mut Client<'_>) -> Result<(), Failure> {
-        loop {
-            let keys = self
-                .outbox
-                .borrow_mut()
-                .take(limits::ETCD_TRANSACTION_CHANGES);
-            if keys.is_empty() {
-                return Ok(());
-            }
-            let told = self.tell(client, &keys).await;
-            // Those that did not fit, and all of them after a failure.
-            keys.iter()
-                .for_each(|key| self.outbox.borrow_mut().put_back(key));
-            match told {
-                Err(failure) if failure.is_lease_missing() => self.lease_ended(),
-                told => told?,
-            }
+    /// Writes as much of what is noted as one transaction holds. Whether there was anything.
+    async fn tell_next(&self, client: &mut Client<'_>) -> Result<bool, Failure> {
+        let most = limits::ETCD_TRANSACTION_CHANGES;
+        let keys = self.outbox.borrow_mut().take(most);
+        if keys.is_empty() {
+            return Ok(false);
         }
+        let told = self.tell(client, &keys).await;
+        // Those that did not fit, and all of them after a failure.
+        keys.iter()
+            .for_each(|key| self.outbox.borrow_mut().put_back(key));
+        match told {
+            Err(failure) if failure.is_lease_missing() => self.lease_ended(),
+            told => told?,
+        }
+        Ok(true)
     }
 
     async fn tell(&self, client: &mut Client<'_>, keys: &[Key]) -> Result<(), Failure> {
@@ -148,13 +147,7 @@ impl Etcd {
         let number = lease::number();
         let ttl = self.settings.lease_ttl.as_secs();
         let question = message::grant(number, ttl);
-        let granted: Result<Lease, Failure> = client.ask("/v3/lease/grant", &question).await;
-        match granted {
-            Ok(_) => {}
-            // The answer to an earlier question was lost.
-            Err(failure) if failure.is_lease_there() => {}
-            Err(failure) => return Err(failure),
-        }
+        let _granted: Lease = client.ask("/v3/lease/grant", &question).await?;
         self.status.borrow_mut().leases += 1;
         if let Err(error) = self.lease.begin(number).await {
             self.log.warn(
