@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use flume::Sender;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::config::Endpoint;
 use crate::control::aside::aside;
@@ -27,6 +27,8 @@ pub struct Feed {
     generation: Cell<u64>,
     plans: RefCell<HashMap<Arc<str>, Arc<ClusterPlan>>>,
     pending: RefCell<BTreeMap<Arc<str>, Vec<Endpoint>>>,
+    /// Held by whoever tells the shards: what comes later is told later.
+    turn: Mutex<()>,
     bell: Notify,
     follow: RefCell<Option<Follow>>,
 }
@@ -39,6 +41,7 @@ impl Feed {
             generation: Cell::new(0),
             plans: RefCell::default(),
             pending: RefCell::default(),
+            turn: Mutex::default(),
             bell: Notify::new(),
             follow: RefCell::default(),
         }
@@ -49,11 +52,12 @@ impl Feed {
         self.follow.replace(Some(follow));
     }
 
-    /// The shards run this generation now.
+    /// The shards run this generation now. What was published before was meant for another one.
     pub fn adopt(&self, snapshot: &Snapshot) {
         let plans = snapshot.clusters.iter().flatten();
         let plans = plans.map(|plan| (Arc::clone(&plan.source.name), Arc::clone(plan)));
         self.plans.replace(plans.collect());
+        self.pending.take();
         self.generation.set(snapshot.generation);
     }
 
@@ -96,6 +100,7 @@ impl Feed {
 
     /// Tells the shards what they have not been told yet.
     pub async fn deliver(&self) {
+        let _turn = self.turn.lock().await;
         while let Some((before, endpoints)) = self.next() {
             // A shard that runs another generation by the time it reads this leaves it: that one
             // may have other settings, and is told of its own endpoints.
@@ -214,6 +219,61 @@ mod tests {
             feed.deliver().await;
             let told = mailbox.try_recv().expect("it is told of the next one");
             assert!(matches!(told, ShardCommand::Replace { generation: 2, .. }));
+        });
+    }
+
+    #[test]
+    fn what_was_published_for_a_generation_that_is_over_is_not_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+            let config = config::embedded();
+            let name = Arc::clone(&config.clusters[0].name);
+            let snapshot = Snapshot::compile(&config).expect("no files");
+            let (shard, mailbox) = flume::bounded(4);
+            let feed = Feed::new(vec![shard]);
+            feed.adopt(&snapshot);
+            // Nobody has been told yet when a generation comes in which this cluster is static.
+            feed.publish(&name, &[]);
+            feed.adopt(&Snapshot {
+                generation: 2,
+                ..snapshot
+            });
+            feed.deliver().await;
+            assert!(mailbox.is_empty());
+            let endpoints = feed.endpoints(&name);
+            assert_eq!(endpoints.as_ref(), Some(&config.clusters[0].endpoints));
+        });
+    }
+
+    #[test]
+    fn what_is_published_last_is_told_last() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+            let mut config = config::embedded();
+            config.clusters[0].lb_policy = LbPolicy::RingHash;
+            let name = Arc::clone(&config.clusters[0].name);
+            let snapshot = Snapshot::compile(&config).expect("no files");
+            let (shard, mailbox) = flume::bounded(4);
+            let feed = Feed::new(vec![shard]);
+            feed.adopt(&snapshot);
+            let at =
+                |port| Endpoint::at(config::EndpointAddress::Tcp(([127, 0, 0, 1], port).into()));
+            // Its table takes a while; two have been rung to tell.
+            let many: Vec<Endpoint> = (1..=10_000).map(at).collect();
+            feed.publish(&name, &many);
+            tokio::join!(feed.deliver(), async {
+                feed.publish(&name, &[at(7)]);
+                feed.deliver().await;
+            });
+            let told: Vec<usize> = mailbox
+                .drain()
+                .map(|command| match command {
+                    ShardCommand::Replace { plan, .. } => plan.cluster.endpoints().len(),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(told, [10_000, 1]);
+            assert_eq!(feed.endpoints(&name), Some(vec![at(7)]));
         });
     }
 }
