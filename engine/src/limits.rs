@@ -340,8 +340,12 @@ pub const SHORTAGE_INTERVAL: Duration = Duration::from_millis(500);
 /// Per cent of its descriptors above which the process refuses requests: those in flight, and the
 /// admin interface, need some.
 pub const DESCRIPTORS_PERCENT_MAX: u64 = 95;
-/// Health checks that run at once: they are short, and each takes a descriptor.
+/// Health checks that run at once: they are short, and each takes a descriptor...
 pub const HEALTH_CHECKS_AT_ONCE: usize = 64;
+/// ...and how long one may take before it is held to hang, and leaves its place to others...
+pub const HEALTH_CHECK_SHORT: Duration = Duration::from_millis(250);
+/// ...as long as no more than these hang: those of a zone that is gone.
+pub const HEALTH_CHECKS_HANGING: usize = 512;
 /// Bytes of content in which a health check looks for what must be there.
 pub const HEALTH_CONTENT_BYTES_MAX: usize = 64 << 10;
 /// Results in a row that can be asked for before an endpoint's state changes.
@@ -510,10 +514,15 @@ pub const LEASE_TTL_MAX: Duration = Duration::from_secs(86_400);
 /// What a lease that ran out while the process was down has left after the start: its instance
 /// had nobody to renew it with.
 pub const LEASE_RESTART_GRACE: Duration = Duration::from_secs(10);
-/// Time between two checks of an instance, and how long one may take, by default.
+/// How much later than meant the control thread runs before it holds that it was away, and nobody
+/// could renew a lease: the shortest lease.
+pub const ABSENCE_MIN: Duration = Duration::from_secs(1);
+/// Time between two checks of an instance, by default.
 pub const CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a check of an instance may take, by default.
 pub const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
+/// The longest that a check of an instance may take: it keeps a place from others meanwhile.
+pub const CHECK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Bytes of the path of a check.
 pub const CHECK_PATH_BYTES_MAX: usize = 1 << 10;
 /// Leases that ran out and are remembered, so that their instances are told so.
@@ -547,6 +556,8 @@ pub const ENDPOINT_FILE_BYTES_MAX: u64 = 4 << 20;
 pub const FIRST_ANSWER_DEFAULT: Duration = Duration::from_secs(5);
 /// How soon a name that was never resolved is asked for again; twice as long after each failure.
 pub const DNS_FIRST_RETRY: Duration = Duration::from_millis(250);
+/// Questions to name servers that are under way at once: each takes a descriptor.
+pub const DNS_QUESTIONS_AT_ONCE: usize = 128;
 /// Sources without an answer that are named on a line; of more, how many there are.
 pub const SILENT_SOURCES_TOLD: usize = 8;
 /// Clusters of which a shard reports before it serves requests again: some tenths of a millisecond
@@ -554,8 +565,10 @@ pub const SILENT_SOURCES_TOLD: usize = 8;
 pub const CLUSTERS_REPORTED_AT_ONCE: usize = 256;
 /// How often endpoint files are looked at.
 pub const ENDPOINT_FILE_POLL: Duration = Duration::from_secs(1);
-/// How often a journal that a disk did not take is tried again.
+/// How soon a journal that a disk did not take is tried again; twice as long after each failure.
 pub const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
+/// Time between two such attempts, at most.
+pub const JOURNAL_PAUSE_MAX: Duration = Duration::from_secs(15);
 /// Bytes of a token that allows changes of the registry: fewer can be guessed.
 pub const REGISTRY_TOKEN_BYTES_MIN: usize = 16;
 /// SRV records of one name that are followed: each target is a question of its own.

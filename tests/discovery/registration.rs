@@ -133,6 +133,29 @@ fn a_lease_that_is_not_renewed_runs_out_and_one_that_is_goes_on() {
 }
 
 #[test]
+fn leases_that_nobody_could_renew_because_the_proxy_was_stopped_go_on() {
+    let a = named("a");
+    let registry = Registry::start();
+    let body = format!("{{\"address\": \"{}\", \"ttl\": \"5s\"}}", a.address());
+    assert_eq!(registry.register("a", &body).status(), 201);
+    registry.proxy.signal(Signal::STOP);
+    wait::pass(Duration::from_secs(7));
+    registry.proxy.signal(Signal::CONT);
+    wait::for_("the absence to be told", || {
+        registry
+            .proxy
+            .stderr()
+            .contains("could not run for a while")
+    });
+    let renewed = registry.ask("POST", "orders/instances/a/renew", "");
+    assert_eq!(renewed.status(), 200, "{}", renewed.text());
+    // Nobody renews it any more, though somebody could.
+    wait::for_("its end", || {
+        registry.ask("GET", "orders/instances/a", "").status() == 410
+    });
+}
+
+#[test]
 fn an_instance_with_a_check_waits_for_it_and_leaves_with_it() {
     let is_well = Arc::new(AtomicBool::new(false));
     let answer = Arc::clone(&is_well);

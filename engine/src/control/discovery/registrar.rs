@@ -5,17 +5,17 @@
 //!
 //! Must stay true: what was answered with success survives the process; what a failing disk did not
 //! take is in effect all the same, is answered with an error, and is written as soon as the disk
-//! takes it; leases run out on time whether or not anybody asks.
+//! takes it; leases run out on time whether or not anybody asks, but not while nobody could be
+//! asked; an instance is checked for as long as it is registered here, and no longer.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::check;
@@ -25,6 +25,7 @@ use super::recovery::{put, tell, until, wall_millis};
 use super::registry::{
     Bounds, Full, Health, Key, Missing, Owner, Registered, Registration, Registry,
 };
+use super::task::Task;
 use crate::config::{self, Address, Endpoint, EndpointAddress};
 use crate::control::health::{Checker, Standing, State};
 use crate::control::log::{Log, Throttle};
@@ -69,9 +70,14 @@ pub struct Registrar {
     /// Rung when the next lease to run out may be another one.
     deadlines: Notify,
     is_healing: Cell<bool>,
+    /// Rung when the journal is behind.
+    behind: Notify,
     events: Cell<Events>,
     checker: Rc<Checker>,
-    throttle: Throttle,
+    /// Of the instances that are checked here.
+    checks: RefCell<HashMap<Key, Task>>,
+    /// Of lines about the journal, and about services with too many instances.
+    throttles: [Throttle; 2],
     tell: RefCell<Option<Tell>>,
 }
 
@@ -99,24 +105,49 @@ impl Registrar {
             log,
             deadlines: Notify::new(),
             is_healing: Cell::new(false),
+            behind: Notify::new(),
             events: Cell::default(),
             checker,
-            throttle: Throttle::new(Duration::from_secs(10)),
+            checks: RefCell::default(),
+            throttles: [(); 2].map(|()| Throttle::new(Duration::from_secs(10))),
             tell: RefCell::default(),
         }
     }
 
     /// Lets leases run out and checks instances, until the future is dropped.
     pub async fn run(self: Rc<Self>) {
-        let restored: Vec<Key> = self.local().iter().map(|known| key_of(known)).collect();
-        restored.into_iter().for_each(|key| self.watch(key));
+        self.local().iter().for_each(|it| self.watch(&key_of(it)));
         loop {
-            let next = self.registry.borrow().next_deadline();
-            let wait = next.map(|deadline| deadline.since(clock::now()));
+            let (begin, next) = (clock::now(), self.registry.borrow().next_deadline());
+            let Some(deadline) = next else {
+                self.deadlines.notified().await;
+                continue;
+            };
+            let wait = deadline.since(begin).min(limits::ABSENCE_MIN);
             tokio::select! {
                 () = self.deadlines.notified() => {}
-                () = sleep(wait.unwrap_or(limits::LEASE_TTL_MAX)) => self.expire(clock::now()),
+                () = sleep(wait) => {}
             }
+            let now = clock::now();
+            let absence = now.since(begin + wait);
+            if absence >= limits::ABSENCE_MIN {
+                self.excuse(absence, now);
+            }
+            self.expire(now);
+        }
+    }
+
+    /// The process was stopped, or had no processor, and nobody could renew a lease meanwhile: as
+    /// after a restart, each has a moment left.
+    fn excuse(&self, absence: Duration, now: Instant) {
+        let mut registry = self.registry.borrow_mut();
+        let leases = registry.prolong(now, limits::LEASE_RESTART_GRACE);
+        if leases > 0 {
+            self.log.warn(
+                "weft could not run for a while; leases that nobody could renew meanwhile go on for \
+                 a moment.",
+                &[("seconds", &absence.as_secs_f64()), ("leases", &leases)],
+            );
         }
     }
 
@@ -146,7 +177,7 @@ impl Registrar {
         self.after_change();
         if outcome != Registered::Renewed {
             self.tell_others(&key);
-            self.watch(key);
+            self.watch(&key);
         }
         self.write(record).await?;
         Ok(outcome)
@@ -197,6 +228,7 @@ impl Registrar {
         let gone = gone.map_err(Refused::Missing)?;
         self.count(|events| events.deregistered += 1);
         let key = key_of(&gone.registration);
+        self.checks.borrow_mut().remove(&key);
         self.after_change();
         self.tell_others(&key);
         let (service, id) = key;
@@ -256,7 +288,7 @@ impl Registrar {
         };
         self.registry.borrow_mut().adopt(registration, state)?;
         if was_local {
-            self.forget_in_journal(&key);
+            self.forget(&key);
             self.log.note(
                 "An instance has registered with another proxy.",
                 &[("service", &key.0), ("instance", &key.1)],
@@ -320,7 +352,7 @@ impl Registrar {
         }
         self.count(|events| events.expired += expired.len() as u64);
         for key in &expired {
-            self.forget_in_journal(key);
+            self.forget(key);
             self.tell_others(key);
             self.log.note(
                 "A lease ran out.",
@@ -330,7 +362,9 @@ impl Registrar {
         self.after_change();
     }
 
-    fn forget_in_journal(&self, key: &Key) {
+    /// An instance is registered here no longer, and nobody waits until that is on the disk.
+    fn forget(&self, key: &Key) {
+        self.checks.borrow_mut().remove(key);
         let (service, id) = key.clone();
         if let Err(error) = self.journal.note(&[Record::Gone { service, id }]) {
             self.heal(&error);
@@ -364,11 +398,19 @@ impl Registrar {
                 .map(|instance| endpoint(&instance.registration))
                 .collect()
         };
-        let left_out = self.directory.found(&source, endpoints, clock::now());
-        if left_out > 0 {
+        let now = clock::now();
+        let left_out = self.directory.found(&source, endpoints, now);
+        let [_, throttle] = &self.throttles;
+        if left_out > 0
+            && let Some(suppressed) = throttle.admit(now)
+        {
             self.log.warn(
                 "A service has more instances than are used.",
-                &[("service", service), ("left_out", &left_out)],
+                &[
+                    ("service", service),
+                    ("left_out", &left_out),
+                    ("suppressed", &suppressed),
+                ],
             );
         }
     }
@@ -402,14 +444,15 @@ impl Registrar {
     fn heal(&self, error: &WriteError) {
         self.count(|events| events.unwritten += 1);
         self.is_healing.set(true);
-        if let Some(suppressed) = self.throttle.admit(clock::now()) {
+        let [throttle, _] = &self.throttles;
+        if let Some(suppressed) = throttle.admit(clock::now()) {
             self.log.error(
                 "The registry's journal cannot be written; changes are in effect, but would not \
                  survive a restart.",
                 &[("error", error), ("suppressed", &suppressed)],
             );
         }
-        self.deadlines.notify_one();
+        self.behind.notify_one();
     }
 
     /// Offers what is registered whenever the clusters want other services. A task of its own.
@@ -420,10 +463,13 @@ impl Registrar {
         }
     }
 
-    /// Writes the whole journal, as long as it is behind. A task of its own.
+    /// Writes the whole journal, as long as it is behind: at first soon, then less and less often,
+    /// for all of it is much. A task of its own.
     pub async fn keep_written(self: Rc<Self>) {
+        let mut pause = limits::JOURNAL_PAUSE;
         loop {
-            sleep(limits::JOURNAL_PAUSE).await;
+            self.behind.notified().await;
+            sleep(pause).await;
             if !self.is_healing.get() {
                 continue;
             }
@@ -438,26 +484,30 @@ impl Registrar {
                 Err(error) => Err(error),
             };
             match written {
-                Ok(()) => self
-                    .log
-                    .note("The registry's journal is written again.", &[]),
-                Err(error) => self.heal(&error),
+                Ok(()) => {
+                    pause = limits::JOURNAL_PAUSE;
+                    self.log
+                        .note("The registry's journal is written again.", &[]);
+                }
+                Err(error) => {
+                    pause = pause.saturating_mul(2).min(limits::JOURNAL_PAUSE_MAX);
+                    self.heal(&error);
+                }
             }
         }
     }
 
-    /// Checks an instance until it is gone or another one.
-    fn watch(self: &Rc<Self>, key: Key) {
+    /// Checks an instance as it is registered now, and no longer as it was before.
+    fn watch(self: &Rc<Self>, key: &Key) {
+        let mut checks = self.checks.borrow_mut();
+        checks.remove(key);
         let registry = self.registry.borrow();
-        let registration = registry
-            .instance(&key.0, &key.1)
-            .map(|instance| Arc::clone(&instance.registration));
-        drop(registry);
-        if let Some(registration) = registration
-            && registration.check.is_some()
-        {
-            let registrar = Rc::clone(self);
-            spawn_local(async move { registrar.check(registration).await });
+        let instance = registry.instance(&key.0, &key.1);
+        let checked = instance.filter(|instance| instance.registration.check.is_some());
+        if let Some(instance) = checked {
+            let registration = Arc::clone(&instance.registration);
+            let check = Rc::clone(self).check(registration);
+            checks.insert(key.clone(), Task::start(check));
         }
     }
 
@@ -469,26 +519,12 @@ impl Registrar {
         let target = check::target(address, probe, settings.interval, settings.timeout);
         let standing = RefCell::new(Standing::new(clock::wall()));
         let after = |known: &Standing, has_changed| {
-            if !self.is_watched(&registration) {
-                return ControlFlow::Break(());
-            }
             if has_changed {
                 self.set_health(&registration, known);
             }
-            ControlFlow::Continue(())
         };
         let name = (&registration.service, &registration.id);
         self.checker.watch(&target, name, &standing, after).await;
-    }
-
-    /// It is the same instance that is registered here, however often it was renewed; one that has
-    /// left and come back has a check of its own.
-    fn is_watched(&self, registration: &Arc<Registration>) -> bool {
-        let registry = self.registry.borrow();
-        let instance = registry.instance(&registration.service, &registration.id);
-        instance.is_some_and(|instance| {
-            instance.owner == Owner::Local && Arc::ptr_eq(&instance.registration, registration)
-        })
     }
 
     fn set_health(&self, registration: &Registration, known: &Standing) {
@@ -499,7 +535,7 @@ impl Registrar {
         let why = known.last_error.map(|error| error.to_string());
         let why = why.unwrap_or_default();
         let (service, id) = (&registration.service, &registration.id);
-        // Present: it has just been looked at.
+        // Present: its check ends with it.
         let _known = self.registry.borrow_mut().set_health(service, id, health);
         let facts: [crate::control::log::Field<'_>; 3] =
             [("service", service), ("instance", id), ("error", &why)];

@@ -16,7 +16,6 @@ mod standing;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -236,7 +235,6 @@ async fn run(told: Rc<Told>, subject: Subject, standing: Rc<RefCell<Standing>>) 
         if has_changed {
             note(told.log, &subject, known);
         }
-        ControlFlow::Continue(())
     };
     let checker = &told.checker;
     checker.watch(&subject.target, name, &standing, after).await;

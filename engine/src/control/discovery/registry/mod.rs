@@ -15,9 +15,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use instance::{Health, Instance, Owner, State};
-pub use registration::{Check, FieldError, Probe, Registration, check_name, is_name};
+pub use registration::{Check, FieldError, Probe, Registration, check_name, is_name, is_of_name};
 
 use crate::io::Instant;
 use crate::limits;
@@ -249,6 +250,28 @@ impl Registry {
             expired.push(key);
         }
         expired
+    }
+
+    /// Has no lease run out before it has had a moment from `now` on: `grace`, or its whole length
+    /// if that is less. Gives how many were to run out sooner.
+    ///
+    /// *Cost:* by how many these are.
+    pub fn prolong(&mut self, now: Instant, grace: Duration) -> usize {
+        let later = self.deadlines.split_off(&(now + grace, 0));
+        let soon = std::mem::replace(&mut self.deadlines, later);
+        let mut prolonged = 0;
+        for ((deadline, ticket), key) in soon {
+            let service = self.services.get_mut(&key.0);
+            let instance = service.and_then(|service| service.instances.get_mut(&key.1));
+            let mut next = deadline;
+            if let Some(instance) = instance {
+                next = deadline.max(now + grace.min(instance.registration.ttl));
+                instance.deadline = next;
+            }
+            prolonged += usize::from(next > deadline);
+            self.deadlines.insert((next, ticket), key);
+        }
+        prolonged
     }
 
     /// When the next lease runs out.

@@ -76,11 +76,16 @@ const KEYS: [&str; 7] = [
 /// Whether `name` can name a service or an instance: what needs no escaping in a URL's segment.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     (1..=limits::REGISTRY_NAME_BYTES_MAX).contains(&name.len())
-        && name.bytes().all(fits)
+        && name.bytes().all(is_of_name)
         // Dot segments would be resolved away by clients.
         && !name.bytes().all(|byte| byte == b'.')
+}
+
+/// Whether names can have `byte` in them.
+#[must_use]
+pub fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)
 }
 
 /// What `name` in the path of a request is checked against.
@@ -117,6 +122,7 @@ impl Registration {
         let address = address(fields)?;
         let id = id.or(written).map_or_else(|| name_of(&address), Arc::from);
         check_name("id", &id)?;
+        let ttl = limits::LEASE_TTL_DEFAULT;
         Ok(Self {
             service: service.into(),
             id,
@@ -124,7 +130,7 @@ impl Registration {
             weight: number(fields, "weight", 1, limits::WEIGHT_MAX)?,
             locality: locality(fields)?,
             metadata: Arc::new(metadata(fields)?),
-            ttl: duration(fields, "ttl", "", limits::LEASE_TTL_DEFAULT)?,
+            ttl: duration(fields, "ttl", "", (ttl, limits::LEASE_TTL_MAX))?,
             check: check(fields)?,
         })
     }
@@ -191,9 +197,9 @@ impl FieldError {
 /// Instances without a name are called by their address, so that registering twice is once.
 fn name_of(address: &Address) -> Arc<str> {
     let text = address.to_string();
-    let fit = |letter: char| {
-        let fits = letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
-        if fits { letter } else { '-' }
+    let fit = |letter: char| match u8::try_from(letter) {
+        Ok(byte) if is_of_name(byte) => letter,
+        _ => '-',
     };
     text.chars().map(fit).collect::<String>().into()
 }
@@ -309,12 +315,12 @@ fn duration(
     fields: &Map<String, Value>,
     key: &str,
     path: &str,
-    default: Duration,
+    (default, most): (Duration, Duration),
 ) -> Result<Duration, FieldError> {
     let Some(value) = fields.get(key) else {
         return Ok(default);
     };
-    let (least, most) = (limits::LEASE_TTL_MIN, limits::LEASE_TTL_MAX);
+    let least = limits::LEASE_TTL_MIN;
     let read = value.as_str().and_then(parse_duration);
     let within = read.filter(|duration| (least..=most).contains(duration));
     within.ok_or_else(|| {
@@ -342,10 +348,12 @@ fn check(fields: &Map<String, Value>) -> Result<Option<Check>, FieldError> {
         (None, Some(other)) => return Err(FieldError::new("check.tcp", Some(other), "true")),
         _ => return Err(FieldError::new("check", fields.get("check"), expected)),
     };
+    let interval = (limits::CHECK_INTERVAL_DEFAULT, limits::LEASE_TTL_MAX);
+    let timeout = (limits::CHECK_TIMEOUT_DEFAULT, limits::CHECK_TIMEOUT_MAX);
     Ok(Some(Check {
         probe,
-        interval: duration(check, "interval", "check", limits::CHECK_INTERVAL_DEFAULT)?,
-        timeout: duration(check, "timeout", "check", limits::CHECK_TIMEOUT_DEFAULT)?,
+        interval: duration(check, "interval", "check", interval)?,
+        timeout: duration(check, "timeout", "check", timeout)?,
     }))
 }
 

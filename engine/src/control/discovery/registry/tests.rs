@@ -362,9 +362,36 @@ fn what_is_wrong_further_in_is_told_by_its_path() {
         let field = format!("check.{key}");
         refused(&with("check", check), &field, Some(&value.to_string()));
     }
-    for (key, value) in [("ttl", json!(1)), ("interval", json!("1ms"))] {
+    for (key, value) in [
+        ("ttl", json!(1)),
+        ("interval", json!("1ms")),
+        ("timeout", json!("2m")),
+    ] {
         let check = json!({"tcp": true, key: value.clone()});
         let field = format!("check.{key}");
         refused(&with("check", check), &field, Some(&value.to_string()));
     }
+}
+
+#[test]
+fn leases_that_nobody_could_renew_have_a_moment_left() {
+    let mut registry = Registry::new(BOUNDS);
+    for (id, ttl) in [("a", 5), ("b", 30), ("c", 31), ("d", 60)] {
+        let registered = registry.register(instance("orders", id, 1, ttl), at(0));
+        assert_eq!(registered, Ok(Registered::Created));
+    }
+    // Away from 1 to 30 s: what ran out or was about to goes on; never longer than a renewal would.
+    assert_eq!(registry.prolong(at(30), Duration::from_secs(10)), 3);
+    let deadline = |registry: &Registry, id| registry.instance("orders", id).map(|it| it.deadline);
+    let told = ["a", "b", "c", "d"].map(|id| deadline(&registry, id));
+    assert_eq!(told, [35, 40, 40, 60].map(|end| Some(at(end))));
+    assert_eq!(registry.prolong(at(30), Duration::from_secs(10)), 0);
+    assert_eq!(registry.expire(at(34)), []);
+    assert_eq!(registry.renew("orders", "b", at(34)), Ok(at(64)));
+    let expired = |registry: &mut Registry, now| {
+        let keys = registry.expire(at(now)).into_iter();
+        keys.map(|key| key.1.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(expired(&mut registry, 40), ["a", "c"]);
+    assert_eq!(expired(&mut registry, 64), ["d", "b"]);
 }
