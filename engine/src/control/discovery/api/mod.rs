@@ -96,20 +96,18 @@ impl Api {
         Content: Body,
         Content::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let answered = match route::find(request.method(), request.uri().path()) {
+        let path = route::unescape(request.uri().path()).into_owned();
+        let answered = match route::find(request.method(), &path) {
             Ok(Route::OpenApi) => Ok(Reply::text(OPENAPI)),
             Ok(Route::Services) => Ok(self.registrar.read(services)),
             Ok(Route::Service(service)) => {
-                let service = service.to_owned();
-                Ok(self.registrar.read(|registry| list(registry, &service)))
+                Ok(self.registrar.read(|registry| list(registry, service)))
             }
             Ok(Route::Instance(service, id)) => {
-                let (service, id) = (service.to_owned(), id.to_owned());
-                self.registrar.read(|registry| one(registry, &service, &id))
+                self.registrar.read(|registry| one(registry, service, id))
             }
             Ok(Route::Change(action, service, id)) => {
-                let (service, id) = (service.to_owned(), id.map(str::to_owned));
-                self.change(action, &service, id, peer, request).await
+                self.change(action, service, id, peer, request).await
             }
             Err(problem) => Err(problem),
         };
@@ -123,7 +121,7 @@ impl Api {
         &self,
         action: Action,
         service: &str,
-        id: Option<String>,
+        id: Option<&str>,
         peer: Peer,
         request: Request<Content>,
     ) -> Result<Reply, Problem>
@@ -134,10 +132,10 @@ impl Api {
         self.access.borrow().admit(peer, request.headers())?;
         let admitted = self.rate.borrow_mut().take(clock::now());
         admitted.map_err(Problem::too_many)?;
-        let id = id.as_deref().unwrap_or_default();
+        let named = id;
+        let id = id.unwrap_or_default();
         match action {
             Action::Register => {
-                let named = Some(id).filter(|id| !id.is_empty());
                 let document = body(request).await?;
                 let registration = Registration::read(service, named, &document)?;
                 self.register(registration).await

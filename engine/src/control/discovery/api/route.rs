@@ -3,9 +3,11 @@
 //! In: a method and a path. Out: the route with its names, which can name a service and an
 //! instance, or what is wrong. Pure.
 
+use std::borrow::Cow;
+
 use hyper::Method;
 
-use super::super::registry::check_name;
+use super::super::registry::{check_name, is_of_name};
 use super::reply::Problem;
 
 /// What is asked for.
@@ -30,6 +32,23 @@ pub(super) enum Action {
     Renew,
     Drain,
     Deregister,
+}
+
+/// A path in which whatever a name can have in it stands for itself: a client may escape any of it,
+/// and some do so with colons (RFC 3986 §2.1, §2.4). The rest stays escaped, and is no name.
+pub(super) fn unescape(path: &str) -> Cow<'_, str> {
+    let mut parts = path.split('%');
+    let mut plain = Cow::Borrowed(parts.next().unwrap_or_default());
+    for part in parts {
+        let escape = part.split_at_checked(2).and_then(|(digits, rest)| {
+            let byte = u8::from_str_radix(digits, 16).ok()?;
+            is_of_name(byte).then_some((byte, rest))
+        });
+        let (byte, rest) = escape.unwrap_or((b'%', part));
+        plain.to_mut().push(char::from(byte));
+        plain.to_mut().push_str(rest);
+    }
+    plain
 }
 
 /// The route of a request.

@@ -5,7 +5,8 @@ use std::fs;
 use http_body_util::Full as FullBody;
 use hyper::Method;
 use hyper::body::Bytes;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::time::sleep;
 
 use super::super::journal::Journal;
 use super::*;
@@ -76,6 +77,63 @@ fn an_instance_registers_renews_drains_and_leaves() {
         assert_eq!(ask(api, Method::GET, PATH, "").await.0, 404);
         let unnamed = ask(api, Method::POST, "/v1/services/orders/instances", BODY).await;
         assert_eq!((unnamed.0, &unnamed.1["id"]), (201, &json!("10.0.0.1:80")));
+    });
+}
+
+#[test]
+fn rfc3986_a_name_may_be_escaped_in_the_path() {
+    with_api("escaped", 100, async |api| {
+        let path = "/v1/services/%6Frders/instances/10.0.0.1%3A80";
+        let (status, document) = ask(api, Method::PUT, path, BODY).await;
+        assert_eq!((status, &document["id"]), (201, &json!("10.0.0.1:80")));
+        let path = "/v1/services/orders/instances/10.0.0.1%3a80/renew";
+        assert_eq!(ask(api, Method::POST, path, "").await.0, 200);
+        // What no name can have in it makes no path of another shape.
+        for id in [
+            "a%2Fdrain",
+            "%2e%2e",
+            "a%",
+            "a%3",
+            "a%zz",
+            "a%+1",
+            "a%25",
+            "%C3%A9",
+            "a%00",
+        ] {
+            let path = format!("/v1/services/orders/instances/{id}");
+            let (status, document) = ask(api, Method::GET, &path, "").await;
+            assert_eq!(status, 400, "{id}: {document}");
+        }
+    });
+}
+
+#[test]
+fn a_check_ends_with_its_instance() {
+    with_api("checks", 1000, async |api| {
+        // Nobody is there, and the next check would be tomorrow.
+        let checked = |port: u16| {
+            let check = r#"{"tcp": true, "interval": "1d", "timeout": "1s"}"#;
+            format!(r#"{{"address": "127.0.0.1:{port}", "ttl": "1s", "check": {check}}}"#)
+        };
+        let running = || Rc::strong_count(api.registrar());
+        let before = running();
+        for turn in 1..=20 {
+            assert_eq!(ask(api, Method::PUT, PATH, &checked(turn)).await.0 / 100, 2);
+        }
+        yield_now().await;
+        assert_eq!(running(), before + 1, "one for the one that is registered");
+        assert_eq!(ask(api, Method::DELETE, PATH, "").await.0, 204);
+        yield_now().await;
+        assert_eq!(running(), before);
+        assert_eq!(ask(api, Method::PUT, PATH, &checked(1)).await.0, 201);
+        let expiring = spawn_local(Rc::clone(api.registrar()).run());
+        while api.registrar().read(Registry::instance_count) > 0 {
+            sleep(std::time::Duration::from_millis(5)).await;
+        }
+        expiring.abort();
+        let _aborted = expiring.await;
+        yield_now().await;
+        assert_eq!(running(), before, "its lease ran out");
     });
 }
 
