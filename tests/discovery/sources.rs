@@ -121,3 +121,27 @@ fn rfc2782_srv_records_tell_hosts_ports_and_the_best_priority() {
     wait::for_("the best target", || proxy.get("/").text() == "a");
     assert_eq!(endpoints(&proxy), 1);
 }
+
+#[test]
+fn rfc2782_a_target_that_cannot_be_resolved_keeps_no_other_from_coming_and_going() {
+    let (a, b) = (named(ports::free(), "a"), named(ports::free(), "b"));
+    let srv = |host: &str, origin: &Origin| {
+        let port = origin.address().port();
+        format!("--srv-host=_http._tcp.app.test,{host}.test,{port},1,5")
+    };
+    let more = [&*srv("a", &a), &*srv("b", &b), &*srv("gone", &b)];
+    let dns = Dnsmasq::start("127.0.0.1 a.test\n", &more);
+    let proxy = dns.proxy("{ srv = [\"_http._tcp.app.test\"] }");
+    wait::for_("the target that there is", || proxy.get("/").text() == "a");
+    assert_eq!(endpoints(&proxy), 1);
+    dns.set("127.0.0.1 a.test\n127.0.0.1 b.test\n");
+    wait::for_("another one", || endpoints(&proxy) == 2);
+    // What was found stays while it cannot be found.
+    dns.set("127.0.0.1 b.test\n127.0.0.2 b.test\n");
+    wait::for_("a third one", || endpoints(&proxy) == 3);
+    assert!(
+        proxy
+            .stderr()
+            .contains("A target of SRV records cannot be resolved")
+    );
+}

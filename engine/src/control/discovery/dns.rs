@@ -4,9 +4,11 @@
 //! bounds of the configuration. IPv4 and IPv6 are asked for apart, and each keeps its last good
 //! answer. A name that has addresses of one kind and none of the other is in order; one that has
 //! neither any more (NXDOMAIN, or no records), that is not answered in time, or whose server fails
-//! keeps what it had: an empty cluster would be worse than an old one.
+//! keeps what it had: an empty cluster would be worse than an old one. So does each target of SRV
+//! records, and one that cannot be resolved keeps none of the others from coming and going.
 
-use std::collections::{BTreeSet, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,10 +18,12 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
-use tokio::task::spawn_local;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::directory::{Directory, Source};
+use super::task::Task;
 use crate::config::{Dns, Endpoint, EndpointAddress, HostName};
 use crate::control::log::Log;
 use crate::io::clock;
@@ -30,6 +34,8 @@ use crate::limits;
 struct Answer {
     endpoints: Vec<Endpoint>,
     ttl: Duration,
+    /// Records that are not used, for there are too many.
+    left_out: usize,
 }
 
 /// Addresses of one kind, and how long they are valid.
@@ -42,8 +48,25 @@ struct Known {
     v6: Vec<IpAddr>,
 }
 
+/// The targets of a name's SRV records.
+#[derive(Debug, Default)]
+struct Targets {
+    known: HashMap<HostName, Known>,
+    /// Those that could not be resolved, and why.
+    failing: BTreeMap<HostName, String>,
+}
+
+/// An SRV record.
+struct Record {
+    weight: u16,
+    port: u16,
+    target: HostName,
+}
+
 struct Names {
     resolver: TokioResolver,
+    /// Questions under way, each of which takes a descriptor or two.
+    at_once: Semaphore,
     settings: Dns,
     directory: Rc<Directory>,
     log: Log,
@@ -52,22 +75,32 @@ struct Names {
 /// Resolves the names that the directory wants, until the future is dropped.
 pub(super) async fn run(directory: Rc<Directory>, settings: Dns, log: Log) {
     let mut names: Option<Rc<Names>> = None;
-    let mut running: HashSet<Source> = HashSet::new();
+    let mut following: HashMap<Source, Task> = HashMap::new();
     loop {
+        let changed = directory.changed();
         let wanted = directory.wanted().into_iter().filter(is_name);
         let wanted: HashSet<Source> = wanted.collect();
-        running.retain(|source| wanted.contains(source));
-        for source in wanted {
+        following.retain(|source, _| wanted.contains(source));
+        if names.is_none() && !wanted.is_empty() {
+            names = open(&directory, &settings, log).map(Rc::new);
             if names.is_none() {
-                names = open(&directory, &settings, log).map(Rc::new);
-            }
-            if let Some(names) = &names
-                && running.insert(source.clone())
-            {
-                spawn_local(Rc::clone(names).follow(source));
+                // The system's list of servers may be written along with our start.
+                tokio::select! {
+                    () = sleep(settings.ttl_min) => {}
+                    () = changed => {}
+                }
+                continue;
             }
         }
-        directory.changed().await;
+        if let Some(names) = &names {
+            for source in wanted {
+                let follow = |source: &Source| Rc::clone(names).follow(source.clone());
+                following
+                    .entry(source)
+                    .or_insert_with_key(|source| Task::start(follow(source)));
+            }
+        }
+        changed.await;
     }
 }
 
@@ -79,14 +112,18 @@ fn open(directory: &Rc<Directory>, settings: &Dns, log: Log) -> Option<Names> {
     match resolver(settings) {
         Ok(resolver) => Some(Names {
             resolver,
+            at_once: Semaphore::new(limits::DNS_QUESTIONS_AT_ONCE),
             settings: settings.clone(),
             directory: Rc::clone(directory),
             log,
         }),
         Err(error) => {
-            log.error("Names cannot be resolved.", &[("error", &error)]);
-            for source in directory.wanted().iter().filter(|source| is_name(source)) {
-                directory.failed(source, &error.to_string());
+            let (wanted, why) = (directory.wanted(), error.to_string());
+            let names = wanted.iter().filter(|source| is_name(source));
+            if names.fold(false, |is_new, source| {
+                directory.failed(source, &why) | is_new
+            }) {
+                log.error("Names cannot be resolved.", &[("error", &why)]);
             }
             None
         }
@@ -118,11 +155,11 @@ fn at(server: SocketAddr) -> NameServerConfig {
 }
 
 impl Names {
-    /// Follows one name for as long as it is wanted.
+    /// Follows one name until the future is dropped.
     async fn follow(self: Rc<Self>, source: Source) {
-        let mut known = Known::default();
+        let (mut known, mut targets) = (Known::default(), Targets::default());
         let mut retry = limits::DNS_FIRST_RETRY;
-        while self.directory.wants(&source) {
+        loop {
             let answer = match &source {
                 Source::Name(named) => {
                     let port = named.address.port;
@@ -133,23 +170,14 @@ impl Names {
                             .map(|ip| endpoint(ip, port, named.weight))
                             .collect(),
                         ttl,
+                        left_out: 0,
                     })
                 }
-                Source::Srv(name) => self.service(name).await,
+                Source::Srv(name) => self.service(name, &mut targets).await,
                 Source::Registry(_) | Source::File(_) => return,
             };
             let wait = self.tell(&source, answer, &mut retry);
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = self.gone(&source) => return,
-            }
-        }
-    }
-
-    /// Waits until nobody wants the source.
-    async fn gone(&self, source: &Source) {
-        while self.directory.wants(source) {
-            self.directory.changed().await;
+            sleep(wait).await;
         }
     }
 
@@ -163,8 +191,10 @@ impl Names {
     ) -> Duration {
         let (least, most) = (self.settings.ttl_min, self.settings.ttl_max);
         match answer {
-            Ok(Answer { endpoints, ttl }) => {
+            Ok(answer) => {
+                let (endpoints, ttl) = (answer.endpoints, answer.ttl);
                 let left_out = self.directory.found(source, endpoints, clock::now());
+                let left_out = left_out.saturating_add(answer.left_out);
                 if left_out > 0 {
                     self.log.warn(
                         "A name has more endpoints than are used.",
@@ -213,12 +243,13 @@ impl Names {
                 Err(_) => ttl = self.settings.ttl_min,
             }
         }
-        let addresses = known.v4.iter().chain(&known.v6).copied().collect();
-        Ok((addresses, ttl))
+        Ok((known.all().copied().collect(), ttl))
     }
 
     /// Addresses of one kind; none when the name has none of this kind.
     async fn lookup(&self, host: &HostName, kind: RecordType) -> Result<Option<Addresses>, String> {
+        // It is never closed.
+        let _place = self.at_once.acquire().await;
         let lookup = match self.resolver.lookup(&*host.0, kind).await {
             Ok(lookup) => lookup,
             Err(error) if error.is_no_records_found() => return Ok(None),
@@ -243,39 +274,124 @@ impl Names {
     }
 
     /// Where the endpoints of a service are (RFC 2782): of the best priority, with their weights.
-    async fn service(&self, name: &HostName) -> Result<Answer, String> {
+    async fn service(
+        self: &Rc<Self>,
+        name: &HostName,
+        targets: &mut Targets,
+    ) -> Result<Answer, String> {
+        let mut answer = Answer {
+            endpoints: Vec::new(),
+            ttl: self.settings.ttl_max,
+            left_out: 0,
+        };
+        let records = self.records(name, &mut answer).await?;
+        let hosts: BTreeSet<HostName> = records.iter().map(|it| it.target.clone()).collect();
+        targets.known.retain(|host, _| hosts.contains(host));
+        let mut asked = JoinSet::new();
+        // Each once, and all together: one that is not answered keeps no other waiting for long.
+        for host in hosts {
+            let mut known = targets.known.remove(&host).unwrap_or_default();
+            let names = Rc::clone(self);
+            asked.spawn_local(async move {
+                let found = names.addresses(&host, &mut known).await;
+                (host, known, found.map(|(_, valid)| valid))
+            });
+        }
+        let mut failing = BTreeMap::new();
+        while let Some(Ok((host, known, found))) = asked.join_next().await {
+            match found {
+                Ok(valid) => answer.ttl = answer.ttl.min(valid),
+                Err(why) => {
+                    answer.ttl = self.settings.ttl_min;
+                    failing.insert(host.clone(), why);
+                }
+            }
+            targets.known.insert(host, known);
+        }
+        self.tell_failing(name, &failing, targets);
+        for record in records {
+            let known = targets.known.get(&record.target);
+            let addresses = known.iter().flat_map(|known| known.all());
+            // A weight of 0 is "hardly ever" there, and "never" here.
+            let weight = u32::from(record.weight.max(1));
+            let new = addresses.map(|ip| endpoint(*ip, record.port, weight));
+            answer.endpoints.extend(new);
+        }
+        if answer.endpoints.is_empty() {
+            let why = targets.failing.values().next().cloned();
+            return Err(why.unwrap_or_else(|| "no record names an endpoint".to_owned()));
+        }
+        Ok(answer)
+    }
+
+    /// The SRV records of the best priority that name a target, as many as are used, the heaviest
+    /// first; how long they are valid, and how many are left out, in `answer`.
+    async fn records(&self, name: &HostName, answer: &mut Answer) -> Result<Vec<Record>, String> {
+        let place = self.at_once.acquire().await;
         let lookup = self.resolver.lookup(&*name.0, RecordType::SRV).await;
         let lookup = lookup.map_err(|error| error.to_string())?;
-        let mut ttl = self.settings.ttl_max;
+        drop(place);
+        let mut best = u16::MAX;
         let mut records = Vec::new();
         for record in lookup.answers() {
-            ttl = ttl.min(Duration::from_secs(record.ttl.into()));
+            let valid = Duration::from_secs(record.ttl.into());
+            answer.ttl = answer.ttl.min(valid);
             if let RData::SRV(srv) = &record.data {
-                let host = srv.target.to_ascii();
-                let host = host.trim_end_matches('.').to_owned();
-                records.push((srv.priority, srv.weight, srv.port, host));
+                best = best.min(srv.priority);
+                let host = srv.target.to_ascii().to_ascii_lowercase();
+                let target = HostName(host.trim_end_matches('.').into());
+                let (weight, port) = (srv.weight, srv.port);
+                records.push((
+                    srv.priority,
+                    Record {
+                        weight,
+                        port,
+                        target,
+                    },
+                ));
             }
         }
+        let records = records
+            .into_iter()
+            .filter(|(priority, _)| *priority == best);
         // A target of "." says that the service is decidedly not there.
-        let best = records.iter().map(|record| record.0).min();
-        records.retain(|record| Some(record.0) == best && !record.3.is_empty());
-        records.sort();
+        let records = records.map(|(_, record)| record);
+        let records = records.filter(|record| !record.target.0.is_empty());
+        let mut records: Vec<Record> = records.collect();
+        records.sort_by(|one, other| {
+            let order = |it: &Record| (Reverse(it.weight), it.port);
+            order(one)
+                .cmp(&order(other))
+                .then_with(|| one.target.cmp(&other.target))
+        });
+        answer.left_out = records.len().saturating_sub(limits::SRV_RECORDS_MAX);
         records.truncate(limits::SRV_RECORDS_MAX);
-        let mut endpoints = Vec::new();
-        for (_, weight, port, host) in records {
-            // Each target once: it is not worth more than its answer, and asks again with it.
-            let host = HostName(host.into());
-            let (addresses, valid) = self.addresses(&host, &mut Known::default()).await?;
-            ttl = ttl.min(valid);
-            // A weight of 0 is "hardly ever" there, and "never" here.
-            let weight = u32::from(weight.max(1));
-            let new = addresses.into_iter().map(|ip| endpoint(ip, port, weight));
-            endpoints.extend(new);
+        Ok(records)
+    }
+
+    /// Notes which targets could not be resolved, and tells of those that could before.
+    fn tell_failing(
+        &self,
+        name: &HostName,
+        failing: &BTreeMap<HostName, String>,
+        targets: &mut Targets,
+    ) {
+        for (target, why) in failing {
+            if targets.failing.get(target) != Some(why) {
+                self.log.warn(
+                    "A target of SRV records cannot be resolved; its last good answer stays in \
+                     effect.",
+                    &[("name", name), ("target", target), ("error", why)],
+                );
+            }
         }
-        if endpoints.is_empty() {
-            return Err("no record names an endpoint".to_owned());
-        }
-        Ok(Answer { endpoints, ttl })
+        targets.failing.clone_from(failing);
+    }
+}
+
+impl Known {
+    fn all(&self) -> impl Iterator<Item = &IpAddr> {
+        self.v4.iter().chain(&self.v6)
     }
 }
 
