@@ -1,9 +1,10 @@
 //! Endpoint files: a list that somebody else keeps.
 //!
 //! Each file is looked at every second (`stat`), and read when it is another one than before: by
-//! its inode, its size or its time. That works for a file that is renamed over another, for a link
-//! that is moved, and on file systems that report no changes. A file that cannot be read, or in
-//! which anything is wrong, changes nothing and is told once; it is tried again when it is another.
+//! its inode, its size or the time of its last change, of its rights too. That works for a file that
+//! is renamed over another, for a link that is moved, and on file systems that report no changes. A
+//! file that cannot be read, or in which anything is wrong, changes nothing and is told once; one
+//! that is wrong is tried again when it is another, one that cannot be read at every look.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -28,7 +29,8 @@ struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
-    modified: (i64, i64),
+    /// Of its content, its rights, its names: unlike the time of its content nobody can set it.
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -37,14 +39,14 @@ impl Stamp {
             device: file.dev(),
             inode: file.ino(),
             bytes: file.len(),
-            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
         }
     }
 }
 
 /// Looks at the files that the directory wants, until the future is dropped.
 pub(super) async fn run(directory: Rc<Directory>, log: Log) {
-    let mut stamps: HashMap<PathBuf, Option<Stamp>> = HashMap::new();
+    let mut stamps: HashMap<PathBuf, Stamp> = HashMap::new();
     loop {
         let changed = directory.changed();
         let wanted = directory.files();
@@ -63,7 +65,10 @@ pub(super) async fn run(directory: Rc<Directory>, log: Log) {
             looks.collect::<Vec<_>>()
         });
         for ((stamp, found), path) in looks.await.unwrap_or_default() {
-            stamps.insert(path.clone(), stamp);
+            match stamp {
+                Some(stamp) => stamps.insert(path.clone(), stamp),
+                None => stamps.remove(&path),
+            };
             tell(&directory, path, found, log);
         }
         tokio::select! {
@@ -75,13 +80,16 @@ pub(super) async fn run(directory: Rc<Directory>, log: Log) {
 
 type Look = (Option<Stamp>, Result<Vec<Endpoint>, String>);
 
-/// What is in a file, if it is another one than `before`.
-fn look(path: &Path, before: Option<Option<Stamp>>) -> Option<Look> {
+/// What is in a file, if it is another one than `before`; its stamp, if it could be read.
+fn look(path: &Path, before: Option<Stamp>) -> Option<Look> {
     let stamp = fs::metadata(path).ok().map(|file| Stamp::of(&file));
-    if before == Some(stamp) {
+    if stamp.is_some() && before == stamp {
         return None;
     }
-    Some((stamp, read(path)))
+    Some(match content(path) {
+        Ok(content) => (stamp, endpoints(content, path)),
+        Err(why) => (None, Err(why)),
+    })
 }
 
 fn tell(directory: &Directory, path: PathBuf, found: Result<Vec<Endpoint>, String>, log: Log) {
@@ -112,15 +120,25 @@ fn tell(directory: &Directory, path: PathBuf, found: Result<Vec<Endpoint>, Strin
 /// # Errors
 /// Every problem of it, as a sentence with place, value and what was expected.
 pub(in crate::control) fn read(path: &Path) -> Result<Vec<Endpoint>, String> {
+    endpoints(content(path)?, path)
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
-    let mut text = String::new();
+    let mut content = Vec::new();
     file.take(limits::ENDPOINT_FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut content)
         .map_err(|error| format!("cannot be read: {error}"))?;
-    if text.len() as u64 > limits::ENDPOINT_FILE_BYTES_MAX {
+    Ok(content)
+}
+
+fn endpoints(content: Vec<u8>, path: &Path) -> Result<Vec<Endpoint>, String> {
+    if content.len() as u64 > limits::ENDPOINT_FILE_BYTES_MAX {
         let most = limits::ENDPOINT_FILE_BYTES_MAX;
         return Err(format!("longer than {most} bytes"));
     }
+    let text = String::from_utf8(content);
+    let mut text = text.map_err(|error| format!("cannot be read: {error}"))?;
     let is_toml = path.extension().is_some_and(|ending| ending == "toml");
     if !is_toml {
         // The same reader for both: a JSON document is written as the TOML that says the same.
@@ -174,6 +192,8 @@ fn toml_of(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn read_as(name: &str, text: &str) -> Result<Vec<String>, String> {
@@ -186,6 +206,31 @@ mod tests {
             .into_iter()
             .map(|endpoint| format!("{} {}", endpoint.address, endpoint.weight));
         Ok(texts.collect())
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_is_another_or_could_not_be_read() {
+        let path = std::env::temp_dir().join(format!("weft-looked-{}", std::process::id()));
+        let seen = |before| look(&path, before).map(|(stamp, found)| (stamp, found.is_ok()));
+        let told = |seen: Option<(Option<Stamp>, bool)>| {
+            seen.map(|(stamp, is_well)| (stamp.is_some(), is_well))
+        };
+        assert_eq!(told(seen(None)), Some((false, false)), "it is not there");
+        // There, but no file: reading it fails, and is tried again.
+        fs::create_dir(&path).expect("made");
+        assert_eq!(told(seen(None)), Some((false, false)));
+        fs::remove_dir(&path).expect("removed");
+        fs::write(&path, "[").expect("written");
+        let (stamp, is_well) = seen(None).expect("new");
+        assert!(stamp.is_some() && !is_well);
+        assert_eq!(seen(stamp), None, "wrong as before");
+        // Whoever could not read it may be able to now.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("set");
+        let (stamp, _) = seen(stamp).expect("other rights");
+        fs::write(&path, "[]").expect("written");
+        assert_eq!(told(seen(stamp)), Some((true, true)));
+        fs::remove_file(&path).expect("removed");
+        assert_eq!(told(seen(stamp)), Some((false, false)), "it is gone");
     }
 
     #[test]
