@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     process::{Command, Stdio},
 };
 
@@ -10,18 +11,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::Registry;
 use crate::harness::{ports, proxy, running::Running, wait};
 
-/// A small application: it answers with files, and ends with 7 on SIGTERM.
+/// A small application: it answers with files, and ends with 7 on SIGTERM and 8 on SIGQUIT.
 const APPLICATION: &str = "\
 import http.server, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+signal.signal(signal.SIGQUIT, lambda *_: os._exit(8))
 place = (\"127.0.0.1\", int(sys.argv[1]))
 http.server.HTTPServer(place, http.server.SimpleHTTPRequestHandler).serve_forever()
 ";
 
-#[test]
-fn an_application_is_registered_while_it_runs_and_its_exit_code_is_passed_on() {
-    let mut registry = Registry::start();
-    let address = ports::free();
+/// The application, registered as an instance of `orders`.
+fn launch(registry: &Registry, address: SocketAddr) -> Running {
     let program = registry.proxy.file("application.py");
     fs::write(&program, APPLICATION).expect("written");
     let mut command: Command = proxy::weft();
@@ -47,9 +47,26 @@ fn an_application_is_registered_while_it_runs_and_its_exit_code_is_passed_on() {
         .arg(&program)
         .arg(address.port().to_string());
     command.current_dir(registry.proxy.file(""));
-    let mut child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let serves = |registry: &Registry| registry.proxy.get("/application.py").status() == 200;
-    wait::for_("the application's requests", || serves(&registry));
+    let child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    wait::for_("the application's requests", || serves(registry));
+    child
+}
+
+fn serves(registry: &Registry) -> bool {
+    registry.proxy.get("/application.py").status() == 200
+}
+
+/// Sends it a signal, and gives its exit code.
+fn end(mut child: Running, signal: Signal) -> Option<i32> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a process id"), signal).expect("sent");
+    wait::until("its end", || child.try_wait().expect("a status")).code()
+}
+
+#[test]
+fn an_application_is_registered_while_it_runs_and_its_exit_code_is_passed_on() {
+    let mut registry = Registry::start();
+    let child = launch(&registry, ports::free());
     let listed = registry.ask("GET", "orders", "").text();
     assert!(listed.contains("\"locality\":\"zone-1\""), "{listed}");
 
@@ -60,10 +77,31 @@ fn an_application_is_registered_while_it_runs_and_its_exit_code_is_passed_on() {
     registry.restart();
     wait::for_("the next registration", || serves(&registry));
 
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a process id"), Signal::TERM).expect("sent");
-    let status = wait::until("its end", || child.try_wait().expect("a status"));
-    assert_eq!(status.code(), Some(7));
+    assert_eq!(end(child, Signal::TERM), Some(7));
+    let listed = registry.ask("GET", "orders", "").text();
+    assert!(listed.contains("\"instances\":[]"), "{listed}");
+}
+
+#[test]
+fn an_application_goes_on_with_the_next_token_and_leaves_before_it_is_told_to_quit() {
+    let registry = Registry::start();
+    let child = launch(&registry, ports::free());
+    fs::write(registry.proxy.file("next"), "another-token-of-the-tests").expect("written");
+    fs::rename(registry.proxy.file("next"), registry.proxy.file("token")).expect("renamed");
+    wait::for_("the end of the old token", || {
+        registry
+            .ask("POST", "orders/instances/nobody/renew", "")
+            .status()
+            == 401
+    });
+    let renewals = || {
+        let label = "change=\"renewed\"";
+        registry.proxy.metric("weft_registry_changes_total", label)
+    };
+    let before = renewals();
+    wait::for_("renewals with the new one", || renewals() > before + 3.0);
+    assert!(serves(&registry));
+    assert_eq!(end(child, Signal::QUIT), Some(8));
     let listed = registry.ask("GET", "orders", "").text();
     assert!(listed.contains("\"instances\":[]"), "{listed}");
 }

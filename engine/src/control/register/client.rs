@@ -2,6 +2,8 @@
 //!
 //! In: the instance. Out: the status of the answer, or why there was none.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -24,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The API of one proxy, for one instance.
 pub(super) struct Client {
     admin: Address,
-    token: Option<String>,
+    token_file: PathBuf,
     path: String,
     document: String,
 }
@@ -34,7 +36,7 @@ impl Client {
         let (service, id) = (&registration.service, &registration.id);
         Self {
             admin: order.admin.clone(),
-            token: order.token.clone(),
+            token_file: order.token_file.clone(),
             path: format!("/v1/services/{service}/instances/{id}"),
             document: serde_json::Value::Object(registration.to_json()).to_string(),
         }
@@ -60,13 +62,22 @@ impl Client {
         tell(&asked, "Deregistered.", log);
     }
 
+    /// Read each time, so that a token can be replaced. A file without one is none: a Unix socket
+    /// needs no token.
+    fn token(&self) -> Option<String> {
+        let tokens = fs::read_to_string(&self.token_file).ok()?;
+        let mut tokens = tokens.lines().map(str::trim);
+        let token = tokens.find(|line| !line.is_empty() && !line.starts_with('#'));
+        token.map(str::to_owned)
+    }
+
     async fn ask(&self, method: Method, verb: &str, body: &str) -> Result<u16, String> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{verb}", self.path))
             .header("host", "localhost")
             .header("connection", "close");
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = request

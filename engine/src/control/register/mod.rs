@@ -1,15 +1,15 @@
 //! `weft register`: an application that is registered for as long as it runs.
 //!
 //! Starts the command; registers it once its check passes; renews its lease; registers it anew when
-//! the proxy has forgotten it, and goes on trying while the proxy is away. On SIGTERM or SIGINT it
-//! drains first, leaves after the time that requests under way may take, and only then passes the
-//! signal on. Out: the exit code of the command, or 128 and the signal that ended it.
+//! the proxy has forgotten it, and goes on trying while the proxy is away. On SIGTERM, SIGINT or
+//! SIGQUIT, by which some programs end gracefully, it drains first, leaves after the time that
+//! requests under way may take, and only then passes the signal on. Out: the exit code of the command, or 128 and the signal that ended it.
 
 mod client;
 
-use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ const CHECK_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Order {
     /// The proxy's admin interface.
     pub admin: Address,
-    /// The token, if one is asked for.
-    pub token: Option<String>,
+    /// The file with a token, which is not there if none is asked for.
+    pub token_file: PathBuf,
     /// The service.
     pub service: String,
     /// What is registered, as the API takes it.
@@ -52,12 +52,9 @@ pub struct Order {
 }
 
 impl Order {
-    /// What a command line says. A file without a token is none: a Unix socket needs no token.
+    /// What a command line says.
     #[must_use]
     pub fn of(told: &Register) -> Self {
-        let tokens = fs::read_to_string(&told.token_file).unwrap_or_default();
-        let mut tokens = tokens.lines().map(str::trim);
-        let token = tokens.find(|line| !line.is_empty() && !line.starts_with('#'));
         let mut document = Map::new();
         document.insert("address".into(), json!(told.address));
         document.insert("weight".into(), json!(told.weight));
@@ -73,7 +70,7 @@ impl Order {
         document.insert("metadata".into(), Value::Object(pairs.collect()));
         Self {
             admin: told.admin.clone(),
-            token: token.map(str::to_owned),
+            token_file: told.token_file.clone(),
             service: told.service.clone(),
             document,
             check: told.check.clone(),
@@ -94,10 +91,11 @@ pub enum Fault {
     System(io::Error),
 }
 
-/// The signals that are passed on; the first two after the farewell.
+/// The signals that are passed on; the first three after the farewell.
 struct Signals {
     terminate: Source,
     interrupt: Source,
+    quit: Source,
     hang_up: Source,
     user_1: Source,
     user_2: Source,
@@ -179,14 +177,19 @@ async fn keep_registered(
     announced: &mut Announced,
     log: Log,
 ) {
+    let mut told = String::new();
     if let Some((address, what)) = &order.check {
         let target = target(address, what, PAUSE, CHECK_PATIENCE);
         while let Err(why) = probe(&target).await {
-            log.debug("The check does not pass yet.", &[("error", &why)]);
+            let why = why.to_string();
+            if told != why {
+                log.note("The check does not pass yet.", &[("error", &why)]);
+                told = why;
+            }
             sleep(PAUSE).await;
         }
     }
-    let mut told = String::new();
+    told.clear();
     loop {
         let asked = if announced.is_registered {
             client.renew().await
@@ -239,6 +242,7 @@ async fn attend(child: &mut Child, signals: &mut Signals) -> Attended {
             status = child.wait() => return Attended::Ended(status),
             _ = signals.terminate.recv() => return Attended::Stopped(ToSend::TERM),
             _ = signals.interrupt.recv() => return Attended::Stopped(ToSend::INT),
+            _ = signals.quit.recv() => return Attended::Stopped(ToSend::QUIT),
             _ = signals.hang_up.recv() => ToSend::HUP,
             _ = signals.user_1.recv() => ToSend::USR1,
             _ = signals.user_2.recv() => ToSend::USR2,
@@ -252,6 +256,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             hang_up: signal(SignalKind::hangup())?,
             user_1: signal(SignalKind::user_defined1())?,
             user_2: signal(SignalKind::user_defined2())?,
