@@ -1,10 +1,10 @@
 //! Endpoint files: a list that somebody else keeps.
 //!
 //! Each file is looked at every second (`stat`), and read when it is another one than before: by
-//! its inode, its size or the time of its last change, of its rights too. That works for a file that
-//! is renamed over another, for a link that is moved, and on file systems that report no changes. A
-//! file that cannot be read, or in which anything is wrong, changes nothing and is told once; one
-//! that is wrong is tried again when it is another, one that cannot be read at every look.
+//! its inode, its size or the time of its last change, of its rights too. That works for a file
+//! that is renamed over another, for a link that is moved, and on file systems that report no
+//! changes. A file that cannot be read, or in which anything is wrong, changes nothing and is told
+//! once. One that is wrong is tried again when it is another, one that cannot be read each time.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};

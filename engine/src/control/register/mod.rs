@@ -3,7 +3,8 @@
 //! Starts the command; registers it once its check passes; renews its lease; registers it anew when
 //! the proxy has forgotten it, and goes on trying while the proxy is away. On SIGTERM, SIGINT or
 //! SIGQUIT, by which some programs end gracefully, it drains first, leaves after the time that
-//! requests under way may take, and only then passes the signal on. Out: the exit code of the command, or 128 and the signal that ended it.
+//! requests under way may take, and only then passes the signal on. Out: the exit code of the
+//! command, or 128 and the signal that ended it.
 
 mod client;
 
