@@ -127,7 +127,7 @@ fn claims(markup: &mut Markup, record: &Record) {
                 Cell::words(&*judgement.claim.text).with_note(judgement.remarks.join("; ")),
                 Cell::chip(tone, word),
                 Cell::words(measured),
-                Cell::link(&*judgement.claim.scenario, &*judgement.claim.scenario),
+                scenario(record, &judgement.claim.scenario),
             ]
         })
         .collect();
@@ -137,6 +137,14 @@ fn claims(markup: &mut Markup, record: &Record) {
     }
     markup.list(&MEANING.map(str::to_owned));
     markup.end_section();
+}
+
+/// The name of a scenario, which leads to its section if it has one.
+fn scenario(record: &Record, name: &str) -> Cell {
+    match record.scenarios().contains(&name) {
+        true => Cell::link(name, name),
+        false => Cell::words(name),
+    }
 }
 
 const fn word(verdict: Option<Verdict>) -> (Tone, &'static str) {

@@ -116,7 +116,7 @@ fn verdict(markup: &mut Markup, document: &Document) {
         "broken" => (Tone::Bad, "Not every answer was right."),
         "invalid" if document.interrupted => (
             Tone::Unsure,
-            "It was ended early: this is what the rounds say that had ended.",
+            "It was ended early: the figures are of the rounds that were whole.",
         ),
         "invalid" => (
             Tone::Unsure,

@@ -376,6 +376,24 @@ mod tests {
     }
 
     #[test]
+    fn a_table_is_laid_out_by_what_it_holds() {
+        let table = |cells: Vec<Cell>| {
+            let mut markup = Markup::new();
+            markup.table(&vec!["title"; cells.len()], &[cells]);
+            markup.finish()
+        };
+        let with_figures = |count| {
+            let mut cells = vec![Cell::name("x")];
+            cells.resize(count, Cell::figure("1"));
+            table(cells)
+        };
+        assert!(table(vec![Cell::words("x"); 4]).contains("<table class=\"stack\">"));
+        assert!(with_figures(3).contains("<table class=\"few\">"));
+        assert!(with_figures(4).contains("<table>") && with_figures(10).contains("<table>"));
+        assert!(with_figures(11).contains("<table class=\"dense\">"));
+    }
+
+    #[test]
     fn titles_stand_where_their_figures_do() {
         let mut markup = Markup::new();
         markup.table(&["a", "b"], &[vec![Cell::name("x"), Cell::figure("1")]]);
