@@ -128,7 +128,7 @@ pub const HEAD_BYTES: usize = 64 << 10;
 /// Bytes of a request line, by default: what other proxies accept.
 pub const REQUEST_LINE_BYTES: usize = 8 << 10;
 
-/// Fields of a head that an operator may allow at most: the tokeniser's table is on the stack.
+/// Fields of a head that an operator may allow at most: 5 KiB of each head's storage.
 pub const FIELD_COUNT_MAX: usize = 256;
 
 /// Fields of a head, by default.

@@ -137,14 +137,6 @@ impl Version {
             Self::Http11 => "HTTP/1.1",
         }
     }
-
-    /// The received-protocol of a `Via` entry, RFC 9110 §7.6.3.
-    pub(crate) fn via_protocol(self) -> &'static [u8] {
-        match self {
-            Self::Http10 => b"1.0",
-            Self::Http11 => b"1.1",
-        }
-    }
 }
 
 /// The scheme of a request: named by an absolute-form target, else known by the listener.

@@ -11,16 +11,15 @@ pub(super) const DECIMAL_BYTES: usize = 20;
 
 /// A number in decimal, at the end of `digits`.
 pub(super) fn decimal(digits: &mut [u8; DECIMAL_BYTES], mut number: u64) -> &[u8] {
-    let mut used: usize = 0;
+    let mut unused = DECIMAL_BYTES;
     for place in digits.iter_mut().rev() {
-        *place = b'0'.saturating_add(u8::try_from(number % 10).unwrap_or(0));
+        *place = b'0' | (number % 10) as u8;
         number /= 10;
-        used = used.saturating_add(1);
+        unused = unused.saturating_sub(1);
         if number == 0 {
             break;
         }
     }
-    let unused = DECIMAL_BYTES.saturating_sub(used);
     digits.get(unused..).unwrap_or_default()
 }
 

@@ -454,18 +454,24 @@ fn write_forwarded(
 ) {
     if adding.is_free(FieldName::XForwardedFor) {
         let before = out.len();
-        let mut separator: &[u8] = b"X-Forwarded-For: ";
-        for entry in trusted_entries(request, forwarded.trusted_hops) {
-            out.extend_from_slice(separator);
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        let is_trusting = forwarded.trusted_hops > 0;
+        let trusted = is_trusting.then(|| trusted_entries(request, forwarded.trusted_hops));
+        for entry in trusted.into_iter().flatten() {
             out.extend_from_slice(entry);
-            separator = b", ";
+            out.extend_from_slice(b", ");
         }
-        if let Some(client) = forwarded.client {
-            out.extend_from_slice(separator);
-            write_address(out, client);
-        }
-        if out.len() > before {
-            out.extend_from_slice(b"\r\n");
+        match forwarded.client {
+            Some(client) => {
+                write_address(out, client);
+                out.extend_from_slice(b"\r\n");
+            }
+            // A peer without an address adds nothing: the last entry ends the line.
+            None if out.ends_with(b", ") => {
+                out.truncate(out.len().saturating_sub(2));
+                out.extend_from_slice(b"\r\n");
+            }
+            None => out.truncate(before),
         }
     }
     if !forwarded.believes(FieldName::XForwardedProto, request) {
@@ -485,11 +491,11 @@ fn write_forwarded(
 
 /// `Via` as a line of its own at the end, which appends to the list; RFC 9110 §7.6.3.
 fn write_via(out: &mut Vec<u8>, received: Version, pseudonym: &[u8]) {
-    out.extend_from_slice(b"Via: ");
-    out.extend_from_slice(received.via_protocol());
-    out.push(b' ');
-    out.extend_from_slice(pseudonym);
-    out.extend_from_slice(b"\r\n");
+    let start = match received {
+        Version::Http10 => b"Via: 1.0 ",
+        Version::Http11 => b"Via: 1.1 ",
+    };
+    write_line(out, start, pseudonym);
 }
 
 /// The target in the form an origin server takes, RFC 9112 §3.2.1; `CONNECT` keeps its authority.
@@ -521,11 +527,11 @@ fn write_connection(out: &mut Vec<u8>, reply: ConnectionReply, protocol: Option<
 /// `HTTP/1.1 status reason`
 fn write_status(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
     debug_assert!((100..1000).contains(&status));
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(&three(status));
-    out.push(b' ');
-    out.extend_from_slice(reason);
-    out.extend_from_slice(b"\r\n");
+    let mut start = *b"HTTP/1.1 200 ";
+    if let Some(digits) = start.get_mut(9..12) {
+        digits.copy_from_slice(&three(status));
+    }
+    write_line(out, &start, reason);
 }
 
 fn write_length(out: &mut Vec<u8>, length: u64) {

@@ -1,8 +1,11 @@
-//! Field lines: bytes to [`FieldLine`]s, one pass; RFC 9112 §5.
+//! Field lines: bytes to [`FieldLine`]s and [`Notes`], in one pass over the bytes; RFC 9112 §5.
+//!
+//! Owns their syntax: what passes has names that are tokens, values without controls, and CRLF
+//! behind each line. What fields mean is judged later, from the notes.
 
 use super::{line_end, scan};
 use crate::http::collect::Notes;
-use crate::http::field::{FieldLine, FieldName};
+use crate::http::field::{Field, FieldLine, FieldName};
 use crate::http::head::{HeadError, Span};
 use crate::limits::FIELD_COUNT_MAX;
 
@@ -19,25 +22,25 @@ pub(super) fn read<'a>(
 ) -> Result<Option<&'a [u8]>, HeadError> {
     fields.clear();
     while !matches!(rest, [b'\r' | b'\n', ..]) {
-        let Some((name, name_bytes, value, behind)) = read_line(rest)? else {
+        let Some((field, behind)) = read_line(rest)? else {
             return Ok(None);
         };
         if fields.len() >= count_max.min(FIELD_COUNT_MAX) {
             return Err(HeadError::TooManyFields);
         }
-        let (name_span, value) = (Span::within(bytes, name_bytes), Span::within(bytes, value));
-        fields.push(notes.field(name, name_span, value));
+        let (name, value) = (
+            Span::within(bytes, field.name_bytes),
+            Span::within(bytes, field.value),
+        );
+        fields.push(notes.field(field.name, name, value));
         rest = behind;
     }
     line_end(rest, HeadError::LineEnd)
 }
 
-/// A field line: what its name was recognised as, its name, its value, and what is behind it.
-type Line<'a> = (FieldName, &'a [u8], &'a [u8], &'a [u8]);
-
-/// `field-name ":" OWS field-value OWS CRLF`
+/// `field-name ":" OWS field-value OWS CRLF`, and what is behind it.
 #[inline]
-fn read_line(bytes: &[u8]) -> Result<Option<Line<'_>>, HeadError> {
+fn read_line(bytes: &[u8]) -> Result<Option<(Field<'_>, &[u8])>, HeadError> {
     // No token holds a control or a space.
     let length = scan::until::<0x21, b':'>(bytes);
     let (name_bytes, rest) = bytes.split_at_checked(length).unwrap_or_default();
@@ -53,6 +56,11 @@ fn read_line(bytes: &[u8]) -> Result<Option<Line<'_>>, HeadError> {
     let length = scan::value_length(rest);
     let (value, rest) = rest.split_at_checked(length).unwrap_or_default();
     let behind = line_end(rest, HeadError::FieldValue)?;
-    // RFC 9112 §5.1: the whitespace around a value is not part of it.
-    Ok(behind.map(|behind| (name, name_bytes, scan::trim(value), behind)))
+    let field = Field {
+        name,
+        name_bytes,
+        // RFC 9112 §5.1: the whitespace around a value is not part of it.
+        value: scan::trim(value),
+    };
+    Ok(behind.map(|behind| (field, behind)))
 }

@@ -133,7 +133,7 @@ fn request_line(bytes: &[u8]) -> Result<Option<RequestLine<'_>>, HeadError> {
     let Some((target, rest)) = word(rest, scan::until::<0x21, 0x7f>(rest))? else {
         return Ok(None);
     };
-    if str::from_utf8(target).is_err() {
+    if !target.is_ascii() && str::from_utf8(target).is_err() {
         return Err(HeadError::Line);
     }
     let (version, rest) = match rest.split_first_chunk() {

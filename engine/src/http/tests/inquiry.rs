@@ -1,6 +1,7 @@
 //! Heads that ask about a request: what is in them, and what must never be.
 
-use super::encode::{forwarded, parse_request};
+use super::encode::parse_request;
+use super::forwarded::forwarded;
 use crate::http::FieldPatterns;
 use crate::http::h1::encode::{self, RequestEdits};
 

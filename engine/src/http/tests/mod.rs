@@ -2,6 +2,7 @@
 
 mod chunked;
 mod encode;
+mod forwarded;
 mod framing;
 mod inquiry;
 mod malformed;

@@ -9,7 +9,7 @@ const ROUNDS: usize = 30_000;
 const REQUESTS: &[&str] = &[
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "POST /a/b?x=1 HTTP/1.0\r\nhost:example.com:80\r\nContent-Length: \t 5 \t\r\nX-Empty:\r\n\r\n1",
-    "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nMax-Forwards: 3\r\nX: a long value,\twith a tab\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nMax-Forwards: 3\r\nX: a long,\ttabbed value\r\n\r\n",
     "M-SEARCH /0123456789 HTTP/1.1\r\nHost: [::1]:80\r\nUser-Agent: \u{e9}\r\nx-forwarded-a: b\r\n\
      X-Forwarded-For: 192.0.2.1\r\nConnection: close, x\r\n\r\n",
 ];

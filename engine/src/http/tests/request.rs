@@ -151,8 +151,8 @@ fn rfc9110_5_5_values_may_hold_obs_text_and_tabs() {
     assert_eq!(request.field_by_name(b"x-none"), None);
 }
 
-/// Every byte at every place of a long name, value and target, so that vectorised scanners of the
-/// tokeniser are held to the grammar too.
+/// Every byte at every place of a long name, value and target, so that scanners by words are held
+/// to the grammar too.
 #[test]
 fn rfc9110_5_every_byte_at_every_place() {
     let limits = HeadLimits {
