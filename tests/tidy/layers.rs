@@ -50,6 +50,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         &["tls", "authenticate", "balance"],
         "secrets stay where they are compared",
     ),
+    ("httparse", &["http"], "bytes become a message in one place"),
     (
         "tokio",
         &["control", "main"],

@@ -46,6 +46,14 @@ impl Span {
         Self::new(start, part.len())
     }
 
+    /// Does `text` stand directly before this range?
+    #[inline]
+    pub(crate) fn is_after(self, text: &[u8], bytes: &[u8]) -> bool {
+        bytes
+            .get(..self.start as usize)
+            .is_some_and(|before| before.ends_with(text))
+    }
+
     /// The first byte of the range, as an index.
     pub(crate) fn start(self) -> usize {
         self.start as usize

@@ -7,12 +7,15 @@
 pub mod chunked;
 mod digits;
 pub mod encode;
-mod fields;
 pub mod request;
 pub mod response;
 pub(crate) mod scan;
 
-use super::head::HeadError;
+use std::mem::MaybeUninit;
+
+use super::collect::Notes;
+use super::field::{FieldLine, FieldName};
+use super::head::{HeadError, Span};
 use super::target::TargetRules;
 use crate::limits;
 
@@ -122,7 +125,7 @@ impl Progress {
     }
 }
 
-/// Is there an empty line? One that ends in a bare LF is there to be refused.
+/// Is there an empty line, with any line ends that the tokeniser accepts?
 fn holds_head_end(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'\n', bytes).any(|line_feed| {
         matches!(
@@ -164,16 +167,28 @@ fn resume<H>(
     result
 }
 
-/// Takes the end of a line off the front: what is behind it, or `None` if more bytes are needed.
-/// Anything else is refused as `other`.
-#[inline]
-fn line_end(bytes: &[u8], other: HeadError) -> Result<Option<&[u8]>, HeadError> {
-    match bytes {
-        [b'\r', b'\n', behind @ ..] => Ok(Some(behind)),
-        [] | [b'\r'] => Ok(None),
-        // RFC 9112 §2.2: a line ends in CRLF; a bare LF is refused, not repaired.
-        [b'\n', ..] => Err(HeadError::LineEnd),
-        _ => Err(other),
+/// Room for the tokeniser; on the stack, not initialised.
+type Slots<'a> = [MaybeUninit<httparse::Header<'a>>; limits::FIELD_COUNT_MAX];
+
+/// As many slots as fields are allowed.
+fn allowed<'s, 'a>(
+    slots: &'s mut Slots<'a>,
+    limits: &HeadLimits,
+) -> &'s mut [MaybeUninit<httparse::Header<'a>>] {
+    let count = limits.field_count.min(slots.len());
+    slots.get_mut(..count).unwrap_or_default()
+}
+
+/// The tokeniser's errors in our words; `Version` is judged by the callers.
+fn tokenise_error(error: httparse::Error) -> HeadError {
+    match error {
+        httparse::Error::HeaderName => HeadError::FieldName,
+        httparse::Error::HeaderValue => HeadError::FieldValue,
+        httparse::Error::NewLine => HeadError::LineEnd,
+        httparse::Error::Status | httparse::Error::Token | httparse::Error::Version => {
+            HeadError::Line
+        }
+        httparse::Error::TooManyHeaders => HeadError::TooManyFields,
     }
 }
 
@@ -181,4 +196,36 @@ fn line_end(bytes: &[u8], other: HeadError) -> Result<Option<&[u8]>, HeadError> 
 fn is_version(text: &[u8]) -> bool {
     matches!(text, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
         if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// Takes the tokenised fields into the head: one pass.
+///
+/// *Input*: `text` is the head from its first line to its empty line; `bytes` is what spans are
+/// relative to. The tokeniser has checked every byte of names and values and has refused folded
+/// lines (RFC 9112 §5.2) and whitespace before the colon (§5.1); that every line ends in CRLF
+/// (§2.2) is checked here.
+fn take_fields(
+    headers: &[httparse::Header<'_>],
+    text: &[u8],
+    bytes: &[u8],
+    fields: &mut Vec<FieldLine>,
+    notes: &mut Notes,
+) -> Result<(), HeadError> {
+    fields.clear();
+    // The empty line and the line before it.
+    if !text.ends_with(b"\r\n\r\n") {
+        return Err(HeadError::LineEnd);
+    }
+    for header in headers {
+        let name = header.name.as_bytes();
+        let name_span = Span::within(bytes, name);
+        // What precedes a name is the end of the line before.
+        if !name_span.is_after(b"\r\n", bytes) {
+            return Err(HeadError::LineEnd);
+        }
+        let value = Span::within(bytes, header.value);
+        let name = FieldName::recognise(name);
+        fields.push(notes.field(name, name_span, value));
+    }
+    Ok(())
 }

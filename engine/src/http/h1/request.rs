@@ -1,10 +1,10 @@
 //! Request heads: bytes to [`RequestHead`].
 //!
-//! The line and the fields are taken apart first, every byte of them judged on the way; then
-//! target, framing and hop-by-hop rules are applied. A head that passes is safe to forward: whoever
-//! reads it next reads the same.
+//! `httparse` finds the tokens; what it tolerates and RFC 9112 does not (bare LF, any number of
+//! empty lines first) is refused here, then target, framing and hop-by-hop rules are applied. A
+//! head that passes is safe to forward: whoever reads it next reads the same.
 
-use super::{HeadLimits, Parsed, UnderscoreNames, fields, is_version, line_end, resume, scan};
+use super::{HeadLimits, Parsed, Slots, UnderscoreNames, is_version, resume, take_fields};
 use crate::http::collect::Notes;
 use crate::http::field::{FieldLine, FieldName};
 use crate::http::head::Span;
@@ -39,41 +39,73 @@ pub fn parse(
 
 /// Reads the whole head, if it is there.
 fn attempt(bytes: &[u8], limits: &HeadLimits, head: &mut RequestHead) -> Result<Parsed, HeadError> {
-    let Some(text) = behind_empty_lines(bytes)? else {
+    let Some(skipped) = empty_lines(bytes)? else {
         return Ok(Parsed::Partial);
     };
-    let Some(line) = bounded_line(text, limits)? else {
-        return Ok(Parsed::Partial);
+    let text = bytes.get(skipped..).unwrap_or_default();
+    let line_limit = limits.request_line_bytes.saturating_add(2);
+    let line_window = text.get(..line_limit).unwrap_or(text);
+    let Some(line_feed) = memchr::memchr(b'\n', line_window) else {
+        return unfinished_line(line_window, limits);
     };
-    let rest = text.get(line.length..).unwrap_or_default();
+    let line = text.get(..line_feed).unwrap_or_default();
+
+    let mut slots: Slots<'_> = [const { std::mem::MaybeUninit::uninit() }; _];
+    let slots = super::allowed(&mut slots, limits);
+    let mut tokens = httparse::Request::new(&mut []);
+    let length = match tokens.parse_with_uninit_headers(text, slots) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
+        Err(httparse::Error::Version) => return Err(version_error(line)),
+        Err(error) => return Err(super::tokenise_error(error)),
+    };
+    // RFC 9112 §2.2: a line ends in CRLF; a bare LF is refused, not repaired.
+    if !line.ends_with(b"\r") {
+        return Err(HeadError::LineEnd);
+    }
     let mut notes = Notes::default();
-    let fields = &mut head.fields;
-    let Some(behind) = fields::read(rest, bytes, limits.field_count, fields, &mut notes)? else {
-        return Ok(Parsed::Partial);
-    };
-    judge(&line, &notes, bytes, limits, head)?;
+    let text = text.get(..length).unwrap_or_default();
+    take_fields(tokens.headers, text, bytes, &mut head.fields, &mut notes)?;
+    judge(&tokens, &notes, bytes, limits, head)?;
     Ok(Parsed::Complete {
-        bytes: bytes.len().saturating_sub(behind.len()),
+        bytes: skipped.saturating_add(length),
     })
 }
 
 /// Everything that is not syntax.
 fn judge(
-    line: &RequestLine<'_>,
+    tokens: &httparse::Request<'_, '_>,
     notes: &Notes,
     bytes: &[u8],
     limits: &HeadLimits,
     head: &mut RequestHead,
 ) -> Result<(), HeadError> {
-    head.method = Method::from_bytes(line.method);
-    head.method_span = Span::within(bytes, line.method);
-    head.version = line.version;
-    for field in &head.fields {
-        underscores(field, bytes, limits.names)?;
+    let method = tokens.method.unwrap_or_default().as_bytes();
+    let target = tokens.path.unwrap_or_default().as_bytes();
+    head.method = Method::from_bytes(method);
+    head.method_span = Span::within(bytes, method);
+    head.version = match tokens.version {
+        Some(0) => Version::Http10,
+        Some(1) => Version::Http11,
+        _ => return Err(HeadError::Version),
+    };
+    for line in &head.fields {
+        underscores(line, bytes, limits.names)?;
     }
-    let (path, target) = (&mut head.path, &mut head.target);
-    target::read(head.method, line.target, bytes, limits.target, path, target)?;
-    target::settle_host(target, head.version, notes.of(FieldName::Host), bytes)?;
+    target::read(
+        head.method,
+        target,
+        bytes,
+        limits.target,
+        &mut head.path,
+        &mut head.target,
+    )?;
+    target::settle_host(
+        &mut head.target,
+        head.version,
+        notes.of(FieldName::Host),
+        bytes,
+    )?;
     head.body = framing::of_request(head.method, head.version, notes, bytes)?;
     let options = hop::connection(notes, &mut head.fields, bytes)?;
     head.keep_alive = options.persists(head.version);
@@ -85,95 +117,41 @@ fn judge(
 }
 
 /// RFC 9112 §2.2: at least one empty line before the request line is ignored. `None`: undecided.
-fn behind_empty_lines(bytes: &[u8]) -> Result<Option<&[u8]>, HeadError> {
+fn empty_lines(bytes: &[u8]) -> Result<Option<usize>, HeadError> {
     let mut rest = bytes;
     for _ in 0..=LEADING_LINES_MAX {
         match rest {
             [] | [b'\r'] => return Ok(None),
             [b'\r', b'\n', tail @ ..] => rest = tail,
             [b'\r' | b'\n', ..] => return Err(HeadError::LineEnd),
-            _ => return Ok(Some(rest)),
+            _ => return Ok(Some(bytes.len().saturating_sub(rest.len()))),
         }
     }
     Err(HeadError::LineEnd)
 }
 
-/// A request line taken apart.
-struct RequestLine<'a> {
-    method: &'a [u8],
-    /// Text without controls and spaces.
-    target: &'a [u8],
-    version: Version,
-    /// With its CRLF.
-    length: usize,
-}
-
-/// Reads the request line, which may be as long as `limits` allows.
-fn bounded_line<'a>(
-    text: &'a [u8],
-    limits: &HeadLimits,
-) -> Result<Option<RequestLine<'a>>, HeadError> {
-    let length_max = limits.request_line_bytes.saturating_add(2);
-    let window = text.get(..length_max).unwrap_or(text);
-    match request_line(window)? {
+/// The request line has not ended: wrong already, too long, or just not here yet.
+fn unfinished_line(line: &[u8], limits: &HeadLimits) -> Result<Parsed, HeadError> {
+    match httparse::Request::new(&mut []).parse(line) {
+        // A version can be judged only when all of it is there.
+        Ok(_) | Err(httparse::Error::Version) => {}
+        Err(error) => return Err(super::tokenise_error(error)),
+    }
+    if line.len() >= limits.request_line_bytes.saturating_add(2) {
         // RFC 9112 §3: 414, as §4.1 of RFC 9110 recommends at least 8000 bytes.
-        None if window.len() == length_max => Err(HeadError::LineTooLong),
-        line => Ok(line),
+        return Err(HeadError::LineTooLong);
     }
+    Ok(Parsed::Partial)
 }
 
-/// `method SP request-target SP HTTP-version CRLF`, RFC 9112 §3.
-fn request_line(bytes: &[u8]) -> Result<Option<RequestLine<'_>>, HeadError> {
-    // RFC 9110 §9.1: a method is a token.
-    let is_token_byte = |&&byte: &&u8| scan::is_token_byte(byte);
-    let length = bytes.iter().take_while(is_token_byte).count();
-    let Some((method, rest)) = word(bytes, length)? else {
-        return Ok(None);
-    };
-    let Some((target, rest)) = word(rest, scan::until::<0x21, 0x7f>(rest))? else {
-        return Ok(None);
-    };
-    if !target.is_ascii() && str::from_utf8(target).is_err() {
-        return Err(HeadError::Line);
+/// A version that is not ours, or no version at all; RFC 9110 §15.6.6.
+fn version_error(line: &[u8]) -> HeadError {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some(version), None) if is_version(version) => HeadError::Version,
+        _ => HeadError::Line,
     }
-    let (version, rest) = match rest.split_first_chunk() {
-        Some((b"HTTP/1.1", rest)) => (Version::Http11, rest),
-        Some((b"HTTP/1.0", rest)) => (Version::Http10, rest),
-        _ => return other_version(rest).map_or(Ok(None), Err),
-    };
-    let behind = line_end(rest, HeadError::LineEnd)?;
-    Ok(behind.map(|behind| RequestLine {
-        method,
-        target,
-        version,
-        length: bytes.len().saturating_sub(behind.len()),
-    }))
-}
-
-/// A word, and what is behind it.
-type Word<'a> = (&'a [u8], &'a [u8]);
-
-/// Takes a word of this length, not empty, and the one space that ends it off the front.
-#[inline]
-fn word(bytes: &[u8], length: usize) -> Result<Option<Word<'_>>, HeadError> {
-    match bytes.split_at_checked(length) {
-        Some((word, [b' ', behind @ ..])) if !word.is_empty() => Ok(Some((word, behind))),
-        Some((_, [])) => Ok(None),
-        _ => Err(HeadError::Line),
-    }
-}
-
-/// A version that is not ours, or no version at all; RFC 9110 §15.6.6. `None`: all of it has to be
-/// there before it can be judged.
-#[cold]
-fn other_version(rest: &[u8]) -> Option<HeadError> {
-    let line = rest.get(..memchr::memchr(b'\n', rest)?)?;
-    let version = line.strip_suffix(b"\r").unwrap_or(line);
-    Some(if is_version(version) {
-        HeadError::Version
-    } else {
-        HeadError::Line
-    })
 }
 
 /// Applies the rule for names with `_`; see [`UnderscoreNames`].

@@ -3,7 +3,7 @@
 //! As strict as requests: an upstream that can make two readers disagree can poison what other
 //! clients get. Empty lines before the status line, folded lines and bare LF are refused.
 
-use super::{HeadLimits, Parsed, fields, is_version, line_end, resume, scan};
+use super::{HeadLimits, Parsed, Slots, is_version, resume, take_fields};
 use crate::http::collect::Notes;
 use crate::http::head::Span;
 use crate::http::{FieldName, HeadError, Method, ResponseHead, Version, framing, hop};
@@ -40,70 +40,56 @@ fn attempt(
     if matches!(bytes, [b'\r' | b'\n', ..]) {
         return Err(HeadError::LineEnd);
     }
-    let Some(rest) = status_line(bytes, head)? else {
-        return Ok(Parsed::Partial);
+    let mut slots: Slots<'_> = [const { std::mem::MaybeUninit::uninit() }; _];
+    let slots = super::allowed(&mut slots, limits);
+    let mut tokens = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut tokens, bytes, slots) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
+        Err(httparse::Error::Version) => return version_error(bytes),
+        Err(error) => return Err(super::tokenise_error(error)),
+    };
+    let text = bytes.get(..length).unwrap_or_default();
+    let line_feed = memchr::memchr(b'\n', text).unwrap_or_default();
+    let Some(line) = text
+        .get(..line_feed)
+        .and_then(|line| line.strip_suffix(b"\r"))
+    else {
+        return Err(HeadError::LineEnd);
+    };
+    // `HTTP/1.1 200 reason`; RFC 9112 §4 wants the second space even before an empty reason, but
+    // its absence is common and has only one reading. A reason may hold bytes above 0x7f.
+    let reason = line.get(b"HTTP/1.1 200 ".len()..).unwrap_or_default();
+    head.reason = if reason.is_empty() {
+        Span::default()
+    } else {
+        Span::within(bytes, reason)
     };
     let mut notes = Notes::default();
-    let fields = &mut head.fields;
-    let Some(behind) = fields::read(rest, bytes, limits.field_count, fields, &mut notes)? else {
-        return Ok(Parsed::Partial);
-    };
-    judge(&notes, request_method, bytes, head)?;
-    Ok(Parsed::Complete {
-        bytes: bytes.len().saturating_sub(behind.len()),
-    })
-}
-
-/// `HTTP-version SP status-code SP [ reason-phrase ] CRLF`, RFC 9112 §4. Gives what is behind it.
-fn status_line<'a>(
-    bytes: &'a [u8],
-    head: &mut ResponseHead,
-) -> Result<Option<&'a [u8]>, HeadError> {
-    let Some((version, rest)) = bytes.split_first_chunk() else {
-        return Ok(None);
-    };
-    head.version = match version {
-        b"HTTP/1.1" => Version::Http11,
-        b"HTTP/1.0" => Version::Http10,
-        other if is_version(other) => return Err(HeadError::Version),
-        _ => return Err(HeadError::Line),
-    };
-    // RFC 9110 §15: the first digit is the class. Classes above 5 are final and forwarded.
-    let [
-        b' ',
-        class @ b'1'..=b'9',
-        tens @ b'0'..=b'9',
-        ones @ b'0'..=b'9',
-        rest @ ..,
-    ] = rest
-    else {
-        return match rest {
-            [] | [b' '] | [b' ', b'1'..=b'9'] | [b' ', b'1'..=b'9', b'0'..=b'9'] => Ok(None),
-            _ => Err(HeadError::Line),
-        };
-    };
-    head.status = [class, tens, ones].into_iter().fold(0, |status, digit| {
-        let digit = u16::from(digit.wrapping_sub(b'0'));
-        status.wrapping_mul(10).wrapping_add(digit)
-    });
-    // The second space is wanted even before an empty reason, but its absence is common and has
-    // only one reading. A reason may hold bytes above 0x7f.
-    let (reason, rest) = match rest {
-        [b' ', text @ ..] => text.split_at_checked(scan::value_length(text)),
-        _ => rest.split_at_checked(0),
-    }
-    .unwrap_or_default();
-    head.reason = Span::within(bytes, reason);
-    line_end(rest, HeadError::Line)
+    take_fields(tokens.headers, text, bytes, &mut head.fields, &mut notes)?;
+    judge(&tokens, &notes, request_method, bytes, head)?;
+    Ok(Parsed::Complete { bytes: length })
 }
 
 /// Everything that is not syntax.
 fn judge(
+    tokens: &httparse::Response<'_, '_>,
     notes: &Notes,
     request_method: Method,
     bytes: &[u8],
     head: &mut ResponseHead,
 ) -> Result<(), HeadError> {
+    head.version = match tokens.version {
+        Some(0) => Version::Http10,
+        Some(1) => Version::Http11,
+        _ => return Err(HeadError::Version),
+    };
+    // RFC 9110 §15: the first digit is the class. Classes above 5 are final and forwarded.
+    head.status = tokens
+        .code
+        .filter(|&code| code >= 100)
+        .ok_or(HeadError::Line)?;
     let (body, described) =
         framing::of_response(request_method, head.status, head.version, notes, bytes)?;
     head.body = body;
@@ -123,4 +109,15 @@ fn judge(
         _ => None,
     };
     Ok(())
+}
+
+/// A version that is not ours, or no status line at all; undecided until the line is there.
+fn version_error(bytes: &[u8]) -> Result<Parsed, HeadError> {
+    match bytes.get(..b"HTTP/1.1".len()) {
+        // Ours, so what follows it is wrong.
+        Some(b"HTTP/1.0" | b"HTTP/1.1") => Err(HeadError::Line),
+        Some(version) if is_version(version) => Err(HeadError::Version),
+        Some(_) => Err(HeadError::Line),
+        None => Ok(Parsed::Partial),
+    }
 }

@@ -1,7 +1,7 @@
 //! Byte classes of RFC 9110 and RFC 9112, and the small scans built on them.
 //!
 //! Everything is a pure function of a byte slice, without allocation and linear in its length.
-//! What is long (targets, values) is scanned eight bytes at a time: see [`until`].
+//! Targets are scanned eight bytes at a time: see [`until`].
 
 /// `tchar`, RFC 9110 §5.6.2.
 const TOKEN: u8 = 1;
@@ -123,18 +123,6 @@ pub(crate) fn until<const LOW: u8, const BYTE: u8>(bytes: &[u8]) -> usize {
     bytes.len().wrapping_sub(rest.len()).wrapping_add(at)
 }
 
-/// How many bytes precede the first one that no field value may hold.
-#[inline]
-pub(crate) fn value_length(bytes: &[u8]) -> usize {
-    let mut length = until::<b' ', 0x7f>(bytes);
-    while let Some(b'\t') = bytes.get(length) {
-        let behind = length.wrapping_add(1);
-        let rest = bytes.get(behind..).unwrap_or_default();
-        length = behind.wrapping_add(until::<b' ', 0x7f>(rest));
-    }
-    length
-}
-
 /// Without the optional whitespace (SP, HTAB) at both ends; RFC 9110 §5.6.3.
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
@@ -189,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_search_by_words_finds_what_one_by_bytes_finds() {
-        for around in [b' ', b'!', b'0', b':', b'a', 0x7e, 0x80, 0xff] {
+        for around in [b' ', b'!', b'0', b'?', b'a', 0x7e, 0x80, 0xff] {
             for (length, byte) in
                 (0..=20).flat_map(|length| (0..=u8::MAX).map(move |b| (length, b)))
             {
@@ -201,9 +189,8 @@ mod tests {
                         let found = bytes.iter().position(|&byte| is_wanted(byte));
                         found.unwrap_or(length)
                     };
-                    let of_name = first(|byte| byte < 0x21 || byte == b':');
-                    assert_eq!(until::<0x21, b':'>(&bytes), of_name, "{bytes:?}");
-                    assert_eq!(value_length(&bytes), first(|byte| !is_value_byte(byte)));
+                    let of_path = first(|byte| byte < 0x21 || byte == b'?');
+                    assert_eq!(until::<0x21, b'?'>(&bytes), of_path, "{bytes:?}");
                 }
             }
         }

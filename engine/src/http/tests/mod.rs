@@ -6,7 +6,6 @@ mod forwarded;
 mod framing;
 mod inquiry;
 mod malformed;
-mod reference;
 mod request;
 mod response;
 mod target;
