@@ -431,6 +431,13 @@ pub fn write_time(out: &mut Vec<u8>, wall: SystemTime) {
     }
 }
 
+/// The same as text.
+pub fn time_text(wall: SystemTime) -> String {
+    let mut text = Vec::new();
+    write_time(&mut text, wall);
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// Year, month and day of a number of days since 1970-01-01. Years are counted from March, so
 /// that the leap day is the last of its year; 400 such years are 146,097 days.
 const fn civil(days: u64) -> (u64, u64, u64) {

@@ -9,7 +9,6 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::channel::Channel;
@@ -24,7 +23,7 @@ use crate::control::health::{CheckError, HealthChecks};
 use crate::control::view::View;
 use crate::forward::CircuitReport;
 use crate::io::{Instant, clock};
-use crate::record::access_log::write_time;
+use crate::record::access_log::time_text;
 use crate::record::{ClusterSeries, PoolEvent};
 use crate::route::RetryReason;
 
@@ -268,22 +267,15 @@ impl<'a> EndpointRow<'a> {
     }
 }
 
-/// As in the access log.
-fn rfc3339(time: SystemTime) -> String {
-    let mut text = Vec::new();
-    write_time(&mut text, time);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 impl CheckRow {
     fn of(cluster: &Cluster, endpoint: &Endpoint, checks: &HealthChecks) -> Option<Self> {
         let standing = checks.standing(&cluster.name, &endpoint.address.to_string())?;
         Some(Self {
             state: standing.state.label(),
-            since: rfc3339(standing.since),
+            since: time_text(standing.since),
             last_error: standing.last_error.map(CheckError::label),
             detail: standing.last_error.map(|error| error.to_string()),
-            checked_at: standing.checked_at.map(rfc3339),
+            checked_at: standing.checked_at.map(time_text),
             checks: standing.checks,
             failures: standing.failures,
         })

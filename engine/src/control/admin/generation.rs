@@ -4,7 +4,7 @@
 //! people on the index. Nothing here asks a shard.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::control::reload::generations::Rejection;
 use crate::control::view::View;
 use crate::control::workload::WorkloadRow;
-use crate::record::access_log::write_time;
+use crate::record::access_log::time_text;
 use crate::record::expose::prometheus;
 use crate::record::names;
 
@@ -63,7 +63,7 @@ pub(super) fn config_dump(view: &View) -> String {
     let (running, counts) = (generations.running(), generations.counts());
     let dump = Dump {
         generation: running.snapshot.generation,
-        since: text(running.since),
+        since: time_text(running.since),
         cause: running.cause.to_string(),
         files: generations
             .files()
@@ -100,7 +100,7 @@ impl RejectionRow {
                 message: problem.message.clone(),
             });
         Self {
-            at: text(rejection.at),
+            at: time_text(rejection.at),
             cause: rejection.cause.to_string(),
             problems: problems.collect(),
         }
@@ -113,7 +113,7 @@ pub(super) fn line(view: &View) -> String {
     let mut line = format!(
         "generation {} since {} ({})\n",
         running.snapshot.generation,
-        text(running.since),
+        time_text(running.since),
         running.cause
     );
     if let Some(workload) = &view.workload {
@@ -122,7 +122,7 @@ pub(super) fn line(view: &View) -> String {
     if let Some(rejection) = view.generations.last_rejection() {
         line.push_str(&format!(
             "refused {} ({}):\n{}\n",
-            text(rejection.at),
+            time_text(rejection.at),
             rejection.cause,
             rejection.errors
         ));
@@ -167,10 +167,4 @@ pub(super) fn metrics(view: &View, out: &mut String) {
     let series = labels.iter().zip(&expiries);
     let series = series.map(|(labels, (_, _, expiry))| (&labels[..], *expiry));
     prometheus::write_metric(out, names::CERTIFICATE_EXPIRY, series);
-}
-
-fn text(time: SystemTime) -> String {
-    let mut text = Vec::new();
-    write_time(&mut text, time);
-    String::from_utf8(text).unwrap_or_default()
 }

@@ -83,3 +83,41 @@ where
 
 /// The keys of one fetch.
 pub(super) type Fetched = Result<Arc<KeySet>, String>;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    #[test]
+    fn an_issuer_that_never_answers_is_left() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+            let issuer = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = issuer.local_addr().expect("an address");
+            let url = format!("http://{address}/keys");
+            let asked = async {
+                let (mut stream, _) = issuer.accept().await.expect("a connection");
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.expect("a request"));
+                }
+                stream
+            };
+            let mut stream = tokio::select! {
+                stream = asked => stream,
+                _ = fetch(&url, None) => panic!("nobody has answered"),
+            };
+            let mut more = Vec::new();
+            let read = timeout(Duration::from_secs(60), stream.read_to_end(&mut more));
+            assert_eq!(read.await.expect("it is closed").expect("in order"), 0);
+        });
+    }
+}

@@ -29,14 +29,14 @@ mod message;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::log::Log;
 use crate::config::{Address, Config, HeldIdentity, SpiffeId, WorkloadApi};
 use crate::io::clock;
-use crate::record::access_log::write_time;
+use crate::record::access_log::time_text;
 use crate::record::expose::prometheus;
 use crate::record::names;
 
@@ -218,10 +218,7 @@ fn since_1970() -> Duration {
 }
 
 fn date(since_1970: Duration) -> String {
-    let mut text = Vec::new();
-    let time: SystemTime = UNIX_EPOCH + since_1970;
-    write_time(&mut text, time);
-    String::from_utf8(text).unwrap_or_default()
+    time_text(UNIX_EPOCH + since_1970)
 }
 
 impl fmt::Display for Fault {
