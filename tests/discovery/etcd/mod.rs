@@ -177,6 +177,14 @@ fn what_registers_with_one_proxy_is_routed_by_the_other_until_it_leaves() {
         assert_eq!(refused.status(), 409);
         let told = refused.text();
         assert!(told.contains("registered_elsewhere"), "{told}");
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        assert!(
+            told.contains(&format!("another proxy, that of {host},")),
+            "{told}"
+        );
     }
     expect(&b, &["x", "y"]);
     assert_eq!(a.ask("POST", "orders/instances/x/drain", "").status(), 200);

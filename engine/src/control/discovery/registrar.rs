@@ -275,18 +275,17 @@ impl Registrar {
     /// # Errors
     /// Which bound it would break.
     #[cfg(feature = "etcd")]
-    pub(super) fn adopt(
-        &self,
-        registration: Registration,
-        state: super::registry::State,
-    ) -> Result<(), Full> {
+    pub(super) fn adopt(&self, read: super::etcd::record::Read) -> Result<(), Full> {
+        let (registration, proxy) = (read.registration, read.proxy);
         let key = key_of(&registration);
         let was_local = {
             let registry = self.registry.borrow();
             let before = registry.instance(&key.0, &key.1);
             before.is_some_and(|instance| instance.owner == Owner::Local)
         };
-        self.registry.borrow_mut().adopt(registration, state)?;
+        self.registry
+            .borrow_mut()
+            .adopt(registration, read.state, proxy)?;
         if was_local {
             self.forget(&key);
             self.log.note(

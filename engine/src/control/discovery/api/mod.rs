@@ -142,7 +142,7 @@ impl Api {
             }
             Action::Renew => {
                 let left = self.registrar.renew(service, id);
-                let left = left.map_err(|refused| refusal(refused, service, id))?;
+                let left = left.map_err(|refused| self.refusal(refused, service, id))?;
                 Ok(Reply::json(
                     StatusCode::OK,
                     &json!({"ttl": format_duration(left)}),
@@ -150,12 +150,12 @@ impl Api {
             }
             Action::Drain => {
                 let drained = self.registrar.drain(service, id).await;
-                drained.map_err(|refused| refusal(refused, service, id))?;
+                drained.map_err(|refused| self.refusal(refused, service, id))?;
                 self.registrar.read(|registry| one(registry, service, id))
             }
             Action::Deregister => {
                 let gone = self.registrar.deregister(service, id).await;
-                gone.map_err(|refused| refusal(refused, service, id))?;
+                gone.map_err(|refused| self.refusal(refused, service, id))?;
                 Ok(Reply::empty(StatusCode::NO_CONTENT))
             }
         }
@@ -164,7 +164,7 @@ impl Api {
     async fn register(&self, registration: Registration) -> Result<Reply, Problem> {
         let (service, id) = (registration.service.clone(), registration.id.clone());
         let registered = self.registrar.register(registration).await;
-        let registered = registered.map_err(|refused| refusal(refused, &service, &id))?;
+        let registered = registered.map_err(|refused| self.refusal(refused, &service, &id))?;
         let status = match registered {
             Registered::Created => StatusCode::CREATED,
             Registered::Replaced | Registered::Renewed => StatusCode::OK,
@@ -176,6 +176,20 @@ impl Api {
         reply.status = status;
         reply.location = Some(location);
         Ok(reply)
+    }
+
+    fn refusal(&self, refused: Refused, service: &str, id: &str) -> Problem {
+        match refused {
+            Refused::Missing(missing) => self
+                .registrar
+                .read(|registry| gone(registry, missing, service, id)),
+            Refused::Full(full) => Problem::full(match full {
+                Full::Services => "services (registry.max_services)",
+                Full::Instances => "instances (registry.max_instances)",
+                Full::Metadata => "bytes of metadata",
+            }),
+            Refused::Unwritten(error) => Problem::unwritten(&error),
+        }
     }
 
     fn count(&self, status: StatusCode) {
@@ -223,23 +237,15 @@ where
     serde_json::from_slice(&collected.to_bytes()).map_err(|error| Problem::malformed(&error))
 }
 
-fn refusal(refused: Refused, service: &str, id: &str) -> Problem {
-    match refused {
-        Refused::Missing(missing) => gone(missing, service, id),
-        Refused::Full(full) => Problem::full(match full {
-            Full::Services => "services (registry.max_services)",
-            Full::Instances => "instances (registry.max_instances)",
-            Full::Metadata => "bytes of metadata",
-        }),
-        Refused::Unwritten(error) => Problem::unwritten(&error),
-    }
-}
-
-fn gone(missing: Missing, service: &str, id: &str) -> Problem {
+fn gone(registry: &Registry, missing: Missing, service: &str, id: &str) -> Problem {
     match missing {
         Missing::Unknown => Problem::unknown(service, id),
         Missing::Expired => Problem::expired(service, id),
-        Missing::Elsewhere => Problem::elsewhere(service, id),
+        Missing::Elsewhere => {
+            let instance = registry.instance(service, id);
+            let proxy = instance.and_then(|it| it.proxy.as_deref());
+            Problem::elsewhere(service, id, proxy)
+        }
     }
 }
 
@@ -267,7 +273,7 @@ fn list(registry: &Registry, service: &str) -> Reply {
 fn one(registry: &Registry, service: &str, id: &str) -> Result<Reply, Problem> {
     let instance = registry
         .instance(service, id)
-        .ok_or_else(|| gone(registry.missing(service, id), service, id))?;
+        .ok_or_else(|| gone(registry, registry.missing(service, id), service, id))?;
     let document = Value::Object(row(instance, clock::now()));
     Ok(Reply::json(StatusCode::OK, &document))
 }
@@ -283,6 +289,9 @@ fn row(instance: &Instance, now: Instant) -> Map<String, Value> {
         Owner::Remote => ("remote", None),
     };
     row.insert("owner".into(), json!(owner));
+    if let Some(proxy) = &instance.proxy {
+        row.insert("proxy".into(), json!(&**proxy));
+    }
     if let Some(expires) = expires {
         row.insert("expires_in".into(), json!(expires));
     }

@@ -208,10 +208,11 @@ impl Problem {
         Self::new(StatusCode::GONE, "expired", message)
     }
 
-    pub(super) fn elsewhere(service: &str, id: &str) -> Self {
+    pub(super) fn elsewhere(service: &str, id: &str, proxy: Option<&str>) -> Self {
+        let whom = proxy.map_or_else(String::new, |proxy| format!(", that of {proxy}"));
         let message = format!(
-            "Instance {id} of {service} registered with another proxy, which keeps its lease and \
-             would write it again: tell that one."
+            "Instance {id} of {service} registered with another proxy{whom}, which keeps its lease \
+             and would write it again: tell that one."
         );
         Self::new(StatusCode::CONFLICT, "registered_elsewhere", message)
     }

@@ -291,9 +291,9 @@ impl Etcd {
         }
         self.orphans.borrow_mut().remove(key);
         match record::read(key, &kv.value) {
-            Ok((registration, state)) => {
+            Ok(read) => {
                 self.outbox.borrow_mut().forget(key);
-                if self.registrar.adopt(registration, state).is_err() {
+                if self.registrar.adopt(read).is_err() {
                     self.leave_out(key);
                 }
             }
@@ -314,7 +314,7 @@ impl Etcd {
         let value = self.registrar.read(|registry| {
             let instance = registry.instance(&key.0, &key.1);
             let local = instance.filter(|it| it.owner == Owner::Local);
-            local.map(record::value)
+            local.map(|instance| record::value(instance, &self.proxy))
         });
         self.outbox.borrow_mut().found(key.clone(), kv.mod_revision);
         if value.as_ref() != Some(&kv.value) {

@@ -20,7 +20,7 @@ mod message;
 mod orphans;
 mod outbox;
 mod pause;
-mod record;
+pub(super) mod record;
 mod status;
 mod writer;
 
@@ -53,6 +53,8 @@ use crate::tls;
 /// A registry's part of what is shared.
 pub struct Etcd {
     settings: config::Etcd,
+    /// What this proxy calls itself: its machine.
+    proxy: String,
     registrar: Rc<Registrar>,
     directory: Rc<Directory>,
     outbox: RefCell<Outbox>,
@@ -90,6 +92,10 @@ impl Etcd {
     ) -> Rc<Self> {
         let etcd = Rc::new(Self {
             settings: settings.clone(),
+            proxy: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
             registrar: Rc::clone(registrar),
             directory: Rc::clone(directory),
             outbox: RefCell::default(),

@@ -1,10 +1,12 @@
 //! An instance as a key and a value in etcd.
 //!
 //! The key is the prefix, the service and the instance, as a path. The value is JSON:
-//! `{"weft":1,"state":"serving","instance":{"id":"a","address":"10.0.0.1:80",...}}`, the instance
-//! as it registered. Whatever else is there was written by somebody else and is skipped. Pure.
+//! `{"weft":1,"state":"serving","proxy":"host-1","instance":{"id":"a","address":...}}`: what the
+//! proxy that it registered with calls itself, and the instance as it registered. Whatever else is
+//! there was written by somebody else and is skipped. Pure.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -44,20 +46,30 @@ pub(super) fn instance_of(prefix: &str, key: &[u8]) -> Option<Key> {
     (is_name(service) && is_name(id)).then(|| (service.into(), id.into()))
 }
 
-/// The value of an instance.
-pub(super) fn value(instance: &Instance) -> Vec<u8> {
+/// The value of an instance that registered with `proxy`.
+pub(super) fn value(instance: &Instance, proxy: &str) -> Vec<u8> {
     let document = json!({
         "weft": VERSION,
         "state": instance.state().name(),
+        "proxy": proxy,
         "instance": instance.registration.to_json(),
     });
     document.to_string().into_bytes()
 }
 
+/// What a value says.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::control::discovery) struct Read {
+    pub(in crate::control::discovery) registration: Registration,
+    pub(in crate::control::discovery) state: State,
+    /// What the proxy that it registered with calls itself, if it does.
+    pub(in crate::control::discovery) proxy: Option<Arc<str>>,
+}
+
 /// What a value says of the instance `key`.
 ///
 /// *Errors:* why it says nothing.
-pub(super) fn read((service, id): &Key, value: &[u8]) -> Result<(Registration, State), Unreadable> {
+pub(super) fn read((service, id): &Key, value: &[u8]) -> Result<Read, Unreadable> {
     if value.len() > limits::ETCD_VALUE_BYTES_MAX {
         return Err(Unreadable::Oversized(value.len()));
     }
@@ -84,7 +96,12 @@ pub(super) fn read((service, id): &Key, value: &[u8]) -> Result<(Registration, S
             "`instance.{field}` is {value}, expected {expected}"
         ))
     })?;
-    Ok((registration, state))
+    let proxy = document.get("proxy").and_then(Value::as_str);
+    Ok(Read {
+        registration,
+        state,
+        proxy: proxy.filter(|proxy| is_name(proxy)).map(Arc::from),
+    })
 }
 
 impl fmt::Display for Unreadable {
@@ -149,11 +166,18 @@ mod tests {
         });
         for name in ["serving", "draining", "pending", "failing"] {
             let state = State::of(name).expect("a state");
-            let adopted = registry.adopt(registration.clone(), state);
+            let adopted = registry.adopt(registration.clone(), state, None);
             assert!(adopted.is_ok());
-            let written = value(registry.instance("orders", "a").expect("there"));
-            let again = read(&key_of("orders", "a"), &written);
-            assert_eq!(again, Ok((registration.clone(), state)));
+            let instance = registry.instance("orders", "a").expect("there");
+            for (proxy, told) in [("host-1", Some("host-1")), ("a proxy\n", None)] {
+                let again = read(&key_of("orders", "a"), &value(instance, proxy));
+                let expected = Read {
+                    registration: registration.clone(),
+                    state,
+                    proxy: told.map(Arc::from),
+                };
+                assert_eq!(again, Ok(expected));
+            }
         }
     }
 

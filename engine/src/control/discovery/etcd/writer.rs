@@ -127,7 +127,9 @@ impl Etcd {
                 let instance = registry.instance(&key.0, &key.1);
                 let local = instance.filter(|it| it.owner == Owner::Local);
                 let change = match local {
-                    Some(instance) => message::put(&name, &record::value(instance), lease),
+                    Some(instance) => {
+                        message::put(&name, &record::value(instance, &self.proxy), lease)
+                    }
                     None => message::delete(&name, lease),
                 };
                 let bytes = change.to_string().len();

@@ -71,6 +71,8 @@ pub struct Instance {
     pub registration: Arc<Registration>,
     /// Who vouches for it.
     pub owner: Owner,
+    /// What the other proxy that vouches for it calls itself, if it does.
+    pub proxy: Option<Arc<str>>,
     /// When its lease runs out; never for a remote one.
     pub deadline: Instant,
     /// It finishes what it has and takes nothing new.

@@ -59,6 +59,7 @@ pub enum Missing {
 /// What is known of an instance besides what it says itself.
 struct Standing {
     owner: Owner,
+    proxy: Option<Arc<str>>,
     deadline: Instant,
     is_draining: bool,
     health: Health,
@@ -137,6 +138,7 @@ impl Registry {
         };
         let standing = Standing {
             owner: Owner::Local,
+            proxy: None,
             deadline: now + registration.ttl,
             is_draining: false,
             health,
@@ -149,10 +151,16 @@ impl Registry {
     ///
     /// # Errors
     /// Which bound it would break; nothing has changed then.
-    pub fn adopt(&mut self, registration: Registration, state: State) -> Result<Registered, Full> {
+    pub fn adopt(
+        &mut self,
+        registration: Registration,
+        state: State,
+        proxy: Option<Arc<str>>,
+    ) -> Result<Registered, Full> {
         self.admit(&registration)?;
         let standing = Standing {
             owner: Owner::Remote,
+            proxy,
             deadline: Instant::NEVER,
             is_draining: state == State::Draining,
             health: match state {
@@ -178,6 +186,7 @@ impl Registry {
         self.admit(&registration)?;
         let standing = Standing {
             owner: Owner::Local,
+            proxy: None,
             deadline,
             is_draining,
             // It worked when the process ended; its check says soon if it does not any more.
@@ -375,6 +384,7 @@ impl Registry {
     fn put(&mut self, registration: Registration, standing: Standing) -> Registered {
         let Standing {
             owner,
+            proxy,
             deadline,
             is_draining,
             health,
@@ -406,6 +416,7 @@ impl Registry {
         self.next_ticket += 1;
         let instance = Instance {
             owner,
+            proxy,
             deadline,
             is_draining,
             health,

@@ -88,7 +88,7 @@ fn leases_run_out_in_the_order_of_their_deadlines() {
 #[test]
 fn what_another_proxy_vouches_for_does_not_run_out_here_and_is_not_renewed_here() {
     let mut registry = Registry::new(BOUNDS);
-    let remote = registry.adopt(instance("s", "a", 1, 10), State::Serving);
+    let remote = registry.adopt(instance("s", "a", 1, 10), State::Serving, None);
     assert_eq!(remote, Ok(Registered::Created));
     assert_eq!(registry.expire(at(1_000_000)), Vec::new());
     assert_eq!(registry.renew("s", "a", at(1)), Err(Missing::Unknown));
@@ -96,7 +96,7 @@ fn what_another_proxy_vouches_for_does_not_run_out_here_and_is_not_renewed_here(
     assert_eq!(local, Ok(Registered::Replaced), "it has moved here");
     assert_eq!(registry.next_deadline(), Some(at(15)));
     assert_eq!(registry.remote_count(), 0);
-    let remote = registry.adopt(instance("s", "a", 1, 10), State::Serving);
+    let remote = registry.adopt(instance("s", "a", 1, 10), State::Serving, None);
     assert_eq!(remote, Ok(Registered::Replaced), "it has moved away");
     assert_eq!(
         (registry.next_deadline(), registry.remote_count()),
@@ -115,7 +115,7 @@ fn what_another_proxy_says_of_an_instance_counts() {
         (State::Failing, Registered::Replaced, false),
         (State::Serving, Registered::Replaced, true),
     ] {
-        let adopted = registry.adopt(instance("s", "a", 1, 10), state);
+        let adopted = registry.adopt(instance("s", "a", 1, 10), state, None);
         assert_eq!(adopted, Ok(outcome), "{state:?}");
         assert_eq!(!changed(&mut registry).is_empty(), is_changed, "{state:?}");
         let known = registry.instance("s", "a").expect("there").state();
