@@ -19,12 +19,12 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_local};
 use tokio::time::sleep;
 
 use super::directory::{Directory, Source};
-use super::task::Task;
 use crate::config::{Dns, Endpoint, EndpointAddress, HostName};
+use crate::control::aside::Task;
 use crate::control::log::Log;
 use crate::io::clock;
 use crate::limits;
@@ -97,7 +97,7 @@ pub(super) async fn run(directory: Rc<Directory>, settings: Dns, log: Log) {
                 let follow = |source: &Source| Rc::clone(names).follow(source.clone());
                 following
                     .entry(source)
-                    .or_insert_with_key(|source| Task::start(follow(source)));
+                    .or_insert_with_key(|source| Task(spawn_local(follow(source))));
             }
         }
         changed.await;

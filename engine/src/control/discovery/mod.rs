@@ -24,7 +24,6 @@ pub mod journal;
 mod recovery;
 pub mod registrar;
 pub mod registry;
-mod task;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::check;
@@ -25,8 +26,8 @@ use super::recovery::{put, tell, until, wall_millis};
 use super::registry::{
     Bounds, Full, Health, Key, Missing, Owner, Registered, Registration, Registry,
 };
-use super::task::Task;
 use crate::config::{self, Address, Endpoint, EndpointAddress};
+use crate::control::aside::Task;
 use crate::control::health::{Checker, Standing, State};
 use crate::control::log::{Log, Throttle};
 use crate::io::Instant;
@@ -506,7 +507,7 @@ impl Registrar {
         if let Some(instance) = checked {
             let registration = Arc::clone(&instance.registration);
             let check = Rc::clone(self).check(registration);
-            checks.insert(key.clone(), Task::start(check));
+            checks.insert(key.clone(), Task(spawn_local(check)));
         }
     }
 

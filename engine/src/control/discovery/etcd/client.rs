@@ -20,11 +20,12 @@ use serde_json::Value;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use super::super::task::Task;
 use super::message::{self, Refusal, Streamed, Token, Watched};
 use crate::config::{Etcd, EtcdEndpoint};
+use crate::control::aside::Task;
 use crate::limits;
 use crate::tls;
 
@@ -222,7 +223,7 @@ impl Link {
     {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
         // What ends it is told to whoever waits for an answer.
-        let task = Task::start(async move { drop(connection.await) });
+        let task = Task(spawn_local(async move { drop(connection.await) }));
         Ok(Self {
             sender,
             _task: task,
