@@ -198,7 +198,9 @@ mod tests {
 
     #[test]
     fn what_was_made_for_a_generation_that_is_over_is_not_told() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build();
         LocalSet::new().block_on(&runtime.expect("a runtime"), async {
             let mut config = config::embedded();
             config.clusters[0].lb_policy = LbPolicy::Maglev;
@@ -208,12 +210,17 @@ mod tests {
             let feed = Feed::new(vec![shard]);
             feed.adopt(&snapshot);
             feed.publish(&name, &[]);
-            // It begins with the table, and a reload comes in between.
+            // It begins with the table, for which there is no thread before a reload has come.
+            let (reloaded, reload) = std::sync::mpsc::channel::<()>();
+            let _held = tokio::task::spawn_blocking(move || reload.recv());
             let next = Snapshot {
                 generation: 2,
                 ..snapshot
             };
-            let ((), ()) = tokio::join!(feed.deliver(), async { feed.adopt(&next) });
+            let ((), ()) = tokio::join!(feed.deliver(), async {
+                feed.adopt(&next);
+                drop(reloaded);
+            });
             assert!(mailbox.is_empty());
             feed.publish(&name, &[]);
             feed.deliver().await;
