@@ -247,7 +247,7 @@ fn path_and_query(
     path_storage: &mut Vec<u8>,
     target: &mut Target,
 ) -> Result<(), TargetError> {
-    let question = scan::until::<0x21, b'?'>(text);
+    let question = memchr::memchr(b'?', text).unwrap_or(text.len());
     let (path, rest) = text.split_at_checked(question).unwrap_or((text, b""));
     if let Some(query) = rest.strip_prefix(b"?") {
         // RFC 3986 §3.4, and what browsers send unencoded: any visible character. A fragment

@@ -1,7 +1,6 @@
 //! Byte classes of RFC 9110 and RFC 9112, and the small scans built on them.
 //!
 //! Everything is a pure function of a byte slice, without allocation and linear in its length.
-//! Targets are scanned eight bytes at a time: see [`until`].
 
 /// `tchar`, RFC 9110 §5.6.2.
 const TOKEN: u8 = 1;
@@ -97,32 +96,6 @@ pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| is_value_byte(byte))
 }
 
-/// How many bytes precede the first one that is below `LOW` or is `BYTE`; all of them if none is.
-///
-/// Eight bytes at a time: of bytes without the highest bit, those that are searched for have it in
-/// `word - LOW` or in `(word ^ BYTE) - 1`. A borrow can mark others, but only above one that is
-/// marked rightly, and the lowest one counts.
-#[inline]
-pub(crate) fn until<const LOW: u8, const BYTE: u8>(bytes: &[u8]) -> usize {
-    const { assert!(0 < LOW && LOW < 0x80 && BYTE < 0x80) };
-    let each = |byte: u8| u64::from_le_bytes([byte; 8]);
-    let mut rest = bytes;
-    while let Some((eight, behind)) = rest.split_first_chunk() {
-        let word = u64::from_le_bytes(*eight);
-        let below = word.wrapping_sub(each(LOW));
-        let equal = (word ^ each(BYTE)).wrapping_sub(each(1));
-        let marks = (below | equal) & !word & each(0x80);
-        if marks != 0 {
-            let seen = bytes.len().wrapping_sub(rest.len());
-            return seen.wrapping_add(marks.trailing_zeros() as usize / 8);
-        }
-        rest = behind;
-    }
-    let is_wanted = |&byte: &u8| byte < LOW || byte == BYTE;
-    let at = rest.iter().position(is_wanted).unwrap_or(rest.len());
-    bytes.len().wrapping_sub(rest.len()).wrapping_add(at)
-}
-
 /// Without the optional whitespace (SP, HTAB) at both ends; RFC 9110 §5.6.3.
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
@@ -173,27 +146,6 @@ mod tests {
             assert_eq!(is_token_byte(byte), expected, "{byte:#x}");
         }
         assert!(!is_token(b""));
-    }
-
-    #[test]
-    fn a_search_by_words_finds_what_one_by_bytes_finds() {
-        for around in [b' ', b'!', b'0', b'?', b'a', 0x7e, 0x80, 0xff] {
-            for (length, byte) in
-                (0..=20).flat_map(|length| (0..=u8::MAX).map(move |b| (length, b)))
-            {
-                for at in 0..length {
-                    let mut bytes = vec![around; length];
-                    bytes[at] = byte;
-                    bytes[length / 2] = bytes[length / 2].wrapping_sub(byte & 1);
-                    let first = |is_wanted: fn(u8) -> bool| {
-                        let found = bytes.iter().position(|&byte| is_wanted(byte));
-                        found.unwrap_or(length)
-                    };
-                    let of_path = first(|byte| byte < 0x21 || byte == b'?');
-                    assert_eq!(until::<0x21, b'?'>(&bytes), of_path, "{bytes:?}");
-                }
-            }
-        }
     }
 
     #[test]
