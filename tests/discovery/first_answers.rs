@@ -1,6 +1,7 @@
 //! A start and a reload wait for what their sources say first, and not for ever.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use super::{
     dnsmasq::{Dnsmasq, asking, following},
@@ -16,16 +17,23 @@ fn ready(proxy: &Proxy) -> Option<(u16, String)> {
     Some((response.status(), response.text()))
 }
 
-#[test]
-fn a_start_waits_for_the_dns_that_comes_late() {
-    let origin = named(ports::free(), "a");
-    let port = origin.address().port();
+/// A proxy whose start waits for the addresses of `app.test`, which nobody tells yet; its
+/// configuration, and where it asks.
+fn waiting_for_dns(port: u16) -> (Proxy, String, SocketAddr) {
     let (address, admin, server) = (ports::free(), ports::free(), ports::free());
     let setup = following(&format!(
         "{{ dns = [\"app.test:{port}\"], initial_fetch_timeout = \"10m\" }}"
     ));
     let config = setup.top(&asking(server)).render(address, admin);
-    let mut proxy = Proxy::start_unready(&config, address, admin);
+    let proxy = Proxy::start_unready(&config, address, admin);
+    (proxy, config, server)
+}
+
+#[test]
+fn a_start_waits_for_the_dns_that_comes_late() {
+    let origin = named(ports::free(), "a");
+    let port = origin.address().port();
+    let (mut proxy, _, server) = waiting_for_dns(port);
     let (status, told) = wait::until("the admin interface", || ready(&proxy));
     assert_eq!(status, 503, "{told}");
     assert_eq!(
@@ -103,13 +111,7 @@ fn a_reload_takes_effect_when_a_new_source_has_answered() {
 #[test]
 fn what_changes_while_a_start_waits_is_read_when_it_has_ended() {
     let origin = named(ports::free(), "a");
-    let port = origin.address().port();
-    let (address, admin, server) = (ports::free(), ports::free(), ports::free());
-    let setup = following(&format!(
-        "{{ dns = [\"app.test:{port}\"], initial_fetch_timeout = \"10m\" }}"
-    ));
-    let config = setup.top(&asking(server)).render(address, admin);
-    let mut proxy = Proxy::start_unready(&config, address, admin);
+    let (mut proxy, config, server) = waiting_for_dns(origin.address().port());
     wait::for_("the admin interface", || ready(&proxy).is_some());
     let next = config.replace("drain = \"20s\"", "drain = \"21s\"");
     assert_ne!(next, config);

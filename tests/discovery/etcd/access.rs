@@ -8,10 +8,9 @@ use std::{fs, time::Duration};
 use serde_json::json;
 
 use super::{
-    at, etcd_table, expect, is_connected, metric, named, orders, sharing, sharing_as, source,
+    at, etcd_table, expect, is_connected, long, metric, named, orders, sharing, sharing_as, source,
 };
 use crate::harness::{
-    Origin,
     certificates::Authority,
     etcd::{Etcd, base64},
     proxy,
@@ -66,7 +65,6 @@ fn an_etcd_that_asks_who_it_is_gets_the_password_again_and_again() {
     );
     let c = sharing_as(&members, &login(&wrong));
     let stranger = sharing(&members);
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
     a.register("x", &long(&x));
     expect(&b, &["x"]);
     // A token is good for a second here.
@@ -128,7 +126,6 @@ fn a_user_who_may_only_read_hears_of_others_and_is_told_that_nobody_hears_of_him
     let members = [etcd.url()];
     let a = sharing_as(&members, &login("weft", "right"));
     let reader = sharing_as(&members, &login("reader", "reader"));
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
     reader.register("y", &long(&y));
     wait::for_("the refusal", || {
         metric(&reader, "weft_etcd_refused_writes_total", "") > 0

@@ -32,6 +32,11 @@ use crate::harness::{
     wait,
 };
 
+/// The registration of an origin that stays for an hour.
+fn long(origin: &Origin) -> String {
+    at(origin.address()).replace('}', ", \"ttl\": \"1h\"}")
+}
+
 /// A proxy that shares its registry through these members.
 fn sharing(members: &[String]) -> Registry {
     sharing_as(members, "")

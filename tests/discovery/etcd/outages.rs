@@ -9,8 +9,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{
-    Flow, at, etcd_table, expect, has, is_connected, key, metric, named, orders, put_many, sharing,
-    source, start, through, two,
+    Flow, Registry, at, etcd_table, expect, has, is_connected, key, long, metric, named, orders,
+    put_many, sharing, source, start, through, two,
 };
 use crate::harness::{
     Origin,
@@ -87,16 +87,22 @@ fn an_etcd_that_stops_without_a_word_is_noticed_and_goes_on() {
     flow.end();
 }
 
-#[test]
-fn a_watch_goes_on_where_it_ended_and_reads_all_again_when_that_is_forgotten() {
-    let (x, y, z) = (named("x"), named("y"), named("z"));
+/// Two proxies that know `x` and `y`, with which the first was registered; the second asks through
+/// a gate.
+fn two_that_know(x: &Origin, y: &Origin) -> (Etcd, Gate, Registry, Registry) {
     let etcd = Etcd::start();
     let gate = Gate::before(etcd.address());
     let (a, b) = (sharing(&[etcd.url()]), sharing(&[through(&gate)]));
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
-    a.register("x", &long(&x));
-    a.register("y", &long(&y));
+    a.register("x", &long(x));
+    a.register("y", &long(y));
     expect(&b, &["x", "y"]);
+    (etcd, gate, a, b)
+}
+
+#[test]
+fn a_watch_goes_on_where_it_ended_and_reads_all_again_when_that_is_forgotten() {
+    let (x, y, z) = (named("x"), named("y"), named("z"));
+    let (etcd, gate, a, b) = two_that_know(&x, &y);
     let lists = metric(&b, "weft_etcd_lists_total", "");
     let cut = || {
         gate.close();
@@ -132,13 +138,7 @@ fn a_watch_goes_on_where_it_ended_and_reads_all_again_when_that_is_forgotten() {
 #[test]
 fn a_watch_that_is_cut_before_what_it_missed_is_told_misses_nothing() {
     let (x, y, z) = (named("x"), named("y"), named("z"));
-    let etcd = Etcd::start();
-    let gate = Gate::before(etcd.address());
-    let (a, b) = (sharing(&[etcd.url()]), sharing(&[through(&gate)]));
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
-    a.register("x", &long(&x));
-    a.register("y", &long(&y));
-    expect(&b, &["x", "y"]);
+    let (_etcd, gate, a, b) = two_that_know(&x, &y);
     gate.close();
     wait::for_("the cut to be told", || !is_connected(&b));
     a.register("z", &long(&z));
@@ -193,7 +193,6 @@ fn an_etcd_that_lost_its_keys_is_told_everything_again_and_nobody_notices() {
     let (x, y) = (named("x"), named("y"));
     let mut etcd = Etcd::start();
     let (a, b) = two(&etcd);
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
     a.register("x", &long(&x));
     b.register("y", &long(&y));
     expect(&a, &["x", "y"]);
@@ -220,7 +219,6 @@ fn instances_of_a_proxy_that_died_with_the_keys_of_etcd_are_let_go_in_the_end() 
     let (x, y) = (named("x"), named("y"));
     let mut etcd = Etcd::start();
     let (mut a, b) = two(&etcd);
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
     a.register("x", &long(&x));
     b.register("y", &long(&y));
     expect(&b, &["x", "y"]);
@@ -239,7 +237,6 @@ fn instances_of_a_proxy_that_is_killed_vanish_with_its_lease_unless_it_is_back_i
     let (x, y) = (named("x"), named("y"));
     let etcd = Etcd::start();
     let (mut a, b) = two(&etcd);
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
     a.register("x", &long(&x));
     b.register("y", &long(&y));
     expect(&b, &["x", "y"]);
@@ -300,7 +297,6 @@ fn a_member_that_dies_is_left_for_another_one() {
     let mut members = Etcd::three();
     let urls: Vec<String> = members.iter().map(Etcd::url).collect();
     let (a, b) = (sharing(&urls), sharing(&urls));
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
     a.register("x", &long(&x));
     expect(&b, &["x"]);
     let flow = Flow::to(&b);
@@ -320,7 +316,6 @@ fn a_member_that_has_lost_the_others_is_not_believed_to_know_everything() {
     let (x, y) = (named("x"), named("y"));
     let [one, mut two, mut three] = Etcd::three();
     let (a, b) = (sharing(&[one.url()]), sharing(&[one.url()]));
-    let long = |origin: &Origin| at(origin.address()).replace('}', ", \"ttl\": \"1h\"}");
     a.register("x", &long(&x));
     expect(&b, &["x"]);
     let flow = Flow::to(&b);

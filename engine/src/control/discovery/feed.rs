@@ -154,6 +154,7 @@ impl fmt::Debug for Feed {
 
 #[cfg(test)]
 mod tests {
+    use flume::Receiver;
     use tokio::task::LocalSet;
 
     use super::*;
@@ -196,19 +197,30 @@ mod tests {
         });
     }
 
+    /// A feed with one shard, of which this is the mailbox, that runs the embedded configuration
+    /// with this policy; and the name of the cluster there.
+    fn running(policy: LbPolicy) -> (Feed, Receiver<ShardCommand>, Snapshot, Arc<str>) {
+        let mut config = config::embedded();
+        config.clusters[0].lb_policy = policy;
+        let snapshot = Snapshot::compile(&config).expect("no files");
+        let (shard, mailbox) = flume::bounded(4);
+        let feed = Feed::new(vec![shard]);
+        feed.adopt(&snapshot);
+        (
+            feed,
+            mailbox,
+            snapshot,
+            Arc::clone(&config.clusters[0].name),
+        )
+    }
+
     #[test]
     fn what_was_made_for_a_generation_that_is_over_is_not_told() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .max_blocking_threads(1)
             .build();
         LocalSet::new().block_on(&runtime.expect("a runtime"), async {
-            let mut config = config::embedded();
-            config.clusters[0].lb_policy = LbPolicy::Maglev;
-            let name = Arc::clone(&config.clusters[0].name);
-            let snapshot = Snapshot::compile(&config).expect("no files");
-            let (shard, mailbox) = flume::bounded(4);
-            let feed = Feed::new(vec![shard]);
-            feed.adopt(&snapshot);
+            let (feed, mailbox, snapshot, name) = running(LbPolicy::Maglev);
             feed.publish(&name, &[]);
             // It begins with the table, for which there is no thread before a reload has come.
             let (reloaded, reload) = std::sync::mpsc::channel::<()>();
@@ -233,12 +245,12 @@ mod tests {
     fn what_was_published_for_a_generation_that_is_over_is_not_told() {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         LocalSet::new().block_on(&runtime.expect("a runtime"), async {
-            let config = config::embedded();
-            let name = Arc::clone(&config.clusters[0].name);
-            let snapshot = Snapshot::compile(&config).expect("no files");
-            let (shard, mailbox) = flume::bounded(4);
-            let feed = Feed::new(vec![shard]);
-            feed.adopt(&snapshot);
+            let (feed, mailbox, snapshot, name) = running(LbPolicy::default());
+            let before = feed.endpoints(&name);
+            assert_eq!(
+                before.as_ref(),
+                Some(&config::embedded().clusters[0].endpoints)
+            );
             // Nobody has been told yet when a generation comes in which this cluster is static.
             feed.publish(&name, &[]);
             feed.adopt(&Snapshot {
@@ -247,8 +259,7 @@ mod tests {
             });
             feed.deliver().await;
             assert!(mailbox.is_empty());
-            let endpoints = feed.endpoints(&name);
-            assert_eq!(endpoints.as_ref(), Some(&config.clusters[0].endpoints));
+            assert_eq!(feed.endpoints(&name), before);
         });
     }
 
@@ -256,13 +267,7 @@ mod tests {
     fn what_is_published_last_is_told_last() {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         LocalSet::new().block_on(&runtime.expect("a runtime"), async {
-            let mut config = config::embedded();
-            config.clusters[0].lb_policy = LbPolicy::RingHash;
-            let name = Arc::clone(&config.clusters[0].name);
-            let snapshot = Snapshot::compile(&config).expect("no files");
-            let (shard, mailbox) = flume::bounded(4);
-            let feed = Feed::new(vec![shard]);
-            feed.adopt(&snapshot);
+            let (feed, mailbox, _snapshot, name) = running(LbPolicy::RingHash);
             let at =
                 |port| Endpoint::at(config::EndpointAddress::Tcp(([127, 0, 0, 1], port).into()));
             // Its table takes a while; two have been rung to tell.
